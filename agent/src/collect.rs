@@ -1,0 +1,150 @@
+//! Collecting: one collector per component, one file each. All of a round run side by
+//! side, each on a thread of its own with a time limit, so that a read that hangs or
+//! a collector that panics costs its own component and nothing else.
+
+mod containerd;
+mod kernel;
+mod kubelet;
+mod os_release;
+mod packages;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use nodeward_domain::component::Component;
+use nodeward_domain::facts::ComponentState;
+use nodeward_domain::observed::{State, Unavailable};
+use tokio::task::JoinHandle;
+
+use crate::host::{Host, HostError};
+
+/// What reads one component.
+#[derive(Debug, Clone, Copy)]
+pub struct Collector {
+    /// The component.
+    pub component: Component,
+    /// Reads it. Blocking; runs on a thread of its own.
+    pub collect: fn(&Host) -> ComponentState,
+}
+
+/// Every collector of this agent.
+pub const COLLECTORS: [Collector; 5] = [
+    Collector { component: Component::OsRelease, collect: os_release::collect },
+    Collector { component: Component::Kernel, collect: kernel::collect },
+    Collector { component: Component::Packages, collect: packages::collect },
+    Collector { component: Component::Containerd, collect: containerd::collect },
+    Collector { component: Component::Kubelet, collect: kubelet::collect },
+];
+
+/// The most that one collector may take: a second to connect and five to answer, and
+/// room for what it reads besides.
+pub const COLLECTOR_LIMIT: Duration = Duration::from_secs(8);
+
+/// One component, observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// What was seen.
+    pub state: ComponentState,
+    /// When the collector finished.
+    pub observed_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Runs rounds of collectors on one host.
+#[derive(Debug)]
+pub struct Rounds {
+    host: Arc<Host>,
+    collectors: Vec<Collector>,
+    limit: Duration,
+    /// Collectors that overran their limit and whose thread has not come back.
+    stuck: BTreeMap<Component, (JoinHandle<ComponentState>, Timestamp)>,
+}
+
+impl Rounds {
+    /// Rounds of all collectors with the usual limit.
+    #[must_use]
+    pub fn new(host: Arc<Host>) -> Self {
+        Self::with(host, COLLECTORS.to_vec(), COLLECTOR_LIMIT)
+    }
+
+    /// Rounds of other collectors, or with another limit.
+    #[must_use]
+    pub const fn with(host: Arc<Host>, collectors: Vec<Collector>, limit: Duration) -> Self {
+        Self { host, collectors, limit, stuck: BTreeMap::new() }
+    }
+
+    /// Runs every collector once. Takes at most the limit, whatever they do.
+    pub async fn run(&mut self) -> Vec<Observation> {
+        let started = Instant::now();
+        let mut observations = Vec::with_capacity(self.collectors.len());
+        let mut running = Vec::with_capacity(self.collectors.len());
+        for collector in &self.collectors {
+            let component = collector.component;
+            if let Some((thread, since)) = self.stuck.get(&component) {
+                if !thread.is_finished() {
+                    let why = format!("the reading begun at {since:.0} still hangs");
+                    observations.push(observation(component, unavailable(why), started));
+                    continue;
+                }
+                self.stuck.remove(&component);
+            }
+            let host = Arc::clone(&self.host);
+            let collect = collector.collect;
+            running.push((component, tokio::task::spawn_blocking(move || collect(&host))));
+        }
+        let begun = Timestamp::now();
+        for (component, mut thread) in running {
+            let left = self.limit.saturating_sub(started.elapsed());
+            let state = match tokio::time::timeout(left, &mut thread).await {
+                Ok(Ok(state)) => Ok(state),
+                Ok(Err(error)) => Err(unavailable(panic_message(error))),
+                Err(_) => {
+                    self.stuck.insert(component, (thread, begun));
+                    let limit = self.limit.as_millis();
+                    Err(unavailable(format!("not read within {limit} ms")))
+                }
+            };
+            observations.push(match state {
+                Ok(state) => {
+                    Observation { state, observed_at: Timestamp::now(), took: started.elapsed() }
+                }
+                Err(unavailable) => observation(component, unavailable, started),
+            });
+        }
+        observations.sort_by_key(|observation| observation.state.component());
+        observations
+    }
+}
+
+fn observation(component: Component, unavailable: Unavailable, started: Instant) -> Observation {
+    Observation {
+        state: ComponentState::unavailable(component, unavailable),
+        observed_at: Timestamp::now(),
+        took: started.elapsed(),
+    }
+}
+
+const fn unavailable(why: String) -> Unavailable {
+    Unavailable { place: String::new(), why }
+}
+
+fn panic_message(error: tokio::task::JoinError) -> String {
+    if !error.is_panic() {
+        return "the agent is stopping".to_owned();
+    }
+    let payload = error.into_panic();
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message");
+    format!("the collector failed: {message}")
+}
+
+/// A collector's own result as the component's state.
+fn state<T>(result: Result<State<T>, HostError>) -> State<T> {
+    result.unwrap_or_else(|error| State::Unavailable(error.into()))
+}

@@ -1,0 +1,134 @@
+//! Collects `os_release`: os-release(5), the architecture, and whether the marks of
+//! AKS's image builder lie on disk.
+
+use std::sync::Arc;
+
+use nodeward_domain::facts::{ComponentState, OsRelease};
+use nodeward_domain::observed::State;
+
+use super::state;
+use crate::host::{Host, HostError};
+
+/// The two places of os-release(5), the first that exists counts.
+const PATHS: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
+
+/// Paths that only AKS's image builder and provisioning write.
+const PROVIDER_MARKS: [&str; 3] = [
+    "/opt/azure/containers/image-bom.json",
+    "/opt/azure/containers/provision.complete",
+    "/opt/azure/vhd-install.complete",
+];
+
+const LIMIT_BYTES: u64 = 64 * 1024;
+
+pub(super) fn collect(host: &Host) -> ComponentState {
+    ComponentState::OsRelease(state(read(host)))
+}
+
+fn read(host: &Host) -> Result<State<OsRelease>, HostError> {
+    for path in PATHS {
+        let text = match host.root.read_text(path, LIMIT_BYTES) {
+            Err(HostError::Missing { .. }) => continue,
+            text => text?,
+        };
+        let mut os = parse(path, &text)?;
+        os.architecture = architecture(host)?;
+        os.provider_marks = host.root.existing(&PROVIDER_MARKS)?;
+        return Ok(State::Present(Arc::new(os)));
+    }
+    // Every distribution of today has one: a root without is not a root we can read.
+    Err(HostError::Missing { path: PATHS.join(" and ") })
+}
+
+/// `/proc/sys/kernel/arch` exists since Linux 6.1; before, the agent's own tells, if
+/// the host is the machine that it runs on.
+fn architecture(host: &Host) -> Result<String, HostError> {
+    match host.root.read_text("/proc/sys/kernel/arch", 4096) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(HostError::Missing { .. }) if host.probes.is_live() => {
+            Ok(std::env::consts::ARCH.to_owned())
+        }
+        Err(HostError::Missing { .. }) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {
+    let malformed = |why: String| HostError::Malformed { path: path.to_owned(), why };
+    let mut os = OsRelease {
+        path: path.to_owned(),
+        id: String::new(),
+        version_id: String::new(),
+        version_codename: String::new(),
+        pretty_name: String::new(),
+        variant_id: String::new(),
+        architecture: String::new(),
+        provider_marks: Vec::new(),
+    };
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            return Err(malformed(format!("line {}: no `=`", index + 1)));
+        };
+        let field = match key {
+            "ID" => &mut os.id,
+            "VERSION_ID" => &mut os.version_id,
+            "VERSION_CODENAME" => &mut os.version_codename,
+            "PRETTY_NAME" => &mut os.pretty_name,
+            "VARIANT_ID" => &mut os.variant_id,
+            _ => continue,
+        };
+        *field = unquote(value)
+            .ok_or_else(|| malformed(format!("line {}: quote does not end", index + 1)))?;
+    }
+    if os.id.is_empty() {
+        return Err(malformed("has no ID".to_owned()));
+    }
+    Ok(os)
+}
+
+/// A value as the shell would read it. None when a quote does not end.
+fn unquote(value: &str) -> Option<String> {
+    let quote = match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => quote,
+        _ => return Some(value.to_owned()),
+    };
+    let mut plain = String::new();
+    let mut letters = value[1..].chars();
+    loop {
+        match letters.next()? {
+            letter if letter == quote => return Some(plain),
+            '\\' if quote == '"' => plain.push(letters.next()?),
+            letter => plain.push(letter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_the_shell_does() {
+        for (value, plain) in [
+            ("debian", Some("debian")),
+            ("\"22.04\"", Some("22.04")),
+            ("'x y'", Some("x y")),
+            (r#""a \"b\" \$c""#, Some(r#"a "b" $c"#)),
+            ("\"half", None),
+            ("", Some("")),
+        ] {
+            assert_eq!(unquote(value).as_deref(), plain, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_fault_names_its_line() {
+        let error = parse("/etc/os-release", "ID=debian\nPRETTY_NAME=\"Deb").expect_err("cut");
+        assert_eq!(error.to_string(), "line 2: quote does not end");
+        assert_eq!(parse("/x", "").expect_err("empty").to_string(), "has no ID");
+    }
+}

@@ -1,0 +1,330 @@
+//! How an agent is told what to do: flags before environment before TOML file. One
+//! struct for all; a key that is not known is refused.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Endpoint;
+
+use crate::send::LoopbackIdentity;
+
+/// Observes this node and reports to an aggregator.
+#[derive(Debug, Parser)]
+#[command(name = "nodeward-agent", version, about)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What an agent can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Collect and send in one process, for plain machines.
+    Run {
+        /// Configuration.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Collect only, and hand rounds to `send` over a Unix socket. Needs the host.
+    Collect {
+        /// Configuration.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Send only what `collect` hands over. Needs no access to the host.
+    Send {
+        /// Configuration.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+}
+
+/// Every setting; each may stand in the file under the flag's name.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// TOML file with any of these settings.
+    #[arg(long, env = "NODEWARD_AGENT_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// Where the aggregator listens, such as http://127.0.0.1:7443.
+    #[arg(long, env = "NODEWARD_AGGREGATOR", value_name = "URL")]
+    pub aggregator: Option<String>,
+
+    /// The node's root directory [default: /].
+    #[arg(long, env = "NODEWARD_HOST_ROOT", value_name = "DIR")]
+    pub host_root: Option<PathBuf>,
+
+    /// Time between rounds, such as 30s or 2m [default: 30s].
+    #[arg(long, env = "NODEWARD_INTERVAL", value_name = "DURATION")]
+    pub interval: Option<String>,
+
+    /// Unix socket between `collect` and `send`.
+    #[arg(long, env = "NODEWARD_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+
+    /// Cluster to report as; only for an aggregator on loopback [default: local].
+    #[arg(long, env = "NODEWARD_CLUSTER", value_name = "NAME")]
+    pub cluster: Option<String>,
+
+    /// Node to report as; only for an aggregator on loopback [default: the host name].
+    #[arg(long, env = "NODEWARD_NODE_NAME", value_name = "NAME")]
+    pub node_name: Option<String>,
+
+    /// The container runtime's socket on the host
+    /// [default: /run/containerd/containerd.sock].
+    #[arg(long, env = "NODEWARD_CONTAINERD_SOCKET", value_name = "PATH")]
+    pub containerd_socket: Option<String>,
+
+    /// Recorded answers of local endpoints, for a host root that is not running.
+    #[arg(long, env = "NODEWARD_RECORDED_ANSWERS", value_name = "FILE")]
+    pub recorded_answers: Option<PathBuf>,
+
+    /// Write logs as JSON, one object a line.
+    #[arg(long, env = "NODEWARD_LOG_JSON")]
+    #[serde(default)]
+    pub log_json: bool,
+}
+
+/// Why a configuration cannot be used. Each is one line and names the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("--config {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a configuration.
+    #[error("--config {path}: {why}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why, in one line.
+        why: String,
+    },
+    /// A setting that is needed is missing.
+    #[error("{0} is needed")]
+    Missing(&'static str),
+    /// A setting has a value that makes no sense.
+    #[error("{setting} {value:?}: {why}")]
+    Invalid {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+fn invalid(setting: &'static str, value: &str, why: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid { setting, value: value.to_owned(), why: why.into() }
+}
+
+impl Config {
+    /// Fills what neither flag nor environment gave from the file, if one is named.
+    pub fn with_file(self) -> Result<Self, ConfigError> {
+        let Some(path) = self.config.clone() else {
+            return Ok(self);
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let file: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            ConfigError::Malformed { path, why: format!("line {line}: {}", error.message()) }
+        })?;
+        Ok(Self {
+            config: self.config,
+            aggregator: self.aggregator.or(file.aggregator),
+            host_root: self.host_root.or(file.host_root),
+            interval: self.interval.or(file.interval),
+            socket: self.socket.or(file.socket),
+            cluster: self.cluster.or(file.cluster),
+            node_name: self.node_name.or(file.node_name),
+            containerd_socket: self.containerd_socket.or(file.containerd_socket),
+            recorded_answers: self.recorded_answers.or(file.recorded_answers),
+            log_json: self.log_json || file.log_json,
+        })
+    }
+
+    /// The node's root directory.
+    #[must_use]
+    pub fn host_root(&self) -> &Path {
+        self.host_root.as_deref().unwrap_or_else(|| Path::new("/"))
+    }
+
+    /// The container runtime's socket on the host.
+    #[must_use]
+    pub fn containerd_socket(&self) -> &str {
+        self.containerd_socket.as_deref().unwrap_or("/run/containerd/containerd.sock")
+    }
+
+    /// The Unix socket between `collect` and `send`.
+    pub fn socket(&self) -> Result<&Path, ConfigError> {
+        self.socket.as_deref().ok_or(ConfigError::Missing("--socket"))
+    }
+
+    /// Time between rounds.
+    pub fn interval(&self) -> Result<Duration, ConfigError> {
+        const SETTING: &str = "--interval";
+        let text = self.interval.as_deref().unwrap_or("30s");
+        let length: SignedDuration =
+            text.parse().map_err(|_| invalid(SETTING, text, "is not a duration like 30s"))?;
+        match Duration::try_from(length) {
+            Ok(length)
+                if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&length) =>
+            {
+                Ok(length)
+            }
+            _ => Err(invalid(SETTING, text, "must be between 1s and 1h")),
+        }
+    }
+
+    /// The aggregator's endpoint. This version speaks to an aggregator on loopback
+    /// alone, because it has no credential to show to another.
+    pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
+        const SETTING: &str = "--aggregator";
+        let url = self.aggregator.as_deref().ok_or(ConfigError::Missing(SETTING))?;
+        let endpoint = Endpoint::from_shared(url.to_owned())
+            .map_err(|error| invalid(SETTING, url, error.to_string()))?;
+        let uri = endpoint.uri();
+        if uri.scheme_str() != Some("http") {
+            return Err(invalid(
+                SETTING,
+                url,
+                "must begin with http://; this version speaks to an aggregator on loopback only",
+            ));
+        }
+        let host = uri.host().unwrap_or_default();
+        let on_loopback = host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
+        if !on_loopback {
+            let why = if self.cluster.is_some() || self.node_name.is_some() {
+                "is not on loopback: there --cluster and --node-name are refused, because a \
+                 node's identity comes from its credential alone"
+            } else {
+                "is not on loopback: plain text never leaves the machine"
+            };
+            return Err(invalid(SETTING, url, why));
+        }
+        Ok(endpoint)
+    }
+
+    /// The identity that is claimed on loopback.
+    pub fn identity(&self) -> Result<LoopbackIdentity, ConfigError> {
+        let node = self.node_name.clone().map_or_else(|| host_name(self.host_root()), Ok)?;
+        Ok(LoopbackIdentity {
+            cluster: label("--cluster", self.cluster.as_deref().unwrap_or("local"))?,
+            node: label("--node-name", &node)?,
+        })
+    }
+}
+
+/// The name of the machine below a root, in lower case as Kubernetes has it.
+pub fn host_name(root: &Path) -> Result<String, ConfigError> {
+    let name = if root == Path::new("/") {
+        nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
+    } else {
+        std::fs::read_to_string(root.join("etc/hostname")).ok()
+    };
+    name.map(|name| name.trim().to_lowercase())
+        .filter(|name| !name.is_empty())
+        .ok_or(ConfigError::Missing("--node-name (the host has no readable name)"))
+}
+
+/// A name as it may stand in request metadata.
+fn label(setting: &'static str, value: &str) -> Result<MetadataValue<Ascii>, ConfigError> {
+    let plain = !value.is_empty()
+        && value.len() <= 253
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b));
+    value.parse().ok().filter(|_| plain).ok_or_else(|| {
+        invalid(setting, value, "must be 1 to 253 of lower-case letters, digits, `-`, `.` and `_`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(url: &str) -> Config {
+        Config { aggregator: Some(url.to_owned()), ..Config::default() }
+    }
+
+    #[test]
+    fn only_an_aggregator_on_loopback_is_spoken_to() {
+        for url in
+            ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "http://127.9.9.9:1"]
+        {
+            assert!(to(url).endpoint().is_ok(), "{url}");
+        }
+        for url in
+            ["http://10.0.0.1:1", "https://127.0.0.1:1", "http://example.com", "nonsense", ""]
+        {
+            assert!(to(url).endpoint().is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_claimed_identity_is_refused_off_loopback_with_its_reason() {
+        let config = Config { node_name: Some("a".to_owned()), ..to("http://10.0.0.1:1") };
+        let error = config.endpoint().expect_err("not on loopback").to_string();
+        assert!(error.contains("--node-name") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn names_that_metadata_or_screens_could_choke_on_are_refused() {
+        for name in ["", "Node", "a b", "a\n", "ä", "=1"] {
+            let config = Config { node_name: Some(name.to_owned()), ..Config::default() };
+            assert!(config.identity().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_interval_has_a_unit_and_bounds() {
+        for (text, seconds) in [
+            ("30s", Some(30)),
+            ("2m", Some(120)),
+            ("0s", None),
+            ("-5s", None),
+            ("30", None),
+            ("2h", None),
+        ] {
+            let config = Config { interval: Some(text.to_owned()), ..Config::default() };
+            assert_eq!(config.interval().ok().map(|d| d.as_secs()), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_file_fills_gaps_and_unknown_keys_are_refused_with_their_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.toml");
+        std::fs::write(&path, "interval = \"5s\"\ncluster = \"from-file\"\n").expect("written");
+        let config = Config {
+            config: Some(path.clone()),
+            cluster: Some("from-flag".to_owned()),
+            ..Config::default()
+        };
+        let config = config.with_file().expect("a good file");
+        assert_eq!(config.cluster.as_deref(), Some("from-flag"));
+        assert_eq!(config.interval.as_deref(), Some("5s"));
+
+        std::fs::write(&path, "interval = \"5s\"\nintervall = 1\n").expect("written");
+        let config = Config { config: Some(path), ..Config::default() };
+        let error = config.with_file().expect_err("a bad key").to_string();
+        assert!(error.contains("line 2") && error.contains("intervall"), "{error}");
+    }
+}

@@ -1,0 +1,94 @@
+//! Processes of the host, from procfs(5) below the host root.
+
+use procfs_core::FromRead as _;
+use procfs_core::process::{Stat, Status};
+
+use nodeward_domain::facts::Process;
+
+use super::{HostError, HostRoot};
+
+/// Ticks a second in `/proc/PID/stat`: USER_HZ, which is 100 on every architecture
+/// that Nodeward is built for.
+const USER_HZ: u64 = 100;
+
+/// A process that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What is reported of it.
+    pub process: Process,
+    /// Its arguments, the program's own name first.
+    pub arguments: Vec<String>,
+}
+
+/// The processes of the host of that name, by pid. Zombies and processes of other PID
+/// namespaces (a kubelet inside a container) are left out.
+pub fn find_processes(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostError> {
+    let names = root.list("/proc")?;
+    let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    if pids.is_empty() {
+        return Err(HostError::Malformed {
+            path: "/proc".to_owned(),
+            why: "shows no process: the host's /proc is not mounted here".to_owned(),
+        });
+    }
+    pids.sort_unstable();
+    let mut found = Vec::new();
+    for pid in pids {
+        match look(root, pid, name) {
+            Ok(Some(process)) => found.push(process),
+            Ok(None) => {}
+            // It ended while we looked.
+            Err(HostError::Missing { .. }) => {}
+            Err(HostError::System { errno: nix::errno::Errno::ESRCH, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostError> {
+    let folder = format!("/proc/{pid}");
+    let path = format!("{folder}/stat");
+    let bytes = root.read(&path, 64 * 1024)?;
+    let stat = Stat::from_read(bytes.as_slice())
+        .map_err(|error| HostError::Malformed { path, why: error.to_string() })?;
+    if stat.comm != name || matches!(stat.state, 'Z' | 'X') {
+        return Ok(None);
+    }
+    if is_inside_container(root, &folder)? {
+        return Ok(None);
+    }
+    let arguments = root.read(&format!("{folder}/cmdline"), 1024 * 1024)?;
+    let arguments = arguments
+        .split(|byte| *byte == 0)
+        .filter(|argument| !argument.is_empty())
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect();
+    // Without SYS_PTRACE the link may not be read: then the path stays empty.
+    let (executable, executable_replaced) = match root.read_link(&format!("{folder}/exe")) {
+        Ok(target) => match target.strip_suffix(" (deleted)") {
+            Some(path) => (path.to_owned(), true),
+            None => (target, false),
+        },
+        Err(HostError::System { errno: nix::errno::Errno::EACCES, .. }) => (String::new(), false),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Found {
+        process: Process {
+            pid,
+            started_seconds_after_boot: stat.starttime / USER_HZ,
+            executable,
+            executable_replaced,
+        },
+        arguments,
+    }))
+}
+
+/// A process that has a pid of its own in a namespace below the one we look from.
+fn is_inside_container(root: &HostRoot, folder: &str) -> Result<bool, HostError> {
+    let path = format!("{folder}/status");
+    let bytes = root.read(&path, 64 * 1024)?;
+    let status = Status::from_read(bytes.as_slice())
+        .map_err(|error| HostError::Malformed { path, why: error.to_string() })?;
+    Ok(status.nspid.is_some_and(|pids| pids.len() > 1))
+}

@@ -1,0 +1,362 @@
+//! Reading below the host root. Paths resolve inside it, as chroot(2) would, by
+//! openat2(2) with `RESOLVE_IN_ROOT`; where the kernel lacks that (before 5.6, or
+//! filtered by seccomp) a walk from component to component does the same.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Component as Part, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+
+/// Symbolic links followed before a path is taken for a loop, as Linux does.
+const LINKS: usize = 40;
+
+/// How paths are resolved inside the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// By the kernel, with openat2(2).
+    Openat2,
+    /// By a walk from component to component that follows no link by itself.
+    Walk,
+}
+
+impl Resolution {
+    /// The word that reports carry.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Openat2 => "openat2",
+            Self::Walk => "walk",
+        }
+    }
+}
+
+/// A directory that is a node's root.
+#[derive(Debug)]
+pub struct HostRoot {
+    path: PathBuf,
+    directory: OwnedFd,
+    resolution: Resolution,
+}
+
+/// Why something on the host could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// There is nothing of that name.
+    #[error("not there")]
+    Missing {
+        /// The path on the host.
+        path: String,
+    },
+    /// It is not the kind of file that was expected.
+    #[error("is a {kind}, not a {expected}")]
+    WrongKind {
+        /// The path on the host.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// It is longer than what is read of such a file.
+    #[error("longer than the {limit_bytes} bytes that are read of it")]
+    TooLong {
+        /// The path on the host.
+        path: String,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// It is not UTF-8 text.
+    #[error("not UTF-8 at byte {at}")]
+    NotText {
+        /// The path on the host.
+        path: String,
+        /// Offset of the first byte that is not.
+        at: usize,
+    },
+    /// The system refused.
+    #[error("{errno}")]
+    System {
+        /// The path on the host.
+        path: String,
+        /// Why.
+        errno: Errno,
+    },
+    /// What stands there is not what its format allows.
+    #[error("{why}")]
+    Malformed {
+        /// The path on the host.
+        path: String,
+        /// Where and why.
+        why: String,
+    },
+}
+
+impl HostError {
+    /// The path on the host.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Missing { path }
+            | Self::WrongKind { path, .. }
+            | Self::TooLong { path, .. }
+            | Self::NotText { path, .. }
+            | Self::System { path, .. }
+            | Self::Malformed { path, .. } => path,
+        }
+    }
+
+    fn system(path: &str, errno: Errno) -> Self {
+        let path = path.to_owned();
+        match errno {
+            Errno::ENOENT => Self::Missing { path },
+            errno => Self::System { path, errno },
+        }
+    }
+}
+
+impl From<HostError> for nodeward_domain::observed::Unavailable {
+    fn from(error: HostError) -> Self {
+        Self { place: error.path().to_owned(), why: error.to_string() }
+    }
+}
+
+impl HostRoot {
+    /// Opens a root directory.
+    pub fn open(path: &Path) -> Result<Self, HostError> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = open(path, flags, Mode::empty())
+            .map_err(|errno| HostError::system(&path.to_string_lossy(), errno))?;
+        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        let resolution = match openat2(&directory, ".", how) {
+            Ok(_) => Resolution::Openat2,
+            Err(_) => Resolution::Walk,
+        };
+        Ok(Self { path: path.to_owned(), directory, resolution })
+    }
+
+    /// The same root with the walk in place of openat2(2).
+    #[must_use]
+    pub fn walking(mut self) -> Self {
+        self.resolution = Resolution::Walk;
+        self
+    }
+
+    /// How paths are resolved.
+    #[must_use]
+    pub const fn resolution(&self) -> Resolution {
+        self.resolution
+    }
+
+    /// The directory, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The content of a regular file of at most `limit_bytes`.
+    ///
+    /// The file's kind is looked at before it is opened for reading, because opening a
+    /// FIFO or a device is already more than reading.
+    pub fn read(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, HostError> {
+        let handle = self.handle(path, true)?;
+        let kind = kind(&stat(path, handle.as_fd())?);
+        if kind != "regular file" {
+            return Err(HostError::WrongKind {
+                path: path.to_owned(),
+                kind,
+                expected: "regular file",
+            });
+        }
+        let readable = reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
+            .map_err(|errno| HostError::system(path, errno))?;
+        let mut content = Vec::new();
+        File::from(readable)
+            .take(limit_bytes.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|error| {
+                HostError::system(path, Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+            })?;
+        if content.len() as u64 > limit_bytes {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        Ok(content)
+    }
+
+    /// The text of a regular file of at most `limit_bytes`.
+    pub fn read_text(&self, path: &str, limit_bytes: u64) -> Result<String, HostError> {
+        String::from_utf8(self.read(path, limit_bytes)?).map_err(|error| HostError::NotText {
+            path: path.to_owned(),
+            at: error.utf8_error().valid_up_to(),
+        })
+    }
+
+    /// Whether there is something of that name, of whatever kind.
+    pub fn exists(&self, path: &str) -> Result<bool, HostError> {
+        match self.handle(path, true) {
+            Ok(_) => Ok(true),
+            Err(HostError::Missing { .. }) => Ok(false),
+            // A file stands where the path needs a directory: the path is not there.
+            Err(HostError::System { errno: Errno::ENOTDIR, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Those of the paths that exist.
+    pub fn existing(&self, paths: &[&str]) -> Result<Vec<String>, HostError> {
+        let mut found = Vec::new();
+        for path in paths {
+            if self.exists(path)? {
+                found.push((*path).to_owned());
+            }
+        }
+        Ok(found)
+    }
+
+    /// The names in a directory, sorted. Names that are not UTF-8 are left out.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, HostError> {
+        let handle = self.handle(path, true)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let readable =
+            reopen(handle.as_fd(), flags).map_err(|errno| HostError::system(path, errno))?;
+        let mut directory =
+            nix::dir::Dir::from_fd(readable).map_err(|errno| HostError::system(path, errno))?;
+        let mut names = Vec::new();
+        for entry in directory.iter() {
+            let entry = entry.map_err(|errno| HostError::system(path, errno))?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The text of a symbolic link, which is not followed. This is how `/proc/PID/exe`
+    /// is read: following it would leave the root.
+    pub fn read_link(&self, path: &str) -> Result<String, HostError> {
+        let handle = self.handle(path, false)?;
+        readlinkat(&handle, "")
+            .map(|target| target.to_string_lossy().into_owned())
+            .map_err(|errno| HostError::system(path, errno))
+    }
+
+    /// A handle on a Unix socket, to be connected through `/proc/self/fd`.
+    pub fn socket(&self, path: &str) -> Result<OwnedFd, HostError> {
+        let handle = self.handle(path, true)?;
+        match kind(&stat(path, handle.as_fd())?) {
+            "socket" => Ok(handle),
+            kind => Err(HostError::WrongKind { path: path.to_owned(), kind, expected: "socket" }),
+        }
+    }
+
+    /// A handle that names a file without opening it for anything.
+    fn handle(&self, path: &str, follow: bool) -> Result<OwnedFd, HostError> {
+        let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        if !follow {
+            flags |= OFlag::O_NOFOLLOW;
+        }
+        match self.resolution {
+            Resolution::Openat2 => {
+                let how = OpenHow::new()
+                    .flags(flags)
+                    .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+                openat2(&self.directory, path, how)
+            }
+            Resolution::Walk => self.walk(Path::new(path), follow),
+        }
+        .map_err(|errno| HostError::system(path, errno))
+    }
+
+    /// What `RESOLVE_IN_ROOT` does, component by component. No call here ever follows
+    /// a link, so a link that is swapped in during the walk leads nowhere else.
+    fn walk(&self, path: &Path, follow: bool) -> Result<OwnedFd, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut inside: Vec<OwnedFd> = Vec::new();
+        let mut pending: Vec<OsString> = parts(path);
+        let mut links = 0;
+        while let Some(part) = pending.pop() {
+            if part == ".." {
+                inside.pop();
+                continue;
+            }
+            let parent = inside.last().map_or(self.directory.as_fd(), |fd| fd.as_fd());
+            let next = openat(parent, part.as_os_str(), flags, Mode::empty())?;
+            let is_link = kind(&fstat(next.as_fd())?) == "symbolic link";
+            if !is_link || (pending.is_empty() && !follow) {
+                inside.push(next);
+                continue;
+            }
+            links += 1;
+            if links > LINKS {
+                return Err(Errno::ELOOP);
+            }
+            if is_magic(next.as_fd(), &part) {
+                // As openat2(2) answers with RESOLVE_NO_MAGICLINKS.
+                return Err(Errno::ELOOP);
+            }
+            let target = PathBuf::from(readlinkat(&next, "")?);
+            if target.is_absolute() {
+                inside.clear();
+            }
+            pending.extend(parts(&target));
+        }
+        match inside.pop() {
+            Some(fd) => Ok(fd),
+            None => openat(&self.directory, ".", flags, Mode::empty()),
+        }
+    }
+}
+
+/// The components of a path, last first, so that the next one is at the end.
+fn parts(path: &Path) -> Vec<OsString> {
+    let mut parts: Vec<OsString> = path
+        .components()
+        .filter_map(|part| match part {
+            Part::Normal(name) => Some(name.to_owned()),
+            Part::ParentDir => Some(OsString::from("..")),
+            Part::RootDir | Part::CurDir | Part::Prefix(_) => None,
+        })
+        .collect();
+    parts.reverse();
+    parts
+}
+
+/// Whether a link is one of procfs that jumps instead of naming a path, such as
+/// `/proc/PID/exe`. Only these four, all at the top, are plain links.
+fn is_magic(link: BorrowedFd<'_>, name: &OsString) -> bool {
+    let plain = ["self", "thread-self", "mounts", "net"].iter().any(|plain| name == plain);
+    !plain
+        && nix::sys::statfs::fstatfs(link)
+            .is_ok_and(|stat| stat.filesystem_type() == nix::sys::statfs::PROC_SUPER_MAGIC)
+}
+
+fn stat(path: &str, handle: BorrowedFd<'_>) -> Result<FileStat, HostError> {
+    fstat(handle).map_err(|errno| HostError::system(path, errno))
+}
+
+/// Opens what a handle names, whatever has become of its path since.
+fn reopen(handle: BorrowedFd<'_>, flags: OFlag) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    open(path.as_str(), flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Mode::empty())
+}
+
+fn kind(stat: &FileStat) -> &'static str {
+    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFREG => "regular file",
+        SFlag::S_IFDIR => "directory",
+        SFlag::S_IFLNK => "symbolic link",
+        SFlag::S_IFSOCK => "socket",
+        SFlag::S_IFIFO => "FIFO",
+        SFlag::S_IFCHR => "character device",
+        SFlag::S_IFBLK => "block device",
+        _ => "file of unknown kind",
+    }
+}

@@ -1,0 +1,17 @@
+//! Observes one node and reports what it saw. Reads only: it repairs nothing, starts
+//! no process, writes nothing on the host.
+//!
+//! The way of the data: [`host`] and [`probe`] read, [`collect`] makes one observation
+//! per component, [`round`] puts the observations of one moment together, [`frame`]
+//! carries a round from `collect` to `send`, and [`send`] reports it. [`service`]
+//! strings these together for each way of running, [`config`] says how.
+
+pub mod collect;
+pub mod config;
+pub mod frame;
+pub mod host;
+pub mod measure;
+pub mod probe;
+pub mod round;
+pub mod send;
+pub mod service;

@@ -1,0 +1,193 @@
+//! How an aggregator is told what to do: flags before environment before TOML file.
+//! A key that is not known is refused.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
+use serde::Deserialize;
+
+use crate::store::sqlite;
+
+/// Remembers what agents report and answers for nodes and fleet.
+#[derive(Debug, Parser)]
+#[command(name = "nodeward-aggregator", version, about)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What an aggregator can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take reports and answer queries.
+    Serve {
+        /// Configuration.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+}
+
+/// Every setting; each may stand in the file under the flag's name.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// TOML file with any of these settings.
+    #[arg(long, env = "NODEWARD_AGGREGATOR_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// Where to remember: sqlite:PATH.
+    #[arg(long, env = "NODEWARD_STORE", value_name = "STORE")]
+    pub store: Option<String>,
+
+    /// Where agents and readers connect [default: 127.0.0.1:7443].
+    #[arg(long, env = "NODEWARD_GRPC_LISTEN", value_name = "ADDR")]
+    pub grpc_listen: Option<SocketAddr>,
+
+    /// Where /healthz, /readyz and /metrics are served [default: 127.0.0.1:7480].
+    #[arg(long, env = "NODEWARD_HTTP_LISTEN", value_name = "ADDR")]
+    pub http_listen: Option<SocketAddr>,
+
+    /// Serve in plain text to this machine alone, and believe its agents their names.
+    #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
+    #[serde(default)]
+    pub insecure_loopback: bool,
+
+    /// Edition of the support policy [default: aks-2026].
+    #[arg(long, env = "NODEWARD_POLICY", value_name = "EDITION")]
+    pub policy: Option<String>,
+
+    /// Write logs as JSON, one object a line.
+    #[arg(long, env = "NODEWARD_LOG_JSON")]
+    #[serde(default)]
+    pub log_json: bool,
+}
+
+/// Why a configuration cannot be used. Each is one line and names the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("--config {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a configuration.
+    #[error("--config {path}: {why}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why, in one line.
+        why: String,
+    },
+    /// No store is named.
+    #[error("--store is needed, such as --store sqlite:/var/lib/nodeward/store.db")]
+    NoStore,
+    /// The store's address is of no known kind.
+    #[error("--store {0:?}: must be sqlite:PATH")]
+    Store(String),
+    /// Without the flag there is no way to serve yet.
+    #[error("--insecure-loopback is needed: this version serves in plain text on loopback only")]
+    NotSecured,
+    /// Plain text may not leave the machine.
+    #[error("{setting} {address}: plain text is served on loopback only")]
+    NotLoopback {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        address: SocketAddr,
+    },
+    /// The edition cannot be used.
+    #[error("--policy: {0}")]
+    Policy(#[from] PolicyError),
+}
+
+impl Config {
+    /// Fills what neither flag nor environment gave from the file, if one is named.
+    pub fn with_file(self) -> Result<Self, ConfigError> {
+        let Some(path) = self.config.clone() else { return Ok(self) };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let file: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            ConfigError::Malformed { path, why: format!("line {line}: {}", error.message()) }
+        })?;
+        Ok(Self {
+            config: self.config,
+            store: self.store.or(file.store),
+            grpc_listen: self.grpc_listen.or(file.grpc_listen),
+            http_listen: self.http_listen.or(file.http_listen),
+            insecure_loopback: self.insecure_loopback || file.insecure_loopback,
+            policy: self.policy.or(file.policy),
+            log_json: self.log_json || file.log_json,
+        })
+    }
+
+    /// The file of the embedded store.
+    pub fn store(&self) -> Result<PathBuf, ConfigError> {
+        let store = self.store.as_deref().ok_or(ConfigError::NoStore)?;
+        sqlite::path_of(store).ok_or_else(|| ConfigError::Store(store.to_owned()))
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_listen(&self) -> Result<SocketAddr, ConfigError> {
+        let address = self.grpc_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7443)));
+        self.on_loopback("--grpc-listen", address)
+    }
+
+    /// Where HTTP is served.
+    pub fn http_listen(&self) -> Result<SocketAddr, ConfigError> {
+        let address = self.http_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7480)));
+        self.on_loopback("--http-listen", address)
+    }
+
+    fn on_loopback(
+        &self,
+        setting: &'static str,
+        address: SocketAddr,
+    ) -> Result<SocketAddr, ConfigError> {
+        if !self.insecure_loopback {
+            Err(ConfigError::NotSecured)
+        } else if !address.ip().is_loopback() {
+            Err(ConfigError::NotLoopback { setting, address })
+        } else {
+            Ok(address)
+        }
+    }
+
+    /// The edition of the support policy.
+    pub fn policy(&self) -> Result<Policy, ConfigError> {
+        Ok(Policy::edition(self.policy.as_deref().unwrap_or(DEFAULT_EDITION))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_needs_its_flag_and_loopback() {
+        assert!(matches!(Config::default().grpc_listen(), Err(ConfigError::NotSecured)));
+        let mut config = Config { insecure_loopback: true, ..Config::default() };
+        assert!(config.grpc_listen().is_ok());
+        config.http_listen = "0.0.0.0:80".parse().ok();
+        let error = config.http_listen().expect_err("every address").to_string();
+        assert!(error.contains("--http-listen 0.0.0.0:80"), "{error}");
+    }
+
+    #[test]
+    fn a_store_is_needed_and_has_a_kind() {
+        let store = |store: Option<&str>| {
+            Config { store: store.map(str::to_owned), ..Config::default() }.store()
+        };
+        assert_eq!(store(Some("sqlite:/a/b")).expect("a store"), PathBuf::from("/a/b"));
+        for wrong in [None, Some("sqlite:"), Some("/a/b"), Some("mysql:x")] {
+            assert!(store(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

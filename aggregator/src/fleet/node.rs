@@ -1,0 +1,319 @@
+//! One life of one node in memory: the order of its reports, the content that each
+//! component has, and the history that the domain judges. No input or output here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use nodeward_domain::answer::{About, NodeAnswer, NodeRow};
+use nodeward_domain::component::Component;
+use nodeward_domain::facts::ComponentState;
+use nodeward_domain::node::NodeHistory;
+use nodeward_domain::observed::Unavailable;
+use nodeward_domain::policy::Policy;
+use nodeward_proto::digest::Digest;
+use nodeward_proto::report::{Measurements, Report, Reported};
+
+use crate::peer::Peer;
+use crate::store::{Seen, SeenComponent, StoredNode, Transition};
+
+/// An agent reports a round within moments: an observation that claims to be older
+/// than this has a broken clock behind it.
+const OLDEST_OBSERVATION: SignedDuration = SignedDuration::from_hours(1);
+
+/// What one component was last reported to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standing {
+    form: u32,
+    digest: Digest,
+    observations: u32,
+    last_observed: Timestamp,
+    /// Its content has been asked for and is not here yet.
+    awaited: bool,
+}
+
+/// Where a report stands in the order of its node's reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// After all others.
+    Next,
+    /// The newest one once more.
+    Again,
+    /// Before the newest one, for this reason.
+    Before(String),
+}
+
+/// One life of a node.
+#[derive(Debug)]
+pub struct NodeMemory {
+    peer: Peer,
+    boot_id: String,
+    earlier_boots: Vec<String>,
+    seq: u64,
+    last_report_at: Timestamp,
+    standings: BTreeMap<String, Standing>,
+    history: NodeHistory,
+    measurements: Measurements,
+    /// The node's row and the instant until which it is right.
+    row: Option<(NodeRow, Option<Timestamp>)>,
+    /// Whether there is something to save lazily.
+    unsaved: bool,
+}
+
+/// A component's content, if it is here. None inside: not known to this build.
+type Known = Option<Option<ComponentState>>;
+
+impl NodeMemory {
+    /// A life that begins with its first report.
+    #[must_use]
+    pub fn new(peer: Peer, now: Timestamp) -> Self {
+        Self {
+            peer,
+            boot_id: String::new(),
+            earlier_boots: Vec::new(),
+            seq: 0,
+            last_report_at: now,
+            standings: BTreeMap::new(),
+            history: NodeHistory::default(),
+            measurements: Measurements::default(),
+            row: None,
+            unsaved: false,
+        }
+    }
+
+    /// A life as it was stored; `content` finds what its intervals name.
+    pub fn restore(stored: StoredNode, mut content: impl FnMut(Digest) -> Known) -> Self {
+        let mut node = Self::new(stored.peer, stored.last_seen);
+        node.boot_id = stored.boot_id;
+        node.earlier_boots = stored.earlier_boots;
+        node.seq = stored.seq;
+        for interval in stored.intervals {
+            let known = content(interval.digest);
+            if let Some(Some(state)) = &known {
+                node.history.restore(
+                    state.clone(),
+                    interval.valid_from,
+                    interval.last_observed,
+                    interval.observations,
+                );
+            }
+            node.standings.insert(
+                interval.component,
+                Standing {
+                    form: interval.form,
+                    digest: interval.digest,
+                    observations: interval.observations,
+                    last_observed: interval.last_observed,
+                    awaited: known.is_none(),
+                },
+            );
+        }
+        node
+    }
+
+    /// Whose life this is.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// What was last measured on the node.
+    #[must_use]
+    pub const fn measurements(&self) -> Measurements {
+        self.measurements
+    }
+
+    /// Where a report stands in the order.
+    #[must_use]
+    pub fn turn(&self, report: &Report) -> Turn {
+        if self.boot_id.is_empty() {
+            Turn::Next
+        } else if report.boot_id == self.boot_id {
+            match report.seq.cmp(&self.seq) {
+                std::cmp::Ordering::Greater => Turn::Next,
+                std::cmp::Ordering::Equal => Turn::Again,
+                std::cmp::Ordering::Less => {
+                    Turn::Before(format!("seq: {} is before {}", report.seq, self.seq))
+                }
+            }
+        } else if self.earlier_boots.contains(&report.boot_id) {
+            Turn::Before("boot_id: is of an earlier boot".to_owned())
+        } else {
+            Turn::Next
+        }
+    }
+
+    /// Whether the report begins a boot that was not seen before.
+    #[must_use]
+    pub fn begins_boot(&self, report: &Report) -> bool {
+        report.boot_id != self.boot_id
+    }
+
+    /// The components whose content is another than before.
+    #[must_use]
+    pub fn transitions(&self, report: &Report, received_at: Timestamp) -> Vec<Transition> {
+        report
+            .components
+            .iter()
+            .filter(|reported| {
+                self.standings.get(&reported.component).is_none_or(|standing| {
+                    (standing.form, standing.digest) != (reported.form, reported.digest)
+                })
+            })
+            .map(|reported| Transition {
+                component: reported.component.clone(),
+                form: reported.form,
+                digest: reported.digest,
+                valid_from: self.observed_at(report, reported, received_at),
+            })
+            .collect()
+    }
+
+    /// When a component was observed, by the aggregator's clock: the node's own clock
+    /// is set right by the difference between its sending and our receiving. Never
+    /// later than now, never before what was observed last.
+    fn observed_at(
+        &self,
+        report: &Report,
+        reported: &Reported,
+        received_at: Timestamp,
+    ) -> Timestamp {
+        let age = report.sent_at.duration_since(reported.observed_at);
+        let age = age.clamp(SignedDuration::ZERO, OLDEST_OBSERVATION);
+        let earliest = self
+            .standings
+            .get(&reported.component)
+            .map_or(Timestamp::MIN, |standing| standing.last_observed);
+        received_at.checked_sub(age).unwrap_or(received_at).max(earliest).min(received_at)
+    }
+
+    /// Takes a report that is next in the order and has been committed.
+    pub fn take(
+        &mut self,
+        report: &Report,
+        received_at: Timestamp,
+        mut content: impl FnMut(Digest) -> Known,
+    ) {
+        if report.boot_id != self.boot_id {
+            let last = std::mem::replace(&mut self.boot_id, report.boot_id.clone());
+            if !last.is_empty() {
+                self.earlier_boots.insert(0, last);
+                self.earlier_boots.truncate(crate::store::EARLIER_BOOTS);
+            }
+        }
+        self.seq = report.seq;
+        self.last_report_at = received_at;
+        self.measurements = report.measurements;
+        self.row = None;
+        self.unsaved = true;
+        for reported in &report.components {
+            let last_observed = self.observed_at(report, reported, received_at);
+            let known = content(reported.digest);
+            if let Some(Some(state)) = &known {
+                self.history.observe(state.clone(), last_observed, reported.took);
+            }
+            let observations = self
+                .standings
+                .get(&reported.component)
+                .filter(|standing| standing.digest == reported.digest)
+                .map_or(1, |standing| standing.observations.saturating_add(1));
+            self.standings.insert(
+                reported.component.clone(),
+                Standing {
+                    form: reported.form,
+                    digest: reported.digest,
+                    observations,
+                    last_observed,
+                    awaited: known.is_none(),
+                },
+            );
+        }
+    }
+
+    /// A content has come that components of this node may have been waiting for.
+    pub fn arrived(&mut self, digest: Digest, state: Option<&ComponentState>) {
+        for standing in self.standings.values_mut().filter(|standing| standing.digest == digest) {
+            if std::mem::take(&mut standing.awaited)
+                && let Some(state) = state
+            {
+                self.history.observe(state.clone(), standing.last_observed, Duration::ZERO);
+                self.row = None;
+            }
+        }
+    }
+
+    /// The contents that this node's components have.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.standings.values().map(|standing| standing.digest)
+    }
+
+    /// All there is to say about the node, judged for `now`.
+    #[must_use]
+    pub fn answer(&self, policy: &Policy, now: Timestamp) -> NodeAnswer {
+        self.judge(policy, now).0
+    }
+
+    fn judge(&self, policy: &Policy, now: Timestamp) -> (NodeAnswer, Option<Timestamp>) {
+        let about = About {
+            cluster: &self.peer.cluster,
+            node: &self.peer.node,
+            last_report_at: Some(self.last_report_at),
+        };
+        let awaited: Vec<(Component, Timestamp)> = self
+            .standings
+            .iter()
+            .filter(|(_, standing)| standing.awaited)
+            .filter_map(|(name, standing)| {
+                Some((Component::from_name(name)?, standing.last_observed))
+            })
+            .collect();
+        if awaited.is_empty() {
+            return NodeAnswer::of(about, &self.history, policy, now);
+        }
+        // What was seen before is no longer so: it must not stand in for what is awaited.
+        let mut history = self.history.clone();
+        for (component, observed_at) in awaited {
+            let why = "it has changed, and the new facts are still being uploaded".to_owned();
+            let unavailable = Unavailable { place: String::new(), why };
+            history.observe(
+                ComponentState::unavailable(component, unavailable),
+                observed_at,
+                Duration::ZERO,
+            );
+        }
+        NodeAnswer::of(about, &history, policy, now)
+    }
+
+    /// The node in one row, judged again only when the last one is no longer right.
+    pub fn row(&mut self, policy: &Policy, now: Timestamp) -> &NodeRow {
+        let right = self
+            .row
+            .take()
+            .filter(|(_, valid_until)| valid_until.is_none_or(|valid_until| now < valid_until));
+        let row = right.unwrap_or_else(|| {
+            let (answer, valid_until) = self.judge(policy, now);
+            (answer.row(), valid_until)
+        });
+        &self.row.insert(row).0
+    }
+
+    /// What moved since it was last asked, to be saved lazily.
+    pub fn take_unsaved(&mut self) -> Option<Seen> {
+        std::mem::take(&mut self.unsaved).then(|| Seen {
+            peer: self.peer.clone(),
+            boot_id: self.boot_id.clone(),
+            seq: self.seq,
+            received_at: self.last_report_at,
+            components: self
+                .standings
+                .iter()
+                .map(|(component, standing)| SeenComponent {
+                    component: component.clone(),
+                    digest: standing.digest,
+                    observations: standing.observations,
+                    last_observed: standing.last_observed,
+                })
+                .collect(),
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! HTTP for machines: `/healthz` (the process answers), `/readyz` (the store answers
+//! too), `/metrics` (OpenMetrics text).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// The store must answer in this time to be ready.
+const READY_LIMIT: Duration = Duration::from_secs(2);
+
+/// The pages' routes.
+pub fn router(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready).with_state(store))
+        .route("/metrics", get(scrape).with_state(metrics))
+}
+
+async fn ready(State(store): State<Arc<dyn Store>>) -> Response {
+    match tokio::time::timeout(READY_LIMIT, store.ping()).await {
+        Ok(Ok(())) => "ok\n".into_response(),
+        Ok(Err(error)) => not_ready(&error.to_string()),
+        Err(_) => not_ready(&format!("store: no answer within {} s", READY_LIMIT.as_secs())),
+    }
+}
+
+fn not_ready(why: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response()
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.text() {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,17 @@
+//! Remembers what agents report and answers for nodes and fleet. No judgement is made
+//! here: whether something is wrong, and whose turn it is, says the domain.
+//!
+//! The way of the data: [`peer`] says who speaks, [`ingest`] takes reports,
+//! [`store`] commits what must last, [`fleet`] holds every node in memory and has the
+//! domain judge it, [`query`] and [`http`] answer. [`serve`] strings these together,
+//! [`config`] says how.
+
+pub mod config;
+pub mod fleet;
+pub mod http;
+pub mod ingest;
+pub mod metrics;
+pub mod peer;
+pub mod query;
+pub mod serve;
+pub mod store;

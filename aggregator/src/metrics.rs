@@ -1,0 +1,152 @@
+//! What is counted for Prometheus: the aggregator's own work as it happens, and the
+//! fleet's standing at the moment of the scrape.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nodeward_domain::answer::Standing;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric as _,
+};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use tonic::{Code, Status};
+
+use crate::fleet::{Filter, Fleet};
+
+/// How a call of an agent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Outcome {
+    /// Committed and acknowledged.
+    #[allow(non_camel_case_types)]
+    acknowledged,
+    /// Refused: the caller's fault.
+    #[allow(non_camel_case_types)]
+    refused,
+    /// Not committed: our fault.
+    #[allow(non_camel_case_types)]
+    failed,
+}
+
+impl Outcome {
+    /// How a call ended.
+    pub fn of<T>(result: &Result<T, Status>) -> Self {
+        match result.as_ref().map_err(Status::code) {
+            Ok(_) => Self::acknowledged,
+            Err(
+                Code::InvalidArgument
+                | Code::FailedPrecondition
+                | Code::Unauthenticated
+                | Code::PermissionDenied,
+            ) => Self::refused,
+            Err(_) => Self::failed,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: Outcome,
+}
+
+/// The counters and the registry that shows them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reports: Family<ByOutcome, Counter>,
+    contents: Family<ByOutcome, Counter>,
+    report_seconds: Histogram,
+}
+
+impl Metrics {
+    /// Counters at zero, and the standing of that fleet.
+    #[must_use]
+    pub fn new(fleet: Arc<Fleet>) -> Self {
+        let reports = Family::<ByOutcome, Counter>::default();
+        let contents = Family::<ByOutcome, Counter>::default();
+        // From half a millisecond to some eight seconds.
+        let report_seconds = Histogram::new(exponential_buckets(0.0005, 2.0, 15));
+        let mut registry = Registry::with_prefix("nodeward");
+        registry.register("reports", "Reports of agents, by outcome", reports.clone());
+        registry.register("contents", "Uploaded contents, by outcome", contents.clone());
+        registry.register(
+            "report_duration_seconds",
+            "Time from the arrival of a report to its acknowledgement",
+            report_seconds.clone(),
+        );
+        registry.register_collector(Box::new(FleetStanding { fleet }));
+        Self { registry, reports, contents, report_seconds }
+    }
+
+    /// Counts a report.
+    pub fn report(&self, outcome: Outcome, took: Duration) {
+        self.reports.get_or_create(&ByOutcome { outcome }).inc();
+        self.report_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts an uploaded content.
+    pub fn content(&self, outcome: Outcome) {
+        self.contents.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Counts nodes when asked, so that no gauge can lag behind the fleet.
+#[derive(Debug)]
+struct FleetStanding {
+    fleet: Arc<Fleet>,
+}
+
+impl Collector for FleetStanding {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let rows = self.fleet.rows(&Filter::default(), Timestamp::now());
+        let mut standings = BTreeMap::from(
+            [Standing::Findings, Standing::Incomplete, Standing::Clean]
+                .map(|standing| (standing.word(), 0u64)),
+        );
+        let mut turns: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in &rows {
+            *standings.entry(row.standing.word()).or_default() += 1;
+            if row.findings > 0 {
+                *turns.entry(&row.acts_first).or_default() += 1;
+            }
+        }
+        gauges(&mut encoder, "nodes", "Nodes by standing", "standing", &standings)?;
+        gauges(
+            &mut encoder,
+            "nodes_with_findings",
+            "Nodes with findings, by who acts first",
+            "acts_first",
+            &turns,
+        )
+    }
+}
+
+fn gauges(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    values: &BTreeMap<&str, u64>,
+) -> Result<(), std::fmt::Error> {
+    use prometheus_client::metrics::MetricType;
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (value, count) in values {
+        let labels = [(label, *value)];
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

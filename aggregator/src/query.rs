@@ -1,0 +1,108 @@
+//! Answers readers, from the fleet in memory.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use nodeward_domain::answer::{NodeRow, Standing};
+use nodeward_proto::answer::{PAGE_LIMIT, standing};
+use nodeward_proto::report::timestamp;
+use nodeward_proto::v1;
+use nodeward_proto::v1::query_service_server::QueryService;
+use tonic::{Request, Response, Status};
+
+use crate::fleet::{Filter, Fleet, NoAnswer};
+
+/// Answers readers.
+#[derive(Debug)]
+pub struct Query {
+    fleet: Arc<Fleet>,
+}
+
+impl Query {
+    /// Answers for that fleet.
+    #[must_use]
+    pub const fn new(fleet: Arc<Fleet>) -> Self {
+        Self { fleet }
+    }
+}
+
+#[tonic::async_trait]
+impl QueryService for Query {
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        let request = request.into_inner();
+        let standing = match request.standing.as_str() {
+            "" => None,
+            word => Some(
+                standing("standing", word)
+                    .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?,
+            ),
+        };
+        let cluster = Some(request.cluster).filter(|cluster| !cluster.is_empty());
+        let after = page_start(&request.page_token)?;
+        let size = match request.page_size as usize {
+            0 => PAGE_LIMIT,
+            size => size.min(PAGE_LIMIT),
+        };
+        let now = Timestamp::now();
+        let rows = self.fleet.rows(&Filter { cluster, standing }, now);
+        let summary = summary(&rows);
+        let mut left = rows.iter().filter(|row| {
+            after.is_none_or(|after| (row.cluster.as_str(), row.node.as_str()) > after)
+        });
+        let page: Vec<&NodeRow> = left.by_ref().take(size).collect();
+        let next_page_token = match (page.last(), left.next()) {
+            (Some(last), Some(_)) => format!("{}/{}", last.cluster, last.node),
+            _ => String::new(),
+        };
+        Ok(Response::new(v1::ListNodesResponse {
+            as_of: Some(timestamp(now)),
+            nodes: page.into_iter().map(v1::NodeRow::from).collect(),
+            next_page_token,
+            summary: Some(summary),
+        }))
+    }
+
+    async fn get_node(
+        &self,
+        request: Request<v1::GetNodeRequest>,
+    ) -> Result<Response<v1::GetNodeResponse>, Status> {
+        let request = request.into_inner();
+        if request.node.is_empty() {
+            return Err(Status::invalid_argument("node: is missing"));
+        }
+        let answer = self.fleet.answer(&request.cluster, &request.node, Timestamp::now()).map_err(
+            |error| match error {
+                NoAnswer::Unknown(_) => Status::not_found(error.to_string()),
+                NoAnswer::Ambiguous { .. } => Status::failed_precondition(error.to_string()),
+            },
+        )?;
+        Ok(Response::new(v1::GetNodeResponse { node: Some((&answer).into()) }))
+    }
+}
+
+/// Cluster and node after which a page begins. Neither has a slash in its name.
+fn page_start(token: &str) -> Result<Option<(&str, &str)>, Status> {
+    match token {
+        "" => Ok(None),
+        token => token
+            .split_once('/')
+            .filter(|(cluster, node)| !cluster.is_empty() && !node.is_empty())
+            .map(Some)
+            .ok_or_else(|| Status::invalid_argument("page_token: was not given by this server")),
+    }
+}
+
+fn summary(rows: &[NodeRow]) -> v1::FleetSummary {
+    let with =
+        |standing: Standing| rows.iter().filter(|row| row.standing == standing).count() as u64;
+    v1::FleetSummary {
+        nodes: rows.len() as u64,
+        with_findings: with(Standing::Findings),
+        incomplete: with(Standing::Incomplete),
+        clean: with(Standing::Clean),
+        oldest_report_at: rows.iter().filter_map(|row| row.last_report_at).min().map(timestamp),
+    }
+}

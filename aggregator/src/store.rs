@@ -1,0 +1,182 @@
+//! What must outlive the process. A dozen operations behind one trait; every
+//! implementation passes the same tests, in the crate `nodeward-tests`.
+
+pub mod sqlite;
+
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use nodeward_proto::content::Content;
+use nodeward_proto::digest::Digest;
+
+use crate::peer::Peer;
+
+/// So many boots before the present one are remembered of a node, to refuse reports
+/// that come too late.
+pub const EARLIER_BOOTS: usize = 8;
+
+/// The number of a change. Numbers grow with every commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeNumber(pub i64);
+
+/// What one report changes. Committed as a whole or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Who reported.
+    pub peer: Peer,
+    /// Boot id of the report.
+    pub boot_id: String,
+    /// Order of the report within the boot.
+    pub seq: u64,
+    /// When the report arrived, by the aggregator's clock.
+    pub received_at: Timestamp,
+    /// Contents that came along and are not stored yet.
+    pub contents: Vec<Content>,
+    /// Components whose content is another than before.
+    pub transitions: Vec<Transition>,
+}
+
+/// From now on a component has this content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The component's name.
+    pub component: String,
+    /// Version of the content's form.
+    pub form: u32,
+    /// The content's name.
+    pub digest: Digest,
+    /// Since when, by the aggregator's clock.
+    pub valid_from: Timestamp,
+}
+
+/// What moves with every report and may be lost with a crash: saved now and then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Whose report.
+    pub peer: Peer,
+    /// Boot id of the newest report.
+    pub boot_id: String,
+    /// Its order within the boot.
+    pub seq: u64,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// What was observed of its components.
+    pub components: Vec<SeenComponent>,
+}
+
+/// How a component's content held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenComponent {
+    /// The component's name.
+    pub component: String,
+    /// The content that was observed.
+    pub digest: Digest,
+    /// How often in a row.
+    pub observations: u32,
+    /// When last, by the aggregator's clock.
+    pub last_observed: Timestamp,
+}
+
+/// One life of a node, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredNode {
+    /// The node.
+    pub peer: Peer,
+    /// Boot id of the newest stored report.
+    pub boot_id: String,
+    /// Boot ids before that one, newest first.
+    pub earlier_boots: Vec<String>,
+    /// Order of the newest stored report within the boot.
+    pub seq: u64,
+    /// When this life was first seen.
+    pub first_seen: Timestamp,
+    /// When its newest stored report arrived.
+    pub last_seen: Timestamp,
+    /// Its components' intervals that belong to the asked range, oldest first.
+    pub intervals: Vec<Interval>,
+}
+
+/// A stretch of time in which a component had one content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interval {
+    /// The component's name.
+    pub component: String,
+    /// Version of the content's form.
+    pub form: u32,
+    /// The content's name.
+    pub digest: Digest,
+    /// First observation, by the aggregator's clock.
+    pub valid_from: Timestamp,
+    /// When another content took its place; none while it stands.
+    pub valid_to: Option<Timestamp>,
+    /// How often in a row it was observed, as last saved.
+    pub observations: u32,
+    /// When it was last observed, as last saved.
+    pub last_observed: Timestamp,
+}
+
+/// Why the store did not do what was asked. What failed has changed nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The store could not be opened.
+    #[error("store {place}: {why}")]
+    Open {
+        /// Where it lies.
+        place: String,
+        /// Why.
+        why: String,
+    },
+    /// An operation failed.
+    #[error("store: {operation}: {why}")]
+    Operation {
+        /// Which one.
+        operation: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The store is closed.
+    #[error("store: closed")]
+    Closed,
+}
+
+/// What an operation promises.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Where things last.
+pub trait Store: Send + Sync + 'static {
+    /// Commits what one report changes. Resolves after it would survive power loss.
+    fn append(&self, batch: Batch) -> StoreFuture<'_, ChangeNumber>;
+
+    /// Commits one content. Resolves after it would survive power loss.
+    fn put_content(&self, content: Content) -> StoreFuture<'_, ChangeNumber>;
+
+    /// Saves what moves with every report; may be lost.
+    fn save_seen(&self, seen: Vec<Seen>) -> StoreFuture<'_, ()>;
+
+    /// Everything that changed after that number, and the number up to which that is.
+    /// After `ChangeNumber(0)`: everything, with the last `intervals` of each component.
+    fn load_since(
+        &self,
+        after: ChangeNumber,
+        intervals: usize,
+    ) -> StoreFuture<'_, (Vec<StoredNode>, ChangeNumber)>;
+
+    /// The content of that name.
+    fn content(&self, digest: Digest) -> StoreFuture<'_, Option<Content>>;
+
+    /// Those of the names that have no content here.
+    fn missing(&self, digests: Vec<Digest>) -> StoreFuture<'_, Vec<Digest>>;
+
+    /// Every interval of one node's lives, oldest first.
+    fn intervals(&self, cluster: String, node: String) -> StoreFuture<'_, Vec<(String, Interval)>>;
+
+    /// A value that belongs to the store as a whole, made by `make` when it is not
+    /// there yet.
+    fn setting(&self, key: &'static str, make: String) -> StoreFuture<'_, String>;
+
+    /// Whether the store answers.
+    fn ping(&self) -> StoreFuture<'_, ()>;
+
+    /// Commits what is under way and closes. Later operations fail.
+    fn close(&self) -> StoreFuture<'_, ()>;
+}

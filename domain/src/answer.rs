@@ -1,0 +1,311 @@
+//! Answers: the verdicts on a node folded into what every screen shows, so that
+//! terminal, page, query and metric cannot disagree.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::check::{Evidence, Outcome, Severity, judge_node};
+use crate::component::Component;
+use crate::node::NodeHistory;
+use crate::platform::Platform;
+use crate::policy::Policy;
+use crate::responsibility::{Action, Responsible};
+
+/// A node that has not reported for longer than this is stale: its last answer may
+/// no longer be true.
+pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(15);
+
+/// What there is to say about one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeAnswer {
+    /// The node's cluster.
+    pub cluster: String,
+    /// The node's name.
+    pub node: String,
+    /// Which kind of machine it is.
+    pub platform: Platform,
+    /// The policy edition that was used.
+    pub policy_edition: String,
+    /// The provider's name in that edition, for screens.
+    pub provider: String,
+    /// The instant for which this answer was made.
+    pub as_of: Timestamp,
+    /// When the node last reported, by the reader's clock; none without a report.
+    pub last_report_at: Option<Timestamp>,
+    /// Whether nothing is missing from the answer: if not, see `incomplete`.
+    pub complete: bool,
+    /// What is missing, a line each. "Could not read" stands here, never in a pass.
+    pub incomplete: Vec<String>,
+    /// Failed checks, worst first. The first names who acts first.
+    pub findings: Vec<Finding>,
+    /// Every component, with what was seen and every check of it.
+    pub components: Vec<ComponentAnswer>,
+}
+
+/// One failed check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The check's reason.
+    pub reason: String,
+    /// The component it is about.
+    pub component: Component,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Since when it has been seen to be so.
+    pub since: Timestamp,
+    /// Who must act.
+    pub responsible: Responsible,
+    /// What to do.
+    pub action: Action,
+    /// The policy rule behind it, by id; empty when no rule speaks of it.
+    pub policy_rule: String,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What there is to say about one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ComponentAnswer {
+    /// The component.
+    pub component: Component,
+    /// `present`, `absent`, `not_applicable`, `unavailable` or `not_reported`.
+    pub state: String,
+    /// What was seen, in one line.
+    pub headline: String,
+    /// When it was last observed, by the node's clock.
+    pub observed_at: Option<Timestamp>,
+    /// The component's checks and what each answered.
+    pub checks: Vec<CheckAnswer>,
+}
+
+/// What one check answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckAnswer {
+    /// The check's reason.
+    pub reason: String,
+    /// `pass`, `fail`, `unknown` or `not_applicable`.
+    pub outcome: String,
+    /// Why, for `unknown` and `not_applicable`; what is wrong, for `fail`.
+    pub detail: String,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The shape of a node's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// There are findings.
+    Findings,
+    /// There are none, and something could not be seen.
+    Incomplete,
+    /// There are none.
+    Clean,
+}
+
+impl Standing {
+    /// The word of the standing.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Findings => "findings",
+            Self::Incomplete => "incomplete",
+            Self::Clean => "clean",
+        }
+    }
+}
+
+/// Who a node is and when it last spoke; what identity and transport know.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The node's cluster.
+    pub cluster: &'a str,
+    /// The node's name.
+    pub node: &'a str,
+    /// When its last report arrived, by the reader's clock.
+    pub last_report_at: Option<Timestamp>,
+}
+
+impl NodeAnswer {
+    /// Judges a node and folds the verdicts. The second value is when the answer must
+    /// be made again although no new fact came.
+    #[must_use]
+    pub fn of(
+        about: About<'_>,
+        history: &NodeHistory,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> (Self, Option<Timestamp>) {
+        let judged = judge_node(history, policy, now);
+        let mut valid_until: Option<Timestamp> = None;
+        let mut incomplete = Vec::new();
+        let mut findings = Vec::new();
+
+        for one in &judged {
+            if let Some(until) = one.verdict.valid_until {
+                valid_until = Some(valid_until.map_or(until, |earliest| earliest.min(until)));
+            }
+            if let Outcome::Fail { message, since, responsible, action } = &one.verdict.outcome {
+                findings.push(Finding {
+                    reason: one.check.reason.to_owned(),
+                    component: one.check.component,
+                    severity: one.check.severity,
+                    message: message.clone(),
+                    since: *since,
+                    responsible: responsible.clone(),
+                    action: action.clone(),
+                    policy_rule: one.check.policy.rule().unwrap_or_default().to_owned(),
+                    evidence: one.verdict.evidence.clone(),
+                });
+            }
+        }
+        findings.sort_by(|a, b| {
+            (a.severity, &a.responsible, a.since, &a.reason).cmp(&(
+                b.severity,
+                &b.responsible,
+                b.since,
+                &b.reason,
+            ))
+        });
+
+        let components: Vec<ComponentAnswer> = Component::ALL
+            .into_iter()
+            .map(|component| {
+                let newest = history.newest(component);
+                let checks: Vec<CheckAnswer> = judged
+                    .iter()
+                    .filter(|one| one.check.component == component)
+                    .map(|one| CheckAnswer {
+                        reason: one.check.reason.to_owned(),
+                        outcome: one.verdict.outcome.word().to_owned(),
+                        detail: match &one.verdict.outcome {
+                            Outcome::Pass => String::new(),
+                            Outcome::Fail { message, .. } => message.clone(),
+                            Outcome::Unknown(why) | Outcome::NotApplicable(why) => why.clone(),
+                        },
+                        evidence: one.verdict.evidence.clone(),
+                    })
+                    .collect();
+                ComponentAnswer {
+                    component,
+                    state: newest
+                        .as_ref()
+                        .map_or("not_reported", |newest| newest.state.word())
+                        .to_owned(),
+                    headline: newest.as_ref().map_or_else(
+                        || "not reported yet".to_owned(),
+                        |newest| newest.state.headline(),
+                    ),
+                    observed_at: newest.map(|newest| newest.observed_at),
+                    checks,
+                }
+            })
+            .collect();
+
+        match about.last_report_at {
+            None => incomplete.push("the node has not reported yet".to_owned()),
+            Some(at) if now.duration_since(at) > STALE_AFTER => {
+                incomplete.push(format!("the last report is from {at:.0}: stale"));
+                // Falls due again with the next report, which is judged anyway.
+            }
+            Some(at) => {
+                let stale_at = at.checked_add(STALE_AFTER).unwrap_or(Timestamp::MAX);
+                valid_until = Some(valid_until.map_or(stale_at, |earliest| earliest.min(stale_at)));
+            }
+        }
+        for component in &components {
+            match component.state.as_str() {
+                "unavailable" | "not_reported" => {
+                    incomplete.push(format!("{}: {}", component.component, component.headline));
+                }
+                _ => {
+                    // An unreadable component says it once; here stand the checks that
+                    // stay open although their component was read.
+                    for check in component.checks.iter().filter(|check| check.outcome == "unknown")
+                    {
+                        incomplete.push(format!("{}: {}", check.reason, check.detail));
+                    }
+                }
+            }
+        }
+
+        let answer = Self {
+            cluster: about.cluster.to_owned(),
+            node: about.node.to_owned(),
+            platform: Platform::of(history),
+            policy_edition: policy.edition.clone(),
+            provider: policy.provider.clone(),
+            as_of: now,
+            last_report_at: about.last_report_at,
+            complete: incomplete.is_empty(),
+            incomplete,
+            findings,
+            components,
+        };
+        (answer, valid_until)
+    }
+
+    /// Findings, incomplete or clean: a known finding beats incompleteness.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        if !self.findings.is_empty() {
+            Standing::Findings
+        } else if self.complete {
+            Standing::Clean
+        } else {
+            Standing::Incomplete
+        }
+    }
+
+    /// Who acts first, as screens say it; a dash when nobody needs to.
+    #[must_use]
+    pub fn acts_first(&self) -> String {
+        self.findings
+            .first()
+            .map_or_else(|| "-".to_owned(), |first| first.responsible.word(&self.provider))
+    }
+
+    /// The answer in one row.
+    #[must_use]
+    pub fn row(&self) -> NodeRow {
+        NodeRow {
+            cluster: self.cluster.clone(),
+            node: self.node.clone(),
+            platform: self.platform,
+            standing: self.standing(),
+            findings: self.findings.len(),
+            unknown: self.incomplete.len(),
+            acts_first: self.acts_first(),
+            worst: self.findings.first().map(|first| first.reason.clone()).unwrap_or_default(),
+            action: self.findings.first().map(|first| first.action.to_string()).unwrap_or_default(),
+            last_report_at: self.last_report_at,
+        }
+    }
+}
+
+/// A node in a list of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeRow {
+    /// The node's cluster.
+    pub cluster: String,
+    /// The node's name.
+    pub node: String,
+    /// Which kind of machine it is.
+    pub platform: Platform,
+    /// Findings, incomplete or clean.
+    pub standing: Standing,
+    /// How many checks failed.
+    pub findings: usize,
+    /// How many things could not be said.
+    pub unknown: usize,
+    /// Who acts first.
+    pub acts_first: String,
+    /// The reason of the worst finding; empty without one.
+    pub worst: String,
+    /// What to do about it; empty without one.
+    pub action: String,
+    /// When the node last reported, by the reader's clock.
+    pub last_report_at: Option<Timestamp>,
+}

@@ -1,0 +1,361 @@
+//! Checks: each a question about one component that is answered from facts, with
+//! evidence. One list per component; together they are the registry from which
+//! screens, documents and `--explain` come.
+
+mod containerd;
+mod kernel;
+mod kubelet;
+mod os_release;
+mod packages;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::component::Component;
+use crate::node::{History, Holding, NodeHistory};
+use crate::observed::State;
+use crate::platform::Platform;
+use crate::policy::{Policy, Standing};
+use crate::responsibility::{Action, Responsible, Turn};
+
+/// A weak probe must answer the same this many times in a row to be believed.
+pub const CONFIRMATIONS: u32 = 3;
+
+/// A question about a node, and how it is answered.
+#[derive(Debug)]
+pub struct Check {
+    /// Stable name, PascalCase, never renamed.
+    pub reason: &'static str,
+    /// The component it is about.
+    pub component: Component,
+    /// Over what it is judged.
+    pub scope: Reach,
+    /// How bad a failure is.
+    pub severity: Severity,
+    /// Who usually must act; the verdict decides.
+    pub responsible: &'static str,
+    /// What a failure means, in one line.
+    pub summary: &'static str,
+    /// The policy rule behind it.
+    pub policy: PolicyLink,
+    /// Where the rule or the meaning of the facts was read.
+    pub source: &'static str,
+    /// Answers the question.
+    pub judge: fn(&NodeHistory, &Scope, &Policy, Timestamp) -> Verdict,
+}
+
+/// Over what a check is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// One node.
+    Node,
+}
+
+impl Reach {
+    /// The word for screens.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+        }
+    }
+}
+
+/// How bad a failure is, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Workloads on the node suffer, or the node is out of support.
+    Critical,
+    /// Something needs to be done before it becomes critical.
+    Warning,
+    /// Worth knowing.
+    Information,
+}
+
+impl Severity {
+    /// The word of the severity.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Information => "information",
+        }
+    }
+}
+
+/// How a check hangs on the support policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyLink {
+    /// The rule says who is responsible; without it the fact is still judged.
+    Cites(&'static str),
+    /// Without the rule there is nothing to judge.
+    Decides(&'static str),
+    /// No rule speaks of it.
+    None,
+}
+
+impl PolicyLink {
+    /// The rule's id.
+    #[must_use]
+    pub const fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::Cites(rule) | Self::Decides(rule) => Some(rule),
+            Self::None => None,
+        }
+    }
+}
+
+/// What a check may look at besides the node's own history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// Which kind of machine the node is.
+    pub platform: Platform,
+}
+
+/// The answer of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Pass, fail, unknown or not applicable.
+    pub outcome: Outcome,
+    /// What the answer rests on.
+    pub evidence: Vec<Evidence>,
+    /// When the answer must be judged again although no new fact came.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// What a check answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should be.
+    Pass,
+    /// Not as it should be.
+    Fail {
+        /// What is wrong, in one line.
+        message: String,
+        /// Since when it has been seen to be so.
+        since: Timestamp,
+        /// Who must act.
+        responsible: Responsible,
+        /// What to do.
+        action: Action,
+    },
+    /// It cannot be said, for this reason.
+    Unknown(String),
+    /// The question has no meaning here, for this reason.
+    NotApplicable(String),
+}
+
+impl Outcome {
+    /// The word of the outcome.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail { .. } => "fail",
+            Self::Unknown(_) => "unknown",
+            Self::NotApplicable(_) => "not_applicable",
+        }
+    }
+}
+
+/// One thing that an answer rests on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Evidence {
+    /// Path or endpoint that was read.
+    pub source: String,
+    /// What stood there.
+    pub actual: String,
+    /// What should stand there; empty when there is no one right value.
+    pub expected: String,
+}
+
+impl Evidence {
+    fn new(
+        source: impl Into<String>,
+        actual: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self { source: source.into(), actual: actual.into(), expected: expected.into() }
+    }
+}
+
+impl Verdict {
+    fn pass(evidence: Vec<Evidence>) -> Self {
+        Self { outcome: Outcome::Pass, evidence, valid_until: None }
+    }
+
+    fn fail(
+        message: impl Into<String>,
+        since: Timestamp,
+        turn: Turn,
+        evidence: Vec<Evidence>,
+    ) -> Self {
+        Self {
+            outcome: Outcome::Fail {
+                message: message.into(),
+                since,
+                responsible: turn.responsible,
+                action: turn.action,
+            },
+            evidence,
+            valid_until: turn.valid_until,
+        }
+    }
+
+    fn unknown(why: impl Into<String>, evidence: Vec<Evidence>) -> Self {
+        Self { outcome: Outcome::Unknown(why.into()), evidence, valid_until: None }
+    }
+
+    fn not_applicable(why: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::NotApplicable(why.into()),
+            evidence: Vec::new(),
+            valid_until: None,
+        }
+    }
+}
+
+/// A check and what it answered.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The check.
+    pub check: &'static Check,
+    /// Its answer.
+    pub verdict: Verdict,
+}
+
+/// Every check, in the order of components and then of the component's own list.
+pub fn registry() -> impl Iterator<Item = &'static Check> {
+    [os_release::CHECKS, kernel::CHECKS, packages::CHECKS, containerd::CHECKS, kubelet::CHECKS]
+        .into_iter()
+        .flatten()
+}
+
+/// The check of that reason. Letter case is ignored, because people type it.
+#[must_use]
+pub fn find(reason: &str) -> Option<&'static Check> {
+    registry().find(|check| check.reason.eq_ignore_ascii_case(reason))
+}
+
+/// Judges every check on one node.
+#[must_use]
+pub fn judge_node(history: &NodeHistory, policy: &Policy, now: Timestamp) -> Vec<Judged> {
+    let scope = Scope { platform: Platform::of(history) };
+    registry()
+        .map(|check| Judged { check, verdict: judge(check, history, &scope, policy, now) })
+        .collect()
+}
+
+fn judge(
+    check: &Check,
+    history: &NodeHistory,
+    scope: &Scope,
+    policy: &Policy,
+    now: Timestamp,
+) -> Verdict {
+    if let PolicyLink::Decides(rule) = check.policy
+        && let Standing::Lacking { first_edition } = policy.rule(rule)
+    {
+        let first = first_edition.unwrap_or("none");
+        return Verdict::not_applicable(format!(
+            "edition {} has no rule {rule}; first edition with it: {first}",
+            policy.edition
+        ));
+    }
+    (check.judge)(history, scope, policy, now)
+}
+
+/// The facts of a component, or the verdict that stands when there are none:
+/// could not be read is unknown, not there is not applicable.
+fn facts<'a, T: PartialEq>(
+    history: &'a History<T>,
+    absent: &str,
+) -> Result<(&'a T, Timestamp), Verdict> {
+    let Some(run) = history.newest() else {
+        return Err(Verdict::unknown("not reported yet", Vec::new()));
+    };
+    match &run.last.state {
+        State::Present(facts) => Ok((facts, run.first_observed_at)),
+        State::Absent => Err(Verdict::not_applicable(absent)),
+        State::NotApplicable(why) => Err(Verdict::not_applicable(why.clone())),
+        State::Unavailable(unavailable) => {
+            Err(Verdict::unknown(format!("could not be read: {unavailable}"), Vec::new()))
+        }
+    }
+}
+
+/// Holds an answer down until a weak probe has given it often enough in a row.
+fn confirmed(holding: Holding, evidence: &[Evidence]) -> Result<Timestamp, Verdict> {
+    match holding.since {
+        Some(since) if holding.observations >= CONFIRMATIONS => Ok(since),
+        _ => Err(Verdict::unknown(
+            format!("confirming {}/{CONFIRMATIONS}", holding.observations),
+            evidence.to_vec(),
+        )),
+    }
+}
+
+/// Unwraps the good case of a step that may already know the verdict.
+macro_rules! verdict_or {
+    ($step:expr) => {
+        match $step {
+            Ok(value) => value,
+            Err(verdict) => return verdict,
+        }
+    };
+}
+use verdict_or;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_unique_and_pascal_case() {
+        let mut seen = BTreeSet::new();
+        for check in registry() {
+            assert!(seen.insert(check.reason), "{} stands twice", check.reason);
+            assert!(
+                check.reason.starts_with(|first: char| first.is_ascii_uppercase())
+                    && check.reason.chars().all(|letter| letter.is_ascii_alphanumeric()),
+                "{} is not PascalCase",
+                check.reason
+            );
+        }
+    }
+
+    #[test]
+    fn every_rule_that_a_check_names_stands_in_an_edition() {
+        for check in registry() {
+            let Some(rule) = check.policy.rule() else {
+                continue;
+            };
+            assert!(
+                Policy::editions().any(|edition| {
+                    let policy = Policy::edition(edition).expect("a shipped edition");
+                    matches!(policy.rule(rule), Standing::InForce(_))
+                }),
+                "{}: no edition has {rule}",
+                check.reason
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_that_never_reported_passes_nothing() {
+        let policy = Policy::edition(crate::policy::DEFAULT_EDITION).expect("a shipped edition");
+        for judged in judge_node(&NodeHistory::default(), &policy, Timestamp::UNIX_EPOCH) {
+            assert!(
+                matches!(judged.verdict.outcome, Outcome::Unknown(_)),
+                "{} answers {:?}",
+                judged.check.reason,
+                judged.verdict.outcome
+            );
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Checks of `kubelet`: process and health endpoint. The endpoint is a ping; what it
+//! cannot see (runtime, network, API server) is judged elsewhere.
+
+use jiff::Timestamp;
+
+use super::{
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, confirmed, facts, verdict_or,
+};
+use crate::component::Component;
+use crate::facts::{HttpAnswer, Kubelet};
+use crate::node::NodeHistory;
+use crate::policy::Policy;
+use crate::responsibility::{Action, Responsible, Turn, turn_for_broken_component};
+
+const HEALTHZ: &str = "https://kubernetes.io/docs/reference/command-line-tools-reference/kubelet/";
+
+/// A check of the kubelet that cites the provider's duty to repair it.
+const fn check(
+    reason: &'static str,
+    summary: &'static str,
+    judge: fn(&NodeHistory, &Scope, &Policy, Timestamp) -> Verdict,
+) -> Check {
+    Check {
+        reason,
+        component: Component::Kubelet,
+        scope: Reach::Node,
+        severity: Severity::Critical,
+        responsible: "automation, then provider; customer without a provider",
+        summary,
+        policy: PolicyLink::Cites("auto-remediate-components"),
+        source: HEALTHZ,
+        judge,
+    }
+}
+
+pub(super) const CHECKS: &[Check] = &[
+    check("KubeletDown", "A kubelet is installed and does not run", down),
+    check("KubeletHung", "The kubelet accepts connections and does not answer", hung),
+    check("KubeletUnhealthy", "The kubelet says itself that it is ill", unhealthy),
+    Check {
+        severity: Severity::Warning,
+        responsible: "customer",
+        policy: PolicyLink::None,
+        source: "https://manpages.debian.org/bookworm/manpages/proc.5.en.html",
+        ..check(
+            "KubeletExecutableReplaced",
+            "The kubelet on disk is not the one that runs; a restart is pending",
+            executable_replaced,
+        )
+    },
+];
+
+const ABSENT: &str = "no trace of a kubelet";
+
+fn evidence(kubelet: &Kubelet, expected: &str) -> Vec<Evidence> {
+    let process = kubelet.process.as_ref().map_or_else(
+        || "no kubelet process".to_owned(),
+        |process| format!("pid {} {}", process.pid, process.executable),
+    );
+    vec![
+        Evidence::new("/proc", process, "one kubelet process"),
+        Evidence::new(&kubelet.healthz_endpoint, kubelet.healthz.to_string(), expected),
+    ]
+}
+
+/// Judges one failure shape, see the same function for containerd.
+fn shape(
+    history: &NodeHistory,
+    (scope, policy, now): (&Scope, &Policy, Timestamp),
+    broken: fn(&Kubelet) -> bool,
+    excluded_by: fn(&Kubelet) -> bool,
+    message: impl Fn(&Kubelet) -> String,
+) -> Verdict {
+    let (kubelet, _) = verdict_or!(facts(&history.kubelet, ABSENT));
+    let evidence = evidence(kubelet, "200 ok");
+    if broken(kubelet) {
+        let since = verdict_or!(confirmed(history.kubelet.holding(broken), &evidence));
+        let turn = turn_for_broken_component(scope.platform, policy, since, now, "kubelet.service");
+        return Verdict::fail(message(kubelet), since, turn, evidence);
+    }
+    if excluded_by(kubelet) {
+        Verdict::pass(evidence)
+    } else {
+        Verdict::unknown(format!("healthz: {}", kubelet.healthz), evidence)
+    }
+}
+
+fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
+    shape(
+        history,
+        (scope, policy, now),
+        // An answer on the port proves a process even where none can be seen.
+        |kubelet| {
+            kubelet.process.is_none()
+                && matches!(kubelet.healthz, HttpAnswer::Refused | HttpAnswer::NotAsked { .. })
+        },
+        |kubelet| {
+            kubelet.process.is_some() || matches!(kubelet.healthz, HttpAnswer::Answered { .. })
+        },
+        |kubelet| format!("no kubelet process; healthz {}", kubelet.healthz),
+    )
+}
+
+fn hung(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
+    shape(
+        history,
+        (scope, policy, now),
+        |kubelet| matches!(kubelet.healthz, HttpAnswer::TimedOut { .. }),
+        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { .. } | HttpAnswer::Refused),
+        |kubelet| format!("the kubelet hangs: healthz {}", kubelet.healthz),
+    )
+}
+
+fn unhealthy(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
+    shape(
+        history,
+        (scope, policy, now),
+        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { status, .. } if status >= 500),
+        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { status: 200, .. }),
+        |kubelet| format!("healthz answers {}", kubelet.healthz),
+    )
+}
+
+fn executable_replaced(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+    let (kubelet, since) = verdict_or!(facts(&history.kubelet, ABSENT));
+    let Some(process) = &kubelet.process else {
+        return Verdict::not_applicable("no kubelet runs");
+    };
+    if process.executable.is_empty() {
+        return Verdict::unknown("the path of the running kubelet could not be read", Vec::new());
+    }
+    let source = format!("/proc/{}/exe", process.pid);
+    if !process.executable_replaced {
+        return Verdict::pass(vec![Evidence::new(source, &process.executable, "still on disk")]);
+    }
+    let evidence =
+        vec![Evidence::new(source, format!("{} (deleted)", process.executable), "still on disk")];
+    let turn = Turn {
+        responsible: Responsible::Customer,
+        action: Action::RestartUnit { unit: "kubelet.service".to_owned() },
+        valid_until: None,
+    };
+    Verdict::fail("the kubelet was replaced on disk and not restarted", since, turn, evidence)
+}

@@ -1,0 +1,39 @@
+//! Facts of `os_release`: os-release(5), the architecture, and the marks that a
+//! provider's image builder leaves on disk.
+
+use serde::Serialize;
+
+use super::Headline;
+
+/// What the operating system says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OsRelease {
+    /// The file that was read: `/etc/os-release` or `/usr/lib/os-release`.
+    pub path: String,
+    /// `ID`, lower case, such as `debian`, `ubuntu`, `azurelinux`.
+    pub id: String,
+    /// `VERSION_ID`, such as `12` or `22.04`; empty on rolling releases.
+    pub version_id: String,
+    /// `VERSION_CODENAME`, such as `jammy`; may be empty.
+    pub version_codename: String,
+    /// `PRETTY_NAME`, for people.
+    pub pretty_name: String,
+    /// `VARIANT_ID`; may be empty.
+    pub variant_id: String,
+    /// Machine architecture as the kernel names it (`uname -m`); empty when the host
+    /// root is not the running machine.
+    pub architecture: String,
+    /// Paths, of those that AKS's image builder writes, that exist on this node.
+    pub provider_marks: Vec<String>,
+}
+
+impl Headline for OsRelease {
+    fn headline(&self) -> String {
+        let name = if self.pretty_name.is_empty() {
+            format!("{} {}", self.id, self.version_id)
+        } else {
+            self.pretty_name.clone()
+        };
+        if self.architecture.is_empty() { name } else { format!("{name}, {}", self.architecture) }
+    }
+}

@@ -1,0 +1,81 @@
+//! Facts of `packages`: what the distribution's package manager says is installed,
+//! by source package, because that is what vendors' advisories name.
+
+use serde::Serialize;
+
+use super::Headline;
+
+/// The installed packages of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Packages {
+    /// Whose database was read.
+    pub manager: PackageManager,
+    /// The database that was read.
+    pub path: String,
+    /// Packages that are unpacked and configured, sorted by name and architecture.
+    pub installed: Vec<Package>,
+    /// Packages that an installation left half done, sorted by name and architecture.
+    pub unfinished: Vec<UnfinishedPackage>,
+}
+
+/// A package manager whose database Nodeward reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PackageManager {
+    /// dpkg: Debian, Ubuntu.
+    Dpkg,
+}
+
+impl PackageManager {
+    /// The manager's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dpkg => "dpkg",
+        }
+    }
+}
+
+/// One installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Package {
+    /// Binary package name.
+    pub name: String,
+    /// Architecture, such as `amd64` or `all`.
+    pub architecture: String,
+    /// Version of the binary package, in the distribution's own form.
+    pub version: String,
+    /// Source package that it was built from.
+    pub source: String,
+    /// Version of that source package.
+    pub source_version: String,
+    /// An operator asked the package manager never to change it.
+    pub held: bool,
+}
+
+/// A package that the package manager has begun and not finished.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct UnfinishedPackage {
+    /// Binary package name.
+    pub name: String,
+    /// Architecture.
+    pub architecture: String,
+    /// Version, in the distribution's own form; may be empty.
+    pub version: String,
+    /// The package manager's own words, such as `install ok half-configured`.
+    pub status: String,
+}
+
+impl Headline for Packages {
+    fn headline(&self) -> String {
+        let mut line = format!("{} packages ({})", self.installed.len(), self.manager.name());
+        let held = self.installed.iter().filter(|package| package.held).count();
+        if held > 0 {
+            line.push_str(&format!(", {held} held"));
+        }
+        if !self.unfinished.is_empty() {
+            line.push_str(&format!(", {} half done", self.unfinished.len()));
+        }
+        line
+    }
+}

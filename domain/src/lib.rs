@@ -1,0 +1,18 @@
+//! What facts mean. Pure functions from what was observed on a node to what is
+//! wrong, who must act and what to do next.
+//!
+//! The way of the data through this crate: [`facts`] observed ([`observed`]) fill a
+//! [`node::NodeHistory`]; [`check`] judges it under a [`policy::Policy`];
+//! [`answer`] folds the verdicts into what every screen shows. There is no clock,
+//! no input or output and no environment here: `now` is an argument.
+
+pub mod answer;
+pub mod check;
+pub mod component;
+pub mod facts;
+pub mod node;
+pub mod observed;
+pub mod platform;
+pub mod policy;
+pub mod responsibility;
+pub mod version;

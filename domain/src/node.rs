@@ -1,0 +1,253 @@
+//! What is remembered of one node: per component the last few states it was seen
+//! in, so that "three times in a row" and "since when" are pure questions.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use crate::component::Component;
+use crate::facts::{ComponentState, Containerd, Kernel, Kubelet, OsRelease, Packages};
+use crate::observed::{Observed, State};
+
+/// How many different states in a row are remembered per component.
+pub const RUNS_KEPT: usize = 4;
+
+/// One state and the stretch of observations that saw nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run<T> {
+    /// The newest observation of the stretch.
+    pub last: Observed<T>,
+    /// When the stretch began, by the node's clock.
+    pub first_observed_at: Timestamp,
+    /// How many observations in a row saw this state.
+    pub observations: u32,
+}
+
+/// The last few runs of one component, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History<T> {
+    runs: VecDeque<Run<T>>,
+}
+
+impl<T> Default for History<T> {
+    fn default() -> Self {
+        Self { runs: VecDeque::new() }
+    }
+}
+
+impl<T: PartialEq> History<T> {
+    /// Adds the next observation.
+    pub fn observe(&mut self, observed: Observed<T>) {
+        if let Some(newest) = self.runs.front_mut()
+            && newest.last.state == observed.state
+        {
+            newest.observations = newest.observations.saturating_add(1);
+            newest.last = observed;
+            return;
+        }
+        self.restore(Run {
+            first_observed_at: observed.observed_at,
+            last: observed,
+            observations: 1,
+        });
+    }
+
+    /// Adds a run that was remembered elsewhere, as the newest.
+    pub fn restore(&mut self, run: Run<T>) {
+        self.runs.push_front(run);
+        self.runs.truncate(RUNS_KEPT);
+    }
+
+    /// The newest run.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Run<T>> {
+        self.runs.front()
+    }
+
+    /// The newest state.
+    #[must_use]
+    pub fn state(&self) -> Option<&State<T>> {
+        self.newest().map(|run| &run.last.state)
+    }
+
+    /// The newest facts, if the component was present.
+    #[must_use]
+    pub fn present(&self) -> Option<&T> {
+        self.state().and_then(State::present)
+    }
+
+    /// For how many observations in a row, up to now, the facts have satisfied
+    /// `holds`, and since when. A state without facts ends the row.
+    pub fn holding(&self, holds: impl Fn(&T) -> bool) -> Holding {
+        let mut holding = Holding { observations: 0, since: None };
+        for run in &self.runs {
+            if !run.last.state.present().is_some_and(&holds) {
+                break;
+            }
+            holding.observations = holding.observations.saturating_add(run.observations);
+            holding.since = Some(run.first_observed_at);
+        }
+        holding
+    }
+}
+
+/// How long something has been so, see [`History::holding`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// Observations in a row.
+    pub observations: u32,
+    /// First observation of the row; none when there is no row.
+    pub since: Option<Timestamp>,
+}
+
+/// What is remembered of one node, by component.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeHistory {
+    /// History of [`Component::OsRelease`].
+    pub os_release: History<OsRelease>,
+    /// History of [`Component::Kernel`].
+    pub kernel: History<Kernel>,
+    /// History of [`Component::Packages`].
+    pub packages: History<Packages>,
+    /// History of [`Component::Containerd`].
+    pub containerd: History<Containerd>,
+    /// History of [`Component::Kubelet`].
+    pub kubelet: History<Kubelet>,
+}
+
+/// The newest of a component, without its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newest {
+    /// The state.
+    pub state: ComponentState,
+    /// When it was last observed.
+    pub observed_at: Timestamp,
+    /// When it was first observed to be so.
+    pub since: Timestamp,
+}
+
+impl NodeHistory {
+    /// Adds the next observation of one component.
+    pub fn observe(
+        &mut self,
+        state: ComponentState,
+        observed_at: Timestamp,
+        took: std::time::Duration,
+    ) {
+        match state {
+            ComponentState::OsRelease(state) => {
+                self.os_release.observe(Observed { observed_at, took, state });
+            }
+            ComponentState::Kernel(state) => {
+                self.kernel.observe(Observed { observed_at, took, state });
+            }
+            ComponentState::Packages(state) => {
+                self.packages.observe(Observed { observed_at, took, state });
+            }
+            ComponentState::Containerd(state) => {
+                self.containerd.observe(Observed { observed_at, took, state });
+            }
+            ComponentState::Kubelet(state) => {
+                self.kubelet.observe(Observed { observed_at, took, state });
+            }
+        }
+    }
+
+    /// Adds a run that was remembered elsewhere, as the newest of its component.
+    pub fn restore(
+        &mut self,
+        state: ComponentState,
+        first_observed_at: Timestamp,
+        observed_at: Timestamp,
+        observations: u32,
+    ) {
+        fn run<T: PartialEq>(
+            history: &mut History<T>,
+            state: State<T>,
+            (first_observed_at, observed_at, observations): (Timestamp, Timestamp, u32),
+        ) {
+            let last = Observed { observed_at, took: std::time::Duration::ZERO, state };
+            history.restore(Run { last, first_observed_at, observations });
+        }
+        let stretch = (first_observed_at, observed_at, observations);
+        match state {
+            ComponentState::OsRelease(state) => run(&mut self.os_release, state, stretch),
+            ComponentState::Kernel(state) => run(&mut self.kernel, state, stretch),
+            ComponentState::Packages(state) => run(&mut self.packages, state, stretch),
+            ComponentState::Containerd(state) => run(&mut self.containerd, state, stretch),
+            ComponentState::Kubelet(state) => run(&mut self.kubelet, state, stretch),
+        }
+    }
+
+    /// The newest of one component; none when it was never reported.
+    #[must_use]
+    pub fn newest(&self, component: Component) -> Option<Newest> {
+        fn of<T: PartialEq>(
+            history: &History<T>,
+            wrap: fn(State<T>) -> ComponentState,
+        ) -> Option<Newest> {
+            history.newest().map(|run| Newest {
+                state: wrap(run.last.state.clone()),
+                observed_at: run.last.observed_at,
+                since: run.first_observed_at,
+            })
+        }
+        match component {
+            Component::OsRelease => of(&self.os_release, ComponentState::OsRelease),
+            Component::Kernel => of(&self.kernel, ComponentState::Kernel),
+            Component::Packages => of(&self.packages, ComponentState::Packages),
+            Component::Containerd => of(&self.containerd, ComponentState::Containerd),
+            Component::Kubelet => of(&self.kubelet, ComponentState::Kubelet),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn seen(second: i64, value: u8) -> Observed<u8> {
+        Observed {
+            observed_at: Timestamp::from_second(second).expect("a small number of seconds"),
+            took: Duration::ZERO,
+            state: State::Present(Arc::new(value)),
+        }
+    }
+
+    #[test]
+    fn equal_states_make_one_run_and_the_oldest_runs_are_forgotten() {
+        let mut history = History::default();
+        for (second, value) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (6, 5), (7, 5)] {
+            history.observe(seen(second, value));
+        }
+        assert_eq!(history.runs.len(), RUNS_KEPT);
+        let newest = history.newest().expect("seven observations");
+        assert_eq!(newest.observations, 2);
+        assert_eq!(newest.first_observed_at.as_second(), 6);
+        assert_eq!(newest.last.observed_at.as_second(), 7);
+    }
+
+    #[test]
+    fn holding_counts_over_runs_and_stops_at_the_first_that_differs() {
+        let mut history = History::default();
+        for (second, value) in [(1, 9), (2, 4), (3, 4), (4, 6)] {
+            history.observe(seen(second, value));
+        }
+        let holding = history.holding(|value| value % 2 == 0);
+        assert_eq!(holding.observations, 3);
+        assert_eq!(holding.since.map(Timestamp::as_second), Some(2));
+    }
+
+    #[test]
+    fn a_state_without_facts_ends_the_row() {
+        let mut history = History::default();
+        history.observe(seen(1, 2));
+        let mut absent = seen(2, 0);
+        absent.state = State::Absent;
+        history.observe(absent);
+        assert_eq!(history.holding(|_| true), Holding { observations: 0, since: None });
+    }
+}

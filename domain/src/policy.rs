@@ -1,0 +1,225 @@
+//! Support policies as data: one TOML file per edition in `domain/policies`, each
+//! rule with the address it was read from, told in our own words.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, civil};
+use serde::Deserialize;
+
+/// The edition that is used when none is named.
+pub const DEFAULT_EDITION: &str = "aks-2026";
+
+/// The editions that ship with Nodeward, oldest first.
+const EDITIONS: [(&str, &str); 2] = [
+    ("aks-2020", include_str!("../policies/aks-2020.toml")),
+    ("aks-2026", include_str!("../policies/aks-2026.toml")),
+];
+
+/// One edition of a provider's support policy.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The edition's id, equal to the file's name.
+    pub edition: String,
+    /// The provider's name for screens.
+    pub provider: String,
+    /// What the edition is, for people.
+    pub title: String,
+    /// The day of the text or, where the text has none, the best estimate.
+    pub as_of: civil::Date,
+    /// The rules that this edition has, by id.
+    #[serde(rename = "rule")]
+    rules: BTreeMap<String, Rule>,
+    /// How the provider's repair behaves.
+    auto_repair: AutoRepair,
+    /// Operating systems that nodes may run.
+    #[serde(rename = "offered_os", default)]
+    pub offered_os: Vec<OfferedOs>,
+    /// Announced ends of operating systems.
+    #[serde(rename = "os_retirement", default)]
+    pub os_retirements: Vec<OsRetirement>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// What the rule demands or promises, in our words.
+    pub summary: String,
+    /// Where it was read.
+    pub source: String,
+}
+
+/// How the provider's repair of nodes behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AutoRepair {
+    /// Minutes after which it must be taken to have done all it will.
+    exhausted_after_minutes: u32,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// An operating system that the provider offers on nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferedOs {
+    /// `ID` of os-release(5).
+    pub id: String,
+    /// Where it was read.
+    pub source: String,
+}
+
+/// The announced end of an operating system on nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OsRetirement {
+    /// `ID` of os-release(5).
+    pub id: String,
+    /// `VERSION_ID` of os-release(5); a trailing `*` stands for any rest.
+    pub version: String,
+    /// From this day (UTC) there are no more images and no support.
+    pub unsupported_on: civil::Date,
+    /// From this day (UTC) its images are gone: pools on it neither scale nor heal.
+    pub images_removed_on: civil::Date,
+    /// Where it was read.
+    pub source: String,
+}
+
+impl OsRetirement {
+    /// Whether this is about that operating system.
+    #[must_use]
+    pub fn is_about(&self, id: &str, version_id: &str) -> bool {
+        self.id == id
+            && self
+                .version
+                .strip_suffix('*')
+                .map_or_else(|| self.version == version_id, |start| version_id.starts_with(start))
+    }
+}
+
+/// How a rule stands in an edition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// The edition has it.
+    InForce(&'a Rule),
+    /// The edition lacks it.
+    Lacking {
+        /// The oldest shipped edition that has it.
+        first_edition: Option<&'static str>,
+    },
+}
+
+/// Why an edition could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// There is no such edition.
+    #[error("no policy edition {edition:?}; there are {known}")]
+    UnknownEdition {
+        /// What was asked for.
+        edition: String,
+        /// The ids of all editions, separated by commas.
+        known: String,
+    },
+    /// The file is not a policy.
+    #[error("policy edition {edition:?} cannot be read")]
+    Malformed {
+        /// The edition.
+        edition: String,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Policy {
+    /// The shipped edition of that id.
+    pub fn edition(edition: &str) -> Result<Self, PolicyError> {
+        let (_, text) = EDITIONS.into_iter().find(|(id, _)| *id == edition).ok_or_else(|| {
+            PolicyError::UnknownEdition {
+                edition: edition.to_owned(),
+                known: EDITIONS.map(|(id, _)| id).join(", "),
+            }
+        })?;
+        toml::from_str(text).map_err(|source| PolicyError::Malformed {
+            edition: edition.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// The ids of all shipped editions, oldest first.
+    pub fn editions() -> impl Iterator<Item = &'static str> {
+        EDITIONS.into_iter().map(|(id, _)| id)
+    }
+
+    /// How a rule stands in this edition.
+    #[must_use]
+    pub fn rule(&self, id: &str) -> Standing<'_> {
+        self.rules.get(id).map_or_else(
+            || Standing::Lacking {
+                first_edition: Self::editions().find(|edition| {
+                    Self::edition(edition).is_ok_and(|policy| policy.rules.contains_key(id))
+                }),
+            },
+            Standing::InForce,
+        )
+    }
+
+    /// After this long the provider's repair must be taken to have done all it will.
+    #[must_use]
+    pub fn auto_repair_exhausted_after(&self) -> SignedDuration {
+        SignedDuration::from_mins(i64::from(self.auto_repair.exhausted_after_minutes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_edition_reads_and_is_named_like_its_file() {
+        for edition in Policy::editions() {
+            let policy = Policy::edition(edition).expect("a shipped edition");
+            assert_eq!(policy.edition, edition);
+            assert!(!policy.rules.is_empty());
+            for (id, rule) in &policy.rules {
+                assert!(rule.source.starts_with("https://"), "{edition}: {id} names no source");
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_edition_is_shipped() {
+        assert!(Policy::edition(DEFAULT_EDITION).is_ok());
+    }
+
+    #[test]
+    fn an_edition_that_is_not_there_is_refused_with_the_list_of_those_that_are() {
+        let error = Policy::edition("aks-1999").expect_err("no such edition").to_string();
+        assert!(error.contains("aks-1999") && error.contains("aks-2026"), "{error}");
+    }
+
+    #[test]
+    fn a_lacking_rule_names_the_first_edition_that_has_it() {
+        let policy = Policy::edition("aks-2020").expect("a shipped edition");
+        assert_eq!(
+            policy.rule("os-retirement"),
+            Standing::Lacking { first_edition: Some("aks-2026") }
+        );
+        assert_eq!(policy.rule("no-such-rule"), Standing::Lacking { first_edition: None });
+    }
+
+    #[test]
+    fn a_star_at_the_end_of_a_version_stands_for_any_rest() {
+        let retirement = OsRetirement {
+            id: "azurelinux".to_owned(),
+            version: "2.*".to_owned(),
+            unsupported_on: civil::date(2025, 11, 30),
+            images_removed_on: civil::date(2026, 3, 31),
+            source: String::new(),
+        };
+        assert!(retirement.is_about("azurelinux", "2.0"));
+        assert!(!retirement.is_about("azurelinux", "3.0"));
+        assert!(!retirement.is_about("mariner", "2.0"));
+    }
+}

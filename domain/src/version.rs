@@ -1,0 +1,3 @@
+//! Versions, compared by the distribution's own rules.
+
+pub mod dpkg;

@@ -1,0 +1,349 @@
+//! Facts to and from the wire, one pair of conversions per message.
+
+use nodeward_domain::facts as domain;
+
+use super::{Invalid, list, name, required, text, texts};
+use crate::v1;
+
+/// Limits of the lists in facts: some ten times what a real node shows.
+const TRACES: usize = 64;
+const PARAMETERS: usize = 512;
+const PACKAGES: usize = 50_000;
+const CONDITIONS: usize = 64;
+
+impl From<&domain::OsRelease> for v1::OsRelease {
+    fn from(os: &domain::OsRelease) -> Self {
+        Self {
+            path: os.path.clone(),
+            id: os.id.clone(),
+            version_id: os.version_id.clone(),
+            version_codename: os.version_codename.clone(),
+            pretty_name: os.pretty_name.clone(),
+            variant_id: os.variant_id.clone(),
+            architecture: os.architecture.clone(),
+            provider_marks: os.provider_marks.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::OsRelease> for domain::OsRelease {
+    type Error = Invalid;
+
+    fn try_from(os: v1::OsRelease) -> Result<Self, Invalid> {
+        Ok(Self {
+            path: text("path", os.path)?,
+            id: name("id", os.id)?,
+            version_id: text("version_id", os.version_id)?,
+            version_codename: text("version_codename", os.version_codename)?,
+            pretty_name: text("pretty_name", os.pretty_name)?,
+            variant_id: text("variant_id", os.variant_id)?,
+            architecture: text("architecture", os.architecture)?,
+            provider_marks: texts("provider_marks", os.provider_marks, TRACES)?,
+        })
+    }
+}
+
+impl From<&domain::Kernel> for v1::Kernel {
+    fn from(kernel: &domain::Kernel) -> Self {
+        Self {
+            release: kernel.release.clone(),
+            version: kernel.version.clone(),
+            boot_id: kernel.boot_id.clone(),
+            tainted: kernel.tainted,
+            command_line: kernel.command_line.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Kernel> for domain::Kernel {
+    type Error = Invalid;
+
+    fn try_from(kernel: v1::Kernel) -> Result<Self, Invalid> {
+        Ok(Self {
+            release: name("release", kernel.release)?,
+            version: text("version", kernel.version)?,
+            boot_id: text("boot_id", kernel.boot_id)?,
+            tainted: kernel.tainted,
+            command_line: texts("command_line", kernel.command_line, PARAMETERS)?,
+        })
+    }
+}
+
+impl From<&domain::Packages> for v1::Packages {
+    fn from(packages: &domain::Packages) -> Self {
+        // A source equal to the binary is left out: it halves the content.
+        let unless = |value: &String, same: &String| {
+            if value == same { String::new() } else { value.clone() }
+        };
+        Self {
+            manager: match packages.manager {
+                domain::PackageManager::Dpkg => v1::PackageManager::Dpkg,
+            }
+            .into(),
+            path: packages.path.clone(),
+            installed: packages
+                .installed
+                .iter()
+                .map(|package| v1::Package {
+                    name: package.name.clone(),
+                    architecture: package.architecture.clone(),
+                    version: package.version.clone(),
+                    source: unless(&package.source, &package.name),
+                    source_version: unless(&package.source_version, &package.version),
+                    held: package.held,
+                })
+                .collect(),
+            unfinished: packages
+                .unfinished
+                .iter()
+                .map(|package| v1::UnfinishedPackage {
+                    name: package.name.clone(),
+                    architecture: package.architecture.clone(),
+                    version: package.version.clone(),
+                    status: package.status.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::Packages> for domain::Packages {
+    type Error = Invalid;
+
+    fn try_from(packages: v1::Packages) -> Result<Self, Invalid> {
+        let or = |value: String, same: &String| {
+            if value.is_empty() { same.clone() } else { value }
+        };
+        Ok(Self {
+            manager: match v1::PackageManager::try_from(packages.manager) {
+                Ok(v1::PackageManager::Dpkg) => domain::PackageManager::Dpkg,
+                Ok(v1::PackageManager::Unspecified) | Err(_) => {
+                    return Err(Invalid::new(
+                        "manager",
+                        format!("{} is not a package manager known here", packages.manager),
+                    ));
+                }
+            },
+            path: text("path", packages.path)?,
+            installed: list("installed", packages.installed, PACKAGES, |package| {
+                let binary = name("name", package.name)?;
+                let version = name("version", package.version)?;
+                Ok(domain::Package {
+                    architecture: text("architecture", package.architecture)?,
+                    source: or(text("source", package.source)?, &binary),
+                    source_version: or(text("source_version", package.source_version)?, &version),
+                    held: package.held,
+                    name: binary,
+                    version,
+                })
+            })?,
+            unfinished: list("unfinished", packages.unfinished, PACKAGES, |package| {
+                Ok(domain::UnfinishedPackage {
+                    name: name("name", package.name)?,
+                    architecture: text("architecture", package.architecture)?,
+                    version: text("version", package.version)?,
+                    status: text("status", package.status)?,
+                })
+            })?,
+        })
+    }
+}
+
+impl From<&domain::Process> for v1::Process {
+    fn from(process: &domain::Process) -> Self {
+        Self {
+            pid: process.pid,
+            started_seconds_after_boot: process.started_seconds_after_boot,
+            executable: process.executable.clone(),
+            executable_replaced: process.executable_replaced,
+        }
+    }
+}
+
+impl TryFrom<v1::Process> for domain::Process {
+    type Error = Invalid;
+
+    fn try_from(process: v1::Process) -> Result<Self, Invalid> {
+        Ok(Self {
+            pid: process.pid,
+            started_seconds_after_boot: process.started_seconds_after_boot,
+            executable: text("executable", process.executable)?,
+            executable_replaced: process.executable_replaced,
+        })
+    }
+}
+
+/// A process that may be absent.
+fn process(process: Option<v1::Process>) -> Result<Option<domain::Process>, Invalid> {
+    process
+        .map(|process| process.try_into().map_err(|invalid: Invalid| invalid.within("process")))
+        .transpose()
+}
+
+impl From<&domain::HttpAnswer> for v1::HttpAnswer {
+    fn from(answer: &domain::HttpAnswer) -> Self {
+        use v1::http_answer::{Answer, Answered, Refused, TimedOut};
+        let answer = match answer.clone() {
+            domain::HttpAnswer::Answered { status, body } => {
+                Answer::Answered(Answered { status: u32::from(status), body })
+            }
+            domain::HttpAnswer::Refused => Answer::Refused(Refused {}),
+            domain::HttpAnswer::TimedOut { after_milliseconds } => {
+                Answer::TimedOut(TimedOut { after_milliseconds })
+            }
+            domain::HttpAnswer::Failed { why } => Answer::Failed(why),
+            domain::HttpAnswer::NotAsked { why } => Answer::NotAsked(why),
+        };
+        Self { answer: Some(answer) }
+    }
+}
+
+impl TryFrom<v1::HttpAnswer> for domain::HttpAnswer {
+    type Error = Invalid;
+
+    fn try_from(answer: v1::HttpAnswer) -> Result<Self, Invalid> {
+        use v1::http_answer::Answer;
+        Ok(match required("answer", answer.answer)? {
+            Answer::Answered(answered) => Self::Answered {
+                status: u16::try_from(answered.status)
+                    .map_err(|_| Invalid::new("answered.status", "is not an HTTP status"))?,
+                body: text("answered.body", answered.body)?,
+            },
+            Answer::Refused(_) => Self::Refused,
+            Answer::TimedOut(timed_out) => {
+                Self::TimedOut { after_milliseconds: timed_out.after_milliseconds }
+            }
+            Answer::Failed(why) => Self::Failed { why: text("failed", why)? },
+            Answer::NotAsked(why) => Self::NotAsked { why: text("not_asked", why)? },
+        })
+    }
+}
+
+impl From<&domain::Kubelet> for v1::Kubelet {
+    fn from(kubelet: &domain::Kubelet) -> Self {
+        Self {
+            traces: kubelet.traces.clone(),
+            process: kubelet.process.as_ref().map(Into::into),
+            healthz_endpoint: kubelet.healthz_endpoint.clone(),
+            healthz: Some((&kubelet.healthz).into()),
+            registers_azure_labels: kubelet.registers_azure_labels,
+        }
+    }
+}
+
+impl TryFrom<v1::Kubelet> for domain::Kubelet {
+    type Error = Invalid;
+
+    fn try_from(kubelet: v1::Kubelet) -> Result<Self, Invalid> {
+        Ok(Self {
+            traces: texts("traces", kubelet.traces, TRACES)?,
+            process: process(kubelet.process)?,
+            healthz_endpoint: text("healthz_endpoint", kubelet.healthz_endpoint)?,
+            healthz: required("healthz", kubelet.healthz)?
+                .try_into()
+                .map_err(|invalid: Invalid| invalid.within("healthz"))?,
+            registers_azure_labels: kubelet.registers_azure_labels,
+        })
+    }
+}
+
+impl From<&domain::CriAnswer> for v1::CriAnswer {
+    fn from(answer: &domain::CriAnswer) -> Self {
+        use v1::cri_answer::{Answer, Failed, NoSocket, Refused, Serving, TimedOut};
+        let answer = match answer.clone() {
+            domain::CriAnswer::NoSocket => Answer::NoSocket(NoSocket {}),
+            domain::CriAnswer::Refused => Answer::Refused(Refused {}),
+            domain::CriAnswer::TimedOut { call, after_milliseconds } => {
+                Answer::TimedOut(TimedOut { call, after_milliseconds })
+            }
+            domain::CriAnswer::Unimplemented { message } => Answer::Unimplemented(message),
+            domain::CriAnswer::Failed { call, why } => Answer::Failed(Failed { call, why }),
+            domain::CriAnswer::Serving { version, conditions } => Answer::Serving(Serving {
+                runtime_name: version.name,
+                runtime_version: version.version,
+                runtime_api_version: version.api_version,
+                conditions: conditions
+                    .into_iter()
+                    .map(|condition| v1::RuntimeCondition {
+                        r#type: condition.kind,
+                        status: condition.status,
+                        reason: condition.reason,
+                        message: condition.message,
+                    })
+                    .collect(),
+            }),
+            domain::CriAnswer::NotAsked { why } => Answer::NotAsked(why),
+        };
+        Self { answer: Some(answer) }
+    }
+}
+
+impl TryFrom<v1::CriAnswer> for domain::CriAnswer {
+    type Error = Invalid;
+
+    fn try_from(answer: v1::CriAnswer) -> Result<Self, Invalid> {
+        use v1::cri_answer::Answer;
+        Ok(match required("answer", answer.answer)? {
+            Answer::NoSocket(_) => Self::NoSocket,
+            Answer::Refused(_) => Self::Refused,
+            Answer::TimedOut(timed_out) => Self::TimedOut {
+                call: text("timed_out.call", timed_out.call)?,
+                after_milliseconds: timed_out.after_milliseconds,
+            },
+            Answer::Unimplemented(message) => {
+                Self::Unimplemented { message: text("unimplemented", message)? }
+            }
+            Answer::Failed(failed) => Self::Failed {
+                call: text("failed.call", failed.call)?,
+                why: text("failed.why", failed.why)?,
+            },
+            Answer::Serving(serving) => Self::Serving {
+                version: domain::RuntimeVersion {
+                    name: text("serving.runtime_name", serving.runtime_name)?,
+                    version: text("serving.runtime_version", serving.runtime_version)?,
+                    api_version: text("serving.runtime_api_version", serving.runtime_api_version)?,
+                },
+                conditions: list(
+                    "serving.conditions",
+                    serving.conditions,
+                    CONDITIONS,
+                    |condition| {
+                        Ok(domain::RuntimeCondition {
+                            kind: name("type", condition.r#type)?,
+                            status: condition.status,
+                            reason: text("reason", condition.reason)?,
+                            message: text("message", condition.message)?,
+                        })
+                    },
+                )?,
+            },
+            Answer::NotAsked(why) => Self::NotAsked { why: text("not_asked", why)? },
+        })
+    }
+}
+
+impl From<&domain::Containerd> for v1::Containerd {
+    fn from(containerd: &domain::Containerd) -> Self {
+        Self {
+            traces: containerd.traces.clone(),
+            process: containerd.process.as_ref().map(Into::into),
+            socket: containerd.socket.clone(),
+            cri: Some((&containerd.cri).into()),
+        }
+    }
+}
+
+impl TryFrom<v1::Containerd> for domain::Containerd {
+    type Error = Invalid;
+
+    fn try_from(containerd: v1::Containerd) -> Result<Self, Invalid> {
+        Ok(Self {
+            traces: texts("traces", containerd.traces, TRACES)?,
+            process: process(containerd.process)?,
+            socket: text("socket", containerd.socket)?,
+            cri: required("cri", containerd.cri)?
+                .try_into()
+                .map_err(|invalid: Invalid| invalid.within("cri"))?,
+        })
+    }
+}
