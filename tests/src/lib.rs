@@ -1,1 +1,8 @@
-//! placeholder
+//! What the tests share: the project's folders and programs, temporary aggregators
+//! and agents, and real servers started on folders of their own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+pub mod host;
+pub mod programs;
+pub mod project;
+pub mod service;

@@ -35,28 +35,31 @@ pub(super) fn collect(host: &Host) -> ComponentState {
 
 fn read(host: &Host) -> Result<State<Kernel>, HostError> {
     const TAINTED: &str = "/proc/sys/kernel/tainted";
-    const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
-    let line =
-        |path: &str| host.root.read_text(path, LIMIT_BYTES).map(|text| text.trim().to_owned());
-    let release = line(OSRELEASE)?;
-    if release.is_empty() {
-        return Err(HostError::Malformed {
-            path: OSRELEASE.to_owned(),
-            why: "is empty".to_owned(),
-        });
-    }
+    let line = |path: &str| line(host, path);
     let tainted = line(TAINTED)?;
     let tainted = tainted.parse().map_err(|_| HostError::Malformed {
         path: TAINTED.to_owned(),
         why: format!("{tainted:?} is not a number"),
     })?;
     Ok(State::Present(Arc::new(Kernel {
-        release,
+        release: line("/proc/sys/kernel/osrelease")?,
         version: line("/proc/sys/kernel/version")?,
         boot_id: line("/proc/sys/kernel/random/boot_id")?,
         tainted,
         command_line: line("/proc/cmdline")?.split_whitespace().map(without_secret).collect(),
     })))
+}
+
+/// The one line of a file that the kernel makes. It always ends in a newline: one
+/// without has been cut off, and half a number is another number.
+fn line(host: &Host, path: &str) -> Result<String, HostError> {
+    let text = host.root.read_text(path, LIMIT_BYTES)?;
+    let why = match text.strip_suffix('\n') {
+        Some(line) => return Ok(line.to_owned()),
+        None if text.is_empty() => "is empty",
+        None => "ends in the middle of a line: truncated",
+    };
+    Err(HostError::Malformed { path: path.to_owned(), why: why.to_owned() })
 }
 
 fn without_secret(parameter: &str) -> String {

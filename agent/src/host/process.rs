@@ -50,8 +50,8 @@ fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostErro
     let folder = format!("/proc/{pid}");
     let path = format!("{folder}/stat");
     let bytes = root.read(&path, 64 * 1024)?;
-    let stat = Stat::from_read(bytes.as_slice())
-        .map_err(|error| HostError::Malformed { path, why: error.to_string() })?;
+    let stat =
+        Stat::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_stat(5)"))?;
     if stat.comm != name || matches!(stat.state, 'Z' | 'X') {
         return Ok(None);
     }
@@ -84,11 +84,16 @@ fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostErro
     }))
 }
 
+/// The parser's own message speaks to its authors, not to those who run a node.
+fn malformed(path: String, form: &str) -> HostError {
+    HostError::Malformed { path, why: format!("is empty, cut off, or not in the form of {form}") }
+}
+
 /// A process that has a pid of its own in a namespace below the one we look from.
 fn is_inside_container(root: &HostRoot, folder: &str) -> Result<bool, HostError> {
     let path = format!("{folder}/status");
     let bytes = root.read(&path, 64 * 1024)?;
-    let status = Status::from_read(bytes.as_slice())
-        .map_err(|error| HostError::Malformed { path, why: error.to_string() })?;
+    let status =
+        Status::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_status(5)"))?;
     Ok(status.nspid.is_some_and(|pids| pids.len() > 1))
 }

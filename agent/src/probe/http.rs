@@ -18,7 +18,7 @@ use super::CONNECT_LIMIT;
 /// So much of an answer's body is read; the rest is not asked for.
 const BODY_LIMIT_BYTES: usize = 64 * 1024;
 
-/// So much of its first line is reported.
+/// So much of one line is reported.
 const LINE_LIMIT_CHARS: usize = 200;
 
 /// Asks, and tells refused, silent and answered apart. `limit` holds for all of it.
@@ -59,7 +59,9 @@ async fn exchange(address: SocketAddr, path: &str) -> HttpAnswer {
                 let status = response.status().as_u16();
                 match Limited::new(response.into_body(), BODY_LIMIT_BYTES).collect().await {
                     Err(error) => failed(format!("status {status}, body: {error}")),
-                    Ok(body) => HttpAnswer::Answered { status, body: first_line(&body.to_bytes()) },
+                    Ok(body) => {
+                        HttpAnswer::Answered { status, body: telling_line(&body.to_bytes()) }
+                    }
                 }
             }
         },
@@ -68,12 +70,29 @@ async fn exchange(address: SocketAddr, path: &str) -> HttpAnswer {
     answer
 }
 
-fn first_line(body: &[u8]) -> String {
-    String::from_utf8_lossy(body)
-        .lines()
-        .next()
+/// The line that tells most: of a list of checks the first that failed, which begins
+/// with `[-]` in every component built on Kubernetes' health package, else the first.
+fn telling_line(body: &[u8]) -> String {
+    let body = String::from_utf8_lossy(body);
+    let failed = body.lines().find(|line| line.starts_with("[-]"));
+    failed
+        .or_else(|| body.lines().next())
         .unwrap_or_default()
         .chars()
         .take(LINE_LIMIT_CHARS)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_list_of_checks_the_failed_one_is_told() {
+        let list = b"[+]ping ok\n[-]syncloop failed: reason withheld\nhealthz check failed\n";
+        assert_eq!(telling_line(list), "[-]syncloop failed: reason withheld");
+        assert_eq!(telling_line(b"ok"), "ok");
+        assert_eq!(telling_line(b""), "");
+        assert_eq!(telling_line(&[b'x'; 999]).len(), LINE_LIMIT_CHARS);
+    }
 }

@@ -1,0 +1,121 @@
+//! Host roots for tests that damage them: a copy of one that was written for the
+//! tests, and mounts whose reads hang.
+
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nodeward_agent::collect::{COLLECTORS, Collector, Observation, Rounds};
+use nodeward_agent::host::{Host, HostRoot};
+use nodeward_agent::probe::{Probes, Recording};
+use tempfile::TempDir;
+
+use crate::project;
+
+/// A copy of a host root that a test may damage.
+#[derive(Debug)]
+pub struct HostCopy {
+    folder: TempDir,
+    name: String,
+}
+
+impl HostCopy {
+    /// Copies a host root with its links.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        copy(&project::host(name), folder.path());
+        Self { folder, name: name.to_owned() }
+    }
+
+    /// The copy's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path inside the copy, given as on the host.
+    #[must_use]
+    pub fn inside(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path.trim_start_matches('/'))
+    }
+
+    /// The copy as collectors see it, with the answers that were recorded for it.
+    #[must_use]
+    pub fn host(&self) -> Host {
+        let recording = Recording::read(&project::answers(&self.name)).expect("a recording");
+        Host {
+            root: HostRoot::open(self.path()).expect("a directory"),
+            probes: Probes::Recorded(Box::new(recording)),
+            containerd_socket: "/run/containerd/containerd.sock".to_owned(),
+        }
+    }
+
+    /// Runs one round of all collectors with that limit.
+    pub async fn round(&self, limit: Duration) -> Vec<Observation> {
+        self.round_of(COLLECTORS.to_vec(), limit).await
+    }
+
+    /// Runs one round of these collectors with that limit.
+    pub async fn round_of(&self, collectors: Vec<Collector>, limit: Duration) -> Vec<Observation> {
+        Rounds::with(Arc::new(self.host()), collectors, limit).run().await
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder can be made");
+    for entry in std::fs::read_dir(from).expect("a folder of the project") {
+        let entry = entry.expect("a readable folder");
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type().expect("a file has a kind");
+        if kind.is_symlink() {
+            let link = std::fs::read_link(entry.path()).expect("a link can be read");
+            std::os::unix::fs::symlink(link, target).expect("a link can be made");
+        } else if kind.is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file can be copied");
+        }
+    }
+}
+
+/// A file system behind which nobody answers: every read on it hangs until this is
+/// dropped. Needs root.
+#[derive(Debug)]
+pub struct HangingMount {
+    path: PathBuf,
+    device: Option<File>,
+}
+
+impl HangingMount {
+    /// Mounts it over that folder.
+    #[must_use]
+    pub fn over(path: &Path) -> Self {
+        let device = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/fuse")
+            .expect("/dev/fuse, as every kernel with FUSE has it");
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
+        mount(
+            Some("hanging"),
+            path,
+            Some("fuse"),
+            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+            Some(options.as_str()),
+        )
+        .expect("root may mount");
+        Self { path: path.to_owned(), device: Some(device) }
+    }
+}
+
+impl Drop for HangingMount {
+    fn drop(&mut self) {
+        // Closing the device ends every read that hangs on it.
+        drop(self.device.take());
+        let _ = umount2(&self.path, MntFlags::MNT_DETACH);
+    }
+}

@@ -1,0 +1,63 @@
+//! The project's own programs as users run them, built when they are not up to date,
+//! and other programs of the machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// `nodeward-agent`.
+#[must_use]
+pub fn agent() -> PathBuf {
+    built("nodeward-agent")
+}
+
+/// `nodeward-aggregator`.
+#[must_use]
+pub fn aggregator() -> PathBuf {
+    built("nodeward-aggregator")
+}
+
+/// `nodeward`.
+#[must_use]
+pub fn nodeward() -> PathBuf {
+    built("nodeward")
+}
+
+/// A program from the machine's packages.
+///
+/// # Panics
+/// When it is not installed: tests that need it are left out by name before they run,
+/// so that here absence is a failure.
+#[must_use]
+pub fn installed(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| panic!("{program} is not installed; make test-deps installs it"))
+}
+
+fn built(program: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build).join(program)
+}
+
+/// Builds the programs into the folder that this very test was built into.
+fn build() -> PathBuf {
+    let test = std::env::current_exe().expect("a test is a program");
+    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").to_owned();
+    let target = folder.parent().expect("target/PROFILE").to_owned();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(target);
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build
+        .current_dir(super::project::root())
+        .status()
+        .expect("cargo is there, it built this test");
+    assert!(status.success(), "the programs could not be built");
+    folder
+}

@@ -1,0 +1,262 @@
+//! Fault × collector: whatever lies in the place of a file that a collector reads, its
+//! own component is unavailable with path and reason, and every other one is whole.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::stat::Mode;
+use nodeward_agent::collect::{COLLECTORS, Collector, Observation};
+use nodeward_domain::component::Component;
+use nodeward_domain::facts::ComponentState;
+use nodeward_domain::observed::{State, Unavailable};
+use nodeward_tests::host::HostCopy;
+
+/// Long enough for a copy of a small host root on a slow machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What is put in the place of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Missing,
+    Empty,
+    Truncated,
+    Huge,
+    NotText,
+    Fifo,
+    Folder,
+    LinkOutOfTheRoot,
+    LinkToItself,
+}
+
+const FAULTS: [Fault; 9] = [
+    Fault::Missing,
+    Fault::Empty,
+    Fault::Truncated,
+    Fault::Huge,
+    Fault::NotText,
+    Fault::Fifo,
+    Fault::Folder,
+    Fault::LinkOutOfTheRoot,
+    Fault::LinkToItself,
+];
+
+impl Fault {
+    /// Puts the fault in the place of a file.
+    fn strike(self, path: &Path) {
+        let was = std::fs::read(path).expect("a file to damage");
+        std::fs::remove_file(path).expect("a file can be removed");
+        match self {
+            Self::Missing => {}
+            Self::Empty => std::fs::write(path, b"").expect("written"),
+            Self::Truncated => std::fs::write(path, &was[..was.len() / 2]).expect("written"),
+            Self::Huge => {
+                // Its beginning is good, so that only its length can be the fault.
+                let mut file = File::create(path).expect("made");
+                file.write_all(&was).expect("written");
+                file.set_len(1 << 30).expect("a file with a hole of 1 GiB");
+            }
+            Self::NotText => {
+                let mut bytes = b"\xff\xfe".to_vec();
+                bytes.extend_from_slice(&was);
+                std::fs::write(path, bytes).expect("written");
+            }
+            Self::Fifo => nix::unistd::mkfifo(path, Mode::S_IRWXU).expect("made"),
+            Self::Folder => std::fs::create_dir(path).expect("made"),
+            // What is there on the machine that the test runs on must not be read.
+            Self::LinkOutOfTheRoot => {
+                symlink("../../../../../../../../../../etc/passwd", path).expect("made");
+            }
+            Self::LinkToItself => symlink(path.file_name().expect("a name"), path).expect("made"),
+        }
+    }
+}
+
+/// The file that a collector cannot do without.
+const NEEDED: [(Component, &str); 5] = [
+    (Component::OsRelease, "/usr/lib/os-release"),
+    (Component::Kernel, "/proc/sys/kernel/tainted"),
+    (Component::Packages, "/var/lib/dpkg/status"),
+    (Component::Containerd, "/proc/1843/stat"),
+    (Component::Kubelet, "/etc/default/kubeletconfig.json"),
+];
+
+/// Faults that are none for that file, and what is seen instead.
+fn is_no_fault(component: Component, fault: Fault) -> bool {
+    match component {
+        // The process has ended between listing and reading, so it is not there; the
+        // runtime's own answer says the rest.
+        Component::Containerd => fault == Fault::Missing || fault == Fault::LinkOutOfTheRoot,
+        // No configuration file is needed, and one on the default port is as good.
+        Component::Kubelet => {
+            matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot)
+        }
+        _ => false,
+    }
+}
+
+fn unavailable(state: &ComponentState) -> Option<&Unavailable> {
+    fn of<T>(state: &State<T>) -> Option<&Unavailable> {
+        match state {
+            State::Unavailable(unavailable) => Some(unavailable),
+            _ => None,
+        }
+    }
+    match state {
+        ComponentState::OsRelease(state) => of(state),
+        ComponentState::Kernel(state) => of(state),
+        ComponentState::Packages(state) => of(state),
+        ComponentState::Containerd(state) => of(state),
+        ComponentState::Kubelet(state) => of(state),
+    }
+}
+
+fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState> {
+    observations.into_iter().map(|one| (one.state.component(), one.state)).collect()
+}
+
+#[tokio::test]
+async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
+    let whole = states(HostCopy::of("aks-ubuntu-2204").round(LIMIT).await);
+    assert!(whole.values().all(|state| state.word() == "present"), "{whole:?}");
+    for (component, path) in NEEDED {
+        for fault in FAULTS {
+            let host = HostCopy::of("aks-ubuntu-2204");
+            fault.strike(&host.inside(path));
+            let seen = states(host.round(LIMIT).await);
+            let place = format!("{component} × {fault:?}");
+            match unavailable(&seen[&component]) {
+                None => assert!(is_no_fault(component, fault), "{place}: {:?}", seen[&component]),
+                Some(unavailable) => {
+                    assert!(!is_no_fault(component, fault), "{place}: {unavailable}");
+                    let named = Path::new(path).file_name().and_then(|name| name.to_str());
+                    assert!(
+                        unavailable.place.contains(named.expect("a name")),
+                        "{place}: named {:?}",
+                        unavailable.place
+                    );
+                    assert!(!unavailable.why.is_empty(), "{place}");
+                    assert!(!unavailable.to_string().contains('\n'), "{place}: {unavailable}");
+                }
+            }
+            for (other, state) in &seen {
+                // Both look through the processes for their own.
+                let shares = path.starts_with("/proc/1") && *other == Component::Kubelet;
+                if *other != component && !shares {
+                    assert_eq!(state, &whole[other], "{place} changed {other}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_out_of_the_root_leads_nowhere() {
+    for (component, path) in NEEDED {
+        let host = HostCopy::of("aks-ubuntu-2204");
+        let outside = tempfile::NamedTempFile::new().expect("a file outside");
+        std::fs::copy(host.inside(path), outside.path()).expect("copied");
+        std::fs::remove_file(host.inside(path)).expect("removed");
+        symlink(outside.path(), host.inside(path)).expect("made");
+        for walking in [false, true] {
+            let mut inside = host.host();
+            if walking {
+                inside.root = inside.root.walking();
+            }
+            let read = inside.root.read(path, 1 << 20);
+            assert!(
+                matches!(read, Err(nodeward_agent::host::HostError::Missing { .. })),
+                "{component}, walking {walking}: {read:?}"
+            );
+        }
+    }
+}
+
+fn panics(_: &nodeward_agent::host::Host) -> ComponentState {
+    panic!("this collector is broken on purpose");
+}
+
+fn hangs(_: &nodeward_agent::host::Host) -> ComponentState {
+    std::thread::sleep(Duration::from_secs(5));
+    ComponentState::Packages(State::Absent)
+}
+
+/// All collectors, one of them another.
+fn with(
+    component: Component,
+    collect: fn(&nodeward_agent::host::Host) -> ComponentState,
+) -> Vec<Collector> {
+    COLLECTORS
+        .into_iter()
+        .map(|collector| match collector.component == component {
+            true => Collector { component, collect },
+            false => collector,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_panicking_collector_costs_its_own_component_only() {
+    let host = HostCopy::of("aks-ubuntu-2204");
+    let whole = states(host.round(LIMIT).await);
+    for component in Component::ALL {
+        let seen = states(host.round_of(with(component, panics), LIMIT).await);
+        let why = unavailable(&seen[&component]).expect("unavailable").why.clone();
+        assert!(why.contains("broken on purpose"), "{why}");
+        for other in Component::ALL.into_iter().filter(|other| *other != component) {
+            assert_eq!(seen[&other], whole[&other], "{component} changed {other}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hanging_collector_is_waited_for_no_longer_than_the_limit() {
+    let host = HostCopy::of("aks-ubuntu-2204");
+    let started = Instant::now();
+    let seen =
+        states(host.round_of(with(Component::Packages, hangs), Duration::from_secs(1)).await);
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    let why = unavailable(&seen[&Component::Packages]).expect("unavailable").why.clone();
+    assert_eq!(why, "not read within 1000 ms");
+    let others = seen.values().filter(|state| state.word() == "present").count();
+    assert_eq!(others, Component::ALL.len() - 1);
+}
+
+mod real_fuse {
+    //! A host read that really hangs: a mount behind which nobody answers.
+
+    use super::*;
+    use nodeward_agent::collect::Rounds;
+    use nodeward_tests::host::HangingMount;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_read_that_hangs_costs_its_own_component_and_clears_by_itself() {
+        let host = HostCopy::of("aks-ubuntu-2204");
+        let folder = host.inside("/var/lib/dpkg");
+        let mut rounds =
+            Rounds::with(Arc::new(host.host()), COLLECTORS.to_vec(), Duration::from_secs(1));
+        let whole = states(rounds.run().await);
+        let mount = HangingMount::over(&folder);
+        for why in ["not read within 1000 ms", "still hangs"] {
+            let started = Instant::now();
+            let seen = states(rounds.run().await);
+            assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+            let said = unavailable(&seen[&Component::Packages]).expect("unavailable").why.clone();
+            assert!(said.contains(why), "{said}");
+            for other in Component::ALL.into_iter().filter(|other| *other != Component::Packages) {
+                assert_eq!(seen[&other], whole[&other]);
+            }
+        }
+        drop(mount);
+        let deadline = Instant::now() + LIMIT;
+        while states(rounds.run().await) != whole {
+            assert!(Instant::now() < deadline, "the reading did not come back");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
