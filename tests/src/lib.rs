@@ -6,3 +6,4 @@ pub mod host;
 pub mod programs;
 pub mod project;
 pub mod service;
+pub mod store_suite;

@@ -229,10 +229,11 @@ fn put_transition(
     Ok(())
 }
 
-/// Only ever forwards: an append that is newer must not be undone.
+/// Only ever forwards: an append that is newer must not be undone. Of a boot or a life
+/// that has ended nothing is saved any more.
 fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
     let peer = &seen.peer;
-    point
+    let present = point
         .prepare_cached(
             "UPDATE node SET seq = max(seq, ?5), last_seen = max(last_seen, ?6)
              WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 AND boot_id = ?4",
@@ -245,6 +246,9 @@ fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
             i64::try_from(seen.seq).unwrap_or(i64::MAX),
             seen.received_at.as_microsecond()
         ])?;
+    if present == 0 {
+        return Ok(());
+    }
     for component in &seen.components {
         point
             .prepare_cached(
