@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Endpoint;
 
+use crate::host::HostRoot;
 use crate::send::LoopbackIdentity;
 
 /// Observes this node and reports to an aggregator.
@@ -237,7 +238,7 @@ pub fn host_name(root: &Path) -> Result<String, ConfigError> {
     let name = if root == Path::new("/") {
         nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
     } else {
-        std::fs::read_to_string(root.join("etc/hostname")).ok()
+        HostRoot::open(root).and_then(|root| root.read_text("/etc/hostname", 4096)).ok()
     };
     name.map(|name| name.trim().to_lowercase())
         .filter(|name| !name.is_empty())

@@ -1,1 +1,15 @@
-//! Written next.
+//! The `nodeward` command: asks the aggregator, or inspects one machine without it.
+//!
+//! [`arguments`] says what can be typed, [`run`] does it, [`client`] asks the
+//! aggregator, [`inspect`] looks at one machine, [`screen`] makes the text. Everything
+//! that is shown is an answer of the domain; nothing is judged here.
+
+pub mod arguments;
+pub mod client;
+pub mod docs;
+pub mod exit;
+pub mod inert;
+pub mod inspect;
+pub mod progress;
+pub mod run;
+pub mod screen;

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::check::{Evidence, Outcome, Severity, judge_node};
+use crate::check::{CONFIRMATIONS, Evidence, Outcome, Severity, judge_node};
 use crate::component::Component;
 use crate::node::NodeHistory;
 use crate::platform::Platform;
@@ -184,6 +184,9 @@ impl NodeAnswer {
                             Outcome::Pass => String::new(),
                             Outcome::Fail { message, .. } => message.clone(),
                             Outcome::Unknown(why) | Outcome::NotApplicable(why) => why.clone(),
+                            Outcome::Confirming { observations } => {
+                                format!("confirming {observations}/{CONFIRMATIONS}")
+                            }
                         },
                         evidence: one.verdict.evidence.clone(),
                     })

@@ -144,18 +144,23 @@ pub enum Outcome {
     },
     /// It cannot be said, for this reason.
     Unknown(String),
+    /// A weak probe says that something is wrong, and has not said so often enough.
+    Confirming {
+        /// How often in a row it has, of [`CONFIRMATIONS`].
+        observations: u32,
+    },
     /// The question has no meaning here, for this reason.
     NotApplicable(String),
 }
 
 impl Outcome {
-    /// The word of the outcome.
+    /// The word of the outcome: confirming is a way of not knowing.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Fail { .. } => "fail",
-            Self::Unknown(_) => "unknown",
+            Self::Unknown(_) | Self::Confirming { .. } => "unknown",
             Self::NotApplicable(_) => "not_applicable",
         }
     }
@@ -291,10 +296,21 @@ fn facts<'a, T: PartialEq>(
 fn confirmed(holding: Holding, evidence: &[Evidence]) -> Result<Timestamp, Verdict> {
     match holding.since {
         Some(since) if holding.observations >= CONFIRMATIONS => Ok(since),
-        _ => Err(Verdict::unknown(
-            format!("confirming {}/{CONFIRMATIONS}", holding.observations),
-            evidence.to_vec(),
-        )),
+        _ => Err(Verdict {
+            outcome: Outcome::Confirming { observations: holding.observations },
+            evidence: evidence.to_vec(),
+            valid_until: None,
+        }),
+    }
+}
+
+/// What an operator of a plain node does by hand. On AKS nodes are changed by
+/// Kubernetes means alone (rule `kubernetes-native-change`), and what was changed
+/// otherwise is lost and undone by reimaging.
+fn by_hand(scope: &Scope, action: Action) -> Action {
+    match scope.platform {
+        Platform::Aks => Action::Reimage,
+        Platform::Kubernetes | Platform::Plain | Platform::Unknown => action,
     }
 }
 

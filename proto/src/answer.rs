@@ -41,6 +41,11 @@ pub fn standing(field: &str, value: &str) -> Result<Standing, Invalid> {
     word(field, value, &STANDINGS, Standing::word)
 }
 
+/// A point in time that must be there.
+pub fn instant(field: &str, at: Option<prost_types::Timestamp>) -> Result<Timestamp, Invalid> {
+    timestamp_in(field, at)
+}
+
 fn component(name: &str) -> Result<Component, Invalid> {
     Component::from_name(name)
         .ok_or_else(|| Invalid::new("component", format!("{name:?} is not known here")))

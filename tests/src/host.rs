@@ -19,7 +19,7 @@ use crate::project;
 #[derive(Debug)]
 pub struct HostCopy {
     folder: TempDir,
-    name: String,
+    recording: Recording,
 }
 
 impl HostCopy {
@@ -28,7 +28,13 @@ impl HostCopy {
     pub fn of(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&project::host(name), folder.path());
-        Self { folder, name: name.to_owned() }
+        let recording = Recording::read(&project::answers(name)).expect("a recording");
+        Self { folder, recording }
+    }
+
+    /// From now on its local endpoints answer that.
+    pub fn answer_with(&mut self, recording: Recording) {
+        self.recording = recording;
     }
 
     /// The copy's path.
@@ -46,10 +52,9 @@ impl HostCopy {
     /// The copy as collectors see it, with the answers that were recorded for it.
     #[must_use]
     pub fn host(&self) -> Host {
-        let recording = Recording::read(&project::answers(&self.name)).expect("a recording");
         Host {
             root: HostRoot::open(self.path()).expect("a directory"),
-            probes: Probes::Recorded(Box::new(recording)),
+            probes: Probes::Recorded(Box::new(self.recording.clone())),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
         }
     }

@@ -5,5 +5,6 @@
 pub mod host;
 pub mod programs;
 pub mod project;
+pub mod scenario;
 pub mod service;
 pub mod store_suite;

@@ -77,8 +77,22 @@ fn evidence(containerd: &Containerd, expected: &str) -> Vec<Evidence> {
     vec![Evidence::new(&containerd.socket, containerd.cri.to_string(), expected)]
 }
 
+/// The check that an answer is the matter of; none for one that lets further ones be
+/// asked. What lies behind a broken answer cannot be seen and is not counted as unknown
+/// once more: the check that owns the answer stands for it.
+const fn owner(cri: &CriAnswer) -> Option<&'static str> {
+    match cri {
+        CriAnswer::NoSocket | CriAnswer::Refused => Some("ContainerdDown"),
+        CriAnswer::TimedOut { .. } => Some("ContainerdHung"),
+        CriAnswer::Unimplemented { .. } => Some("CriDisabled"),
+        CriAnswer::Failed { .. } => Some("CriFailing"),
+        CriAnswer::Serving { .. } | CriAnswer::NotAsked { .. } => None,
+    }
+}
+
 /// Judges one failure shape: `broken` says whether the runtime is in it, `excluded_by`
-/// whether its answer shows that it is not. Any other answer leaves it unknown.
+/// whether its answer shows that it is not. Any other answer leaves it to the check that
+/// owns that answer, or unknown.
 fn shape(
     history: &NodeHistory,
     (scope, policy, now): (&Scope, &Policy, Timestamp),
@@ -98,8 +112,10 @@ fn shape(
     }
     if excluded_by(&containerd.cri) {
         Verdict::pass(evidence)
+    } else if let Some(owner) = owner(&containerd.cri) {
+        Verdict::not_applicable(format!("the runtime did not get that far, see {owner}"))
     } else {
-        Verdict::unknown(format!("the runtime did not get that far: {}", containerd.cri), evidence)
+        Verdict::unknown(format!("the runtime does not say it: {}", containerd.cri), evidence)
     }
 }
 

@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use super::{Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, verdict_or};
+use super::{
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, verdict_or,
+};
 use crate::component::Component;
 use crate::facts::Taint;
 use crate::node::NodeHistory;
@@ -124,7 +126,7 @@ fn flavour(release: &str) -> &str {
     release.splitn(3, '-').nth(2).unwrap_or("")
 }
 
-fn mitigations_off(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+fn mitigations_off(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (kernel, since) = verdict_or!(facts(&history.kernel, "no kernel"));
     let off: Vec<&str> = kernel
         .command_line
@@ -142,7 +144,12 @@ fn mitigations_off(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -
     }
     let evidence = vec![Evidence::new(CMDLINE, off.join(" "), "mitigations on")];
     let action = Action::Revert { change: format!("kernel parameter {}", off.join(" ")) };
-    Verdict::fail(format!("started with {}", off.join(" ")), since, customer(action), evidence)
+    Verdict::fail(
+        format!("started with {}", off.join(" ")),
+        since,
+        customer(by_hand(scope, action)),
+        evidence,
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, confirmed, facts, verdict_or,
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed, facts,
+    verdict_or,
 };
 use crate::component::Component;
 use crate::facts::{HttpAnswer, Kubelet};
@@ -63,6 +64,22 @@ fn evidence(kubelet: &Kubelet, expected: &str) -> Vec<Evidence> {
     ]
 }
 
+/// Whether the kubelet is down: no process is seen and nobody answers. An answer on the
+/// port proves a process even where none can be seen.
+fn is_down(kubelet: &Kubelet) -> bool {
+    kubelet.process.is_none()
+        && matches!(kubelet.healthz, HttpAnswer::Refused | HttpAnswer::NotAsked { .. })
+}
+
+/// The check that stands for what lies behind a broken answer, as for containerd.
+fn owner(kubelet: &Kubelet) -> Option<&'static str> {
+    match kubelet.healthz {
+        _ if is_down(kubelet) => Some("KubeletDown"),
+        HttpAnswer::TimedOut { .. } => Some("KubeletHung"),
+        _ => None,
+    }
+}
+
 /// Judges one failure shape, see the same function for containerd.
 fn shape(
     history: &NodeHistory,
@@ -80,6 +97,8 @@ fn shape(
     }
     if excluded_by(kubelet) {
         Verdict::pass(evidence)
+    } else if let Some(owner) = owner(kubelet) {
+        Verdict::not_applicable(format!("the kubelet did not get that far, see {owner}"))
     } else {
         Verdict::unknown(format!("healthz: {}", kubelet.healthz), evidence)
     }
@@ -89,11 +108,7 @@ fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -
     shape(
         history,
         (scope, policy, now),
-        // An answer on the port proves a process even where none can be seen.
-        |kubelet| {
-            kubelet.process.is_none()
-                && matches!(kubelet.healthz, HttpAnswer::Refused | HttpAnswer::NotAsked { .. })
-        },
+        is_down,
         |kubelet| {
             kubelet.process.is_some() || matches!(kubelet.healthz, HttpAnswer::Answered { .. })
         },
@@ -121,7 +136,7 @@ fn unhealthy(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timesta
     )
 }
 
-fn executable_replaced(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+fn executable_replaced(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (kubelet, since) = verdict_or!(facts(&history.kubelet, ABSENT));
     let Some(process) = &kubelet.process else {
         return Verdict::not_applicable("no kubelet runs");
@@ -137,7 +152,7 @@ fn executable_replaced(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestam
         vec![Evidence::new(source, format!("{} (deleted)", process.executable), "still on disk")];
     let turn = Turn {
         responsible: Responsible::Customer,
-        action: Action::RestartUnit { unit: "kubelet.service".to_owned() },
+        action: by_hand(scope, Action::RestartUnit { unit: "kubelet.service".to_owned() }),
         valid_until: None,
     };
     Verdict::fail("the kubelet was replaced on disk and not restarted", since, turn, evidence)

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, verdict_or};
+use super::{
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, verdict_or,
+};
 use crate::component::Component;
 use crate::node::NodeHistory;
 use crate::policy::Policy;
@@ -36,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// So many packages are named in evidence; the rest is counted.
 const NAMED: usize = 10;
 
-fn unfinished(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+fn unfinished(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (packages, since) = verdict_or!(facts(&history.packages, "no package database"));
     let mut evidence: Vec<Evidence> = packages
         .unfinished
@@ -61,13 +63,16 @@ fn unfinished(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Ver
     push_rest(&mut evidence, &packages.path, count);
     let turn = Turn {
         responsible: Responsible::Customer,
-        action: Action::Repair { what: "dpkg --configure -a, then apt-get -f install".to_owned() },
+        action: by_hand(
+            scope,
+            Action::Repair { what: "dpkg --configure -a, then apt-get -f install".to_owned() },
+        ),
         valid_until: None,
     };
     Verdict::fail(format!("{count} packages are half done"), since, turn, evidence)
 }
 
-fn held(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+fn held(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (packages, since) = verdict_or!(facts(&history.packages, "no package database"));
     let held: Vec<_> = packages.installed.iter().filter(|package| package.held).collect();
     if held.is_empty() {
@@ -84,9 +89,12 @@ fn held(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let names: Vec<&str> = held.iter().map(|package| package.name.as_str()).take(NAMED).collect();
     let turn = Turn {
         responsible: Responsible::Customer,
-        action: Action::Repair {
-            what: format!("apt-mark unhold {}, unless it is meant so", names.join(" ")),
-        },
+        action: by_hand(
+            scope,
+            Action::Repair {
+                what: format!("apt-mark unhold {}, unless it is meant so", names.join(" ")),
+            },
+        ),
         valid_until: None,
     };
     Verdict::fail(format!("{} packages are held", held.len()), since, turn, evidence)

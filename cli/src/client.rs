@@ -1,0 +1,183 @@
+//! Asks the aggregator over gRPC. What comes back is validated like everything that is
+//! received.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
+use nodeward_proto::answer::instant;
+use nodeward_proto::report::Invalid;
+use nodeward_proto::v1;
+use nodeward_proto::v1::query_service_client::QueryServiceClient;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+/// A connection must stand, and a call be answered, in this time.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Between two questions while waiting.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The address is none.
+    #[error("--aggregator {url:?}: {why}")]
+    Address {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody answers there.
+    #[error("the aggregator at {url} cannot be reached: {why}")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// No such node.
+    #[error("{0}")]
+    NoSuchNode(String),
+    /// The question has several answers.
+    #[error("{0}")]
+    Ambiguous(String),
+    /// The aggregator refuses or fails.
+    #[error("the aggregator answers {code:?}: {why}")]
+    Refused {
+        /// The gRPC code.
+        code: Code,
+        /// Its message.
+        why: String,
+    },
+    /// The answer is none that this build understands.
+    #[error("the aggregator's answer is not valid: {0}")]
+    Invalid(#[from] Invalid),
+    /// The node has not been reported in time.
+    #[error("node {node} has not been reported within {} s: {last}", waited.as_secs())]
+    NotInTime {
+        /// The node.
+        node: String,
+        /// How long was waited.
+        waited: Duration,
+        /// What was last heard.
+        last: String,
+    },
+}
+
+/// Every node that was asked for.
+#[derive(Debug)]
+pub struct Nodes {
+    /// For which moment.
+    pub as_of: Timestamp,
+    /// By cluster and name.
+    pub rows: Vec<NodeRow>,
+}
+
+/// A connection to the aggregator, made with the first question.
+#[derive(Debug)]
+pub struct Client {
+    url: String,
+    service: QueryServiceClient<Channel>,
+}
+
+impl Client {
+    /// A client of the aggregator at that address.
+    pub fn new(url: &str) -> Result<Self, AskError> {
+        let invalid = |why: String| AskError::Address { url: url.to_owned(), why };
+        let endpoint =
+            Endpoint::from_shared(url.to_owned()).map_err(|error| invalid(error.to_string()))?;
+        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
+            return Err(invalid("must be like http://127.0.0.1:7443".to_owned()));
+        }
+        let channel = endpoint.connect_timeout(CONNECT_LIMIT).timeout(CALL_LIMIT).connect_lazy();
+        Ok(Self { url: url.to_owned(), service: QueryServiceClient::new(channel) })
+    }
+
+    /// All nodes that match, page by page.
+    pub async fn nodes(
+        &mut self,
+        cluster: &str,
+        standing: Option<Standing>,
+    ) -> Result<Nodes, AskError> {
+        let mut request = v1::ListNodesRequest {
+            cluster: cluster.to_owned(),
+            standing: standing.map_or_else(String::new, |standing| standing.word().to_owned()),
+            ..v1::ListNodesRequest::default()
+        };
+        let mut rows = Vec::new();
+        loop {
+            let answer = self.service.list_nodes(request.clone()).await;
+            let page = answer.map_err(|status| self.failed(&status))?.into_inner();
+            for row in page.nodes {
+                rows.push(NodeRow::try_from(row)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(Nodes { as_of: instant("as_of", page.as_of)?, rows });
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// All there is to say about one node.
+    pub async fn node(&mut self, cluster: &str, name: &str) -> Result<NodeAnswer, AskError> {
+        let request = v1::GetNodeRequest { cluster: cluster.to_owned(), node: name.to_owned() };
+        let answer = self.service.get_node(request).await;
+        let node = answer.map_err(|status| self.failed(&status))?.into_inner().node;
+        Ok(NodeAnswer::try_from(node.unwrap_or_default())?)
+    }
+
+    /// The same, as soon as every component of the node has been reported.
+    pub async fn node_when_reported(
+        &mut self,
+        cluster: &str,
+        name: &str,
+        limit: Duration,
+    ) -> Result<NodeAnswer, AskError> {
+        let started = Instant::now();
+        loop {
+            let last = match self.node(cluster, name).await {
+                Ok(answer) => {
+                    match answer.components.iter().find(|one| one.state == "not_reported") {
+                        None => return Ok(answer),
+                        Some(lacking) => format!("{} is still to come", lacking.component),
+                    }
+                }
+                Err(error @ (AskError::NoSuchNode(_) | AskError::Unreachable { .. })) => {
+                    error.to_string()
+                }
+                Err(error) => return Err(error),
+            };
+            if started.elapsed() > limit {
+                return Err(AskError::NotInTime { node: name.to_owned(), waited: limit, last });
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    fn failed(&self, status: &Status) -> AskError {
+        let why = status.message().to_owned();
+        match status.code() {
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
+                AskError::Unreachable { url: self.url.clone(), why: innermost(status) }
+            }
+            Code::NotFound => AskError::NoSuchNode(why),
+            Code::FailedPrecondition => AskError::Ambiguous(why),
+            code => AskError::Refused { code, why },
+        }
+    }
+}
+
+/// The cause that says most: "Connection refused" rather than "transport error".
+fn innermost(status: &Status) -> String {
+    let mut error: &dyn std::error::Error = status;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    match error.downcast_ref::<Status>() {
+        Some(status) => status.message().to_owned(),
+        None => error.to_string(),
+    }
+}

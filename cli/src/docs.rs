@@ -1,0 +1,139 @@
+//! Pages of the documentation that are made from code: every command, every check.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command, CommandFactory as _};
+use nodeward_domain::check::{Check, registry};
+use nodeward_domain::component::Component;
+
+use crate::arguments::Arguments;
+use crate::exit::CODES;
+
+const MADE: &str = "<!-- Made from code by `make docs`; changes here are lost. -->\n";
+
+/// The manual of the command.
+#[must_use]
+pub fn cli_markdown() -> String {
+    let mut page = format!("{MADE}# The `nodeward` command\n");
+    let mut command = Arguments::command();
+    command.build();
+    section(&mut page, &command, "nodeward");
+    page.push_str("\n## Exit codes\n\nWhen several apply, the order is 2, 3, 1, 4, 0.\n\n");
+    page.push_str("| code | meaning |\n|---|---|\n");
+    for (code, meaning) in CODES {
+        line(&mut page, format_args!("| {code} | {meaning} |"));
+    }
+    page
+}
+
+fn section(page: &mut String, command: &Command, path: &str) {
+    if path != "nodeward" {
+        line(page, format_args!("\n## `{path}`"));
+    }
+    line(
+        page,
+        format_args!("\n{}", command.get_about().map(ToString::to_string).unwrap_or_default()),
+    );
+    let is_top = path == "nodeward";
+    let arguments: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str()))
+        // What holds for every command is said once.
+        .filter(|arg| is_top || !arg.is_global_set())
+        .collect();
+    if !arguments.is_empty() {
+        let what = if is_top { "For every command:\n\n" } else { "" };
+        line(
+            page,
+            format_args!(
+                "\n{what}| argument | meaning | default | environment |\n|---|---|---|---|"
+            ),
+        );
+        for arg in arguments {
+            row(page, arg);
+        }
+    }
+    for inner in command.get_subcommands() {
+        section(page, inner, &format!("{path} {}", inner.get_name()));
+    }
+}
+
+fn row(page: &mut String, arg: &Arg) {
+    let values = arg.get_value_names().unwrap_or_default();
+    let value = values.first().map(ToString::to_string).unwrap_or_default();
+    let takes_value = arg.get_action().takes_values();
+    let name = match (arg.get_short(), arg.get_long()) {
+        (Some(short), Some(long)) => format!("-{short}, --{long} {value}"),
+        (_, Some(long)) if takes_value => format!("--{long} {value}"),
+        (_, Some(long)) => format!("--{long}"),
+        _ => value,
+    };
+    let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let choices: Vec<String> = arg
+        .get_possible_values()
+        .iter()
+        .map(|value| match value.get_help() {
+            Some(help) => {
+                format!("`{}` ({})", value.get_name(), help.to_string().trim_end_matches('.'))
+            }
+            None => format!("`{}`", value.get_name()),
+        })
+        .collect();
+    if takes_value && !choices.is_empty() {
+        help = format!("{help} One of {}.", choices.join(", "));
+    }
+    let default = arg
+        .get_default_values()
+        .iter()
+        .map(|value| format!("`{}`", value.to_string_lossy()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let environment = arg.get_env().map(|env| format!("`{}`", env.to_string_lossy()));
+    line(
+        page,
+        format_args!(
+            "| `{}` | {} | {default} | {} |",
+            name.trim(),
+            help.replace('|', "\\|"),
+            environment.unwrap_or_default()
+        ),
+    );
+}
+
+/// The table of all checks, by component.
+#[must_use]
+pub fn checks_markdown() -> String {
+    let mut page = format!(
+        "{MADE}# Checks\n\nEach check answers `pass`, `fail`, `unknown` or `not applicable`, with its \
+         evidence. Who must act is decided per node by the verdict; the table says who usually must. \
+         A rule is one of a support policy's edition in `domain/policies/`.\n"
+    );
+    for component in Component::ALL {
+        let checks: Vec<&Check> = registry().filter(|check| check.component == component).collect();
+        if checks.is_empty() {
+            continue;
+        }
+        line(&mut page, format_args!("\n## `{component}`\n"));
+        page.push_str("| reason | severity | means | usually acts | rule | source |\n|---|---|---|---|---|---|\n");
+        for check in checks {
+            line(
+                &mut page,
+                format_args!(
+                    "| `{}` | {} | {} | {} | {} | [source]({}) |",
+                    check.reason,
+                    check.severity.word(),
+                    check.summary,
+                    check.responsible,
+                    check.policy.rule().map(|rule| format!("`{rule}`")).unwrap_or_default(),
+                    check.source
+                ),
+            );
+        }
+    }
+    page
+}
+
+fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "{text}");
+}

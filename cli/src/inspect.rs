@@ -1,0 +1,84 @@
+//! Looks at one machine on the spot: the agent's collectors, the domain's judgement,
+//! and no server between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Rounds};
+use nodeward_agent::config::{Config, ConfigError, host_name};
+use nodeward_agent::service::{ServiceError, host};
+use nodeward_domain::answer::{About, NodeAnswer};
+use nodeward_domain::check::{CONFIRMATIONS, Outcome, judge_node};
+use nodeward_domain::component::Component;
+use nodeward_domain::node::NodeHistory;
+use nodeward_domain::policy::Policy;
+
+use crate::arguments::Inspect;
+
+/// Between two questions to the same weak probe.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a machine cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The host root or the recording cannot be used.
+    #[error(transparent)]
+    Host(#[from] ServiceError),
+    /// The machine has no name.
+    #[error(transparent)]
+    Name(#[from] ConfigError),
+}
+
+/// The answer about one machine.
+///
+/// A weak probe is believed when it has said the same three times. Components whose
+/// probes have something to confirm are asked again, a second apart, as a running
+/// machine may recover in between; a recording cannot, so there nobody waits.
+pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer, InspectError> {
+    let config = Config {
+        host_root: Some(arguments.host_root.clone()),
+        containerd_socket: arguments.containerd_socket.clone(),
+        recorded_answers: arguments.recorded_answers.clone(),
+        ..Config::default()
+    };
+    let host = Arc::new(host(&config)?);
+    let node = match &arguments.node_name {
+        Some(name) => name.clone(),
+        None => host_name(&arguments.host_root).map_err(|_| ConfigError::Missing("--node-name"))?,
+    };
+    let mut history = NodeHistory::default();
+    let mut collectors = COLLECTORS.to_vec();
+    for asked in 1..=CONFIRMATIONS {
+        let mut rounds = Rounds::with(Arc::clone(&host), collectors, COLLECTOR_LIMIT);
+        for observation in rounds.run().await {
+            let at = told(arguments.now, asked).unwrap_or(observation.observed_at);
+            history.observe(observation.state, at, observation.took);
+        }
+        collectors = to_confirm(&history, policy, arguments.now.unwrap_or_else(Timestamp::now));
+        if collectors.is_empty() {
+            break;
+        }
+        if host.probes.is_live() && asked < CONFIRMATIONS {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+    let now = arguments.now.unwrap_or_else(Timestamp::now);
+    let about = About { cluster: "local", node: &node, last_report_at: Some(now) };
+    Ok(NodeAnswer::of(about, &history, policy, now).0)
+}
+
+/// When a round was, if the moment of the answer is told: the last possible one then.
+fn told(now: Option<Timestamp>, asked: u32) -> Option<Timestamp> {
+    now?.checked_sub(SignedDuration::from_secs(i64::from(CONFIRMATIONS - asked))).ok()
+}
+
+/// The collectors of components with something to confirm.
+fn to_confirm(history: &NodeHistory, policy: &Policy, now: Timestamp) -> Vec<Collector> {
+    let components: Vec<Component> = judge_node(history, policy, now)
+        .into_iter()
+        .filter(|judged| matches!(judged.verdict.outcome, Outcome::Confirming { .. }))
+        .map(|judged| judged.check.component)
+        .collect();
+    COLLECTORS.into_iter().filter(|one| components.contains(&one.component)).collect()
+}

@@ -1,0 +1,61 @@
+//! Answers as text: for people with the verdict first and the next command last, for
+//! machines as one document.
+
+mod checks;
+mod layout;
+mod node;
+mod nodes;
+
+use serde::Serialize;
+
+use crate::arguments::Format;
+
+pub use checks::{checks, explain};
+pub use node::node;
+pub use nodes::{FleetAnswer, nodes, scope};
+
+/// Why an answer cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ScreenError {
+    /// As JSON.
+    #[error("the answer cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// As YAML.
+    #[error("the answer cannot be written as YAML: {0}")]
+    Yaml(#[from] serde_yaml_ng::Error),
+    /// As CSV.
+    #[error("the answer cannot be written as CSV: {0}")]
+    Csv(#[from] csv::Error),
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// The form.
+    pub format: Format,
+    /// Columns for people.
+    pub width: usize,
+}
+
+/// Writes an answer in one of its five forms.
+fn write<T: Serialize>(
+    answer: &T,
+    style: Style,
+    text: impl FnOnce(bool) -> String,
+    records: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>,
+) -> Result<String, ScreenError> {
+    match style.format {
+        Format::Table => Ok(text(false)),
+        Format::Wide => Ok(text(true)),
+        Format::Json => Ok(serde_json::to_string_pretty(answer)? + "\n"),
+        Format::Yaml => Ok(serde_yaml_ng::to_string(answer)?),
+        Format::Csv => {
+            let mut writer =
+                csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+            records(&mut writer)?;
+            let bytes =
+                writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
+    }
+}

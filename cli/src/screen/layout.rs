@@ -1,0 +1,136 @@
+//! The layout that all screens share: lines with a label in front, paragraphs that
+//! fold under their own beginning, tables without borders.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::{SignedDuration, Timestamp};
+use textwrap::{Options, WordSplitter};
+
+use crate::inert;
+
+/// Columns of the label at the beginning of a line.
+const LABEL: usize = 10;
+
+/// A screen in the making.
+#[derive(Debug)]
+pub(super) struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    pub(super) const fn new(width: usize) -> Self {
+        Self { text: String::new(), width }
+    }
+
+    /// A line that begins with a label.
+    pub(super) fn labelled(&mut self, label: &str, text: &str) {
+        self.fold(&format!("{label:<LABEL$}"), LABEL, text);
+    }
+
+    /// A line further in, behind a smaller label of its own.
+    pub(super) fn detail(&mut self, label: &str, text: &str) {
+        self.fold(&format!("    {label:<6}"), LABEL, text);
+    }
+
+    /// A paragraph, its further lines indented.
+    pub(super) fn fold(&mut self, first: &str, indent: usize, text: &str) {
+        let rest = " ".repeat(indent);
+        let options = Options::new(self.width)
+            .initial_indent(first)
+            .subsequent_indent(&rest)
+            .word_splitter(WordSplitter::NoHyphenation);
+        for line in textwrap::wrap(&inert::text(text), options) {
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+        if text.is_empty() {
+            self.text.push_str(first.trim_end());
+            self.text.push('\n');
+        }
+    }
+
+    pub(super) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A table as wide as its content, or as the page.
+    pub(super) fn table<R: IntoIterator<Item = String>>(
+        &mut self,
+        header: &[&str],
+        rows: impl IntoIterator<Item = R>,
+    ) {
+        let mut table = Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(u16::try_from(self.width).unwrap_or(u16::MAX));
+        if !header.is_empty() {
+            table.set_header(header);
+        }
+        for row in rows {
+            table.add_row(row.into_iter().map(|cell| inert::text(&cell).into_owned()));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        for line in table.lines() {
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+}
+
+/// A number and its noun.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// How long ago something was.
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+    let age = now.duration_since(at);
+    let (number, unit) = match age.as_secs() {
+        ..=0 => return "just now".to_owned(),
+        seconds @ 1..120 => (seconds, "s"),
+        seconds @ 120..7_200 => (seconds / 60, "min"),
+        seconds @ 7_200..172_800 => (seconds / 3_600, "h"),
+        seconds => (seconds / 86_400, "d"),
+    };
+    format!("{number} {unit} ago")
+}
+
+/// A length of time that a page can name, for ages that count.
+pub(super) const fn is_stale(age: SignedDuration) -> bool {
+    age.as_secs() > nodeward_domain::answer::STALE_AFTER.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_the_unit_that_reads_best() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (seconds, shown) in [
+            (-5, "just now"),
+            (0, "just now"),
+            (1, "1 s ago"),
+            (119, "119 s ago"),
+            (120, "2 min ago"),
+            (7_200, "2 h ago"),
+            (172_800, "2 d ago"),
+        ] {
+            assert_eq!(ago(now - SignedDuration::from_secs(seconds), now), shown);
+        }
+    }
+
+    #[test]
+    fn paragraphs_fold_under_their_beginning() {
+        let mut page = Page::new(24);
+        page.labelled("LABEL", "one two three four");
+        assert_eq!(page.into_text(), "LABEL     one two three\n          four\n");
+    }
+}

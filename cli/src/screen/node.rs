@@ -1,0 +1,217 @@
+//! One node: verdict, findings with evidence, what could not be said, components.
+
+use jiff::Timestamp;
+use nodeward_domain::answer::{CheckAnswer, ComponentAnswer, Finding, NodeAnswer, Standing};
+use nodeward_domain::check::Evidence;
+
+use super::layout::{Page, ago, count, is_stale};
+use super::{ScreenError, Style, write};
+use crate::inert;
+
+/// The answer about one node.
+pub fn node(answer: &NodeAnswer, style: Style) -> Result<String, ScreenError> {
+    write(answer, style, |wide| text(answer, wide, style.width), |csv| records(answer, csv))
+}
+
+fn text(answer: &NodeAnswer, wide: bool, width: usize) -> String {
+    let mut page = Page::new(width);
+    page.labelled("VERDICT", &verdict(answer));
+    page.labelled(
+        "NODE",
+        &format!("{}: {}, cluster {}", answer.node, answer.platform.name(), answer.cluster),
+    );
+    page.labelled("AS OF", &as_of(answer));
+
+    if !answer.findings.is_empty() {
+        page.blank();
+        page.labelled("FINDINGS", "worst first");
+        for finding in &answer.findings {
+            show_finding(&mut page, finding, answer);
+        }
+    }
+    if !answer.incomplete.is_empty() {
+        page.blank();
+        page.labelled("UNKNOWN", "not in the verdict:");
+        for line in &answer.incomplete {
+            page.fold(&format!("{:10}", ""), 12, line);
+        }
+    }
+    page.blank();
+    if wide {
+        for component in &answer.components {
+            show_component(&mut page, component);
+        }
+    } else {
+        page.table(
+            &["COMPONENT", "STATE", "SEEN", "CHECKS"],
+            answer.components.iter().map(|component| {
+                [
+                    component.component.name().to_owned(),
+                    component.state.replace('_', " "),
+                    component.headline.clone(),
+                    tally(&component.checks),
+                ]
+            }),
+        );
+        page.blank();
+    }
+    page.labelled("NEXT", &next(answer, wide));
+    page.into_text()
+}
+
+/// The verdict and who acts first; incompleteness stands beside it.
+fn verdict(answer: &NodeAnswer) -> String {
+    let unknown = || count(answer.incomplete.len(), "thing is unknown", "things are unknown");
+    match answer.standing() {
+        Standing::Clean => "clean: nothing to do".to_owned(),
+        Standing::Incomplete => format!("INCOMPLETE: nothing known is wrong, {}", unknown()),
+        Standing::Findings => {
+            let findings = count(answer.findings.len(), "finding", "findings");
+            let first = answer.acts_first();
+            let verb = if first == "YOU" { "act" } else { "acts" };
+            let also = if answer.complete { String::new() } else { format!("; {}", unknown()) };
+            format!("{findings}, {first} {verb} first{also}")
+        }
+    }
+}
+
+fn as_of(answer: &NodeAnswer) -> String {
+    let report = match answer.last_report_at {
+        None => "never reported".to_owned(),
+        Some(at) if is_stale(answer.as_of.duration_since(at)) => {
+            format!("last report {}: STALE, the node may have changed since", ago(at, answer.as_of))
+        }
+        Some(at) => format!("last report {}", ago(at, answer.as_of)),
+    };
+    format!("{:.0}, {report}, policy {}", answer.as_of, answer.policy_edition)
+}
+
+fn show_finding(page: &mut Page, finding: &Finding, answer: &NodeAnswer) {
+    page.blank();
+    page.fold(
+        "  ",
+        4,
+        &format!(
+            "{}  {}  {}  since {}",
+            finding.reason,
+            finding.severity.word(),
+            finding.responsible.word(&answer.provider),
+            since(finding.since, answer.as_of),
+        ),
+    );
+    page.detail("what", &finding.message);
+    for evidence in &finding.evidence {
+        page.detail("seen", &seen(evidence));
+    }
+    if !finding.policy_rule.is_empty() {
+        page.detail("rule", &finding.policy_rule);
+    }
+    page.detail("do", &finding.action.to_string());
+}
+
+fn since(since: Timestamp, now: Timestamp) -> String {
+    format!("{since:.0} ({})", ago(since, now))
+}
+
+fn seen(evidence: &Evidence) -> String {
+    let Evidence { source, actual, expected } = evidence;
+    match (source.as_str(), expected.as_str()) {
+        ("", "") => actual.clone(),
+        (source, "") => format!("{source}: {actual}"),
+        ("", expected) => format!("{actual}; expected {expected}"),
+        (source, expected) => format!("{source}: {actual}; expected {expected}"),
+    }
+}
+
+fn show_component(page: &mut Page, component: &ComponentAnswer) {
+    let at = component.observed_at.map_or_else(String::new, |at| format!(", observed {at:.0}"));
+    page.fold(
+        "",
+        2,
+        &format!(
+            "{}: {} ({}{at})",
+            component.component,
+            component.headline,
+            component.state.replace('_', " ")
+        ),
+    );
+    for check in &component.checks {
+        let detail =
+            if check.detail.is_empty() { String::new() } else { format!(": {}", check.detail) };
+        let outcome = check.outcome.replace('_', " ");
+        page.fold("  ", 6, &format!("{outcome:<14}  {}{detail}", check.reason));
+        for evidence in &check.evidence {
+            page.fold(&format!("{:18}", ""), 20, &seen(evidence));
+        }
+    }
+    page.blank();
+}
+
+/// How many checks answered what; what there was none of is left out.
+fn tally(checks: &[CheckAnswer]) -> String {
+    ["fail", "unknown", "pass", "not_applicable"]
+        .into_iter()
+        .filter_map(|outcome| {
+            let number = checks.iter().filter(|check| check.outcome == outcome).count();
+            (number > 0).then(|| format!("{number} {}", outcome.replace("not_applicable", "n/a")))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn next(answer: &NodeAnswer, wide: bool) -> String {
+    match (answer.findings.first(), wide) {
+        (Some(finding), _) => format!("nodeward checks --explain {}", finding.reason),
+        (None, true) => "nodeward checks".to_owned(),
+        (None, false) => "the same with -o wide, to see every check".to_owned(),
+    }
+}
+
+/// One record a check, so that nothing of the answer is lost; components without an
+/// answer keep one too.
+fn records(answer: &NodeAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
+    csv.write_record([
+        "cluster",
+        "node",
+        "as_of",
+        "last_report_at",
+        "component",
+        "state",
+        "reason",
+        "outcome",
+        "severity",
+        "responsible",
+        "since",
+        "detail",
+        "action",
+        "policy_rule",
+        "evidence",
+    ])?;
+    let last_report_at = answer.last_report_at.map_or_else(String::new, |at| at.to_string());
+    for component in &answer.components {
+        for check in &component.checks {
+            let finding = answer.findings.iter().find(|finding| finding.reason == check.reason);
+            let of = |text: fn(&Finding) -> String| finding.map(text).unwrap_or_default();
+            let evidence: Vec<String> = check.evidence.iter().map(seen).collect();
+            let record = [
+                answer.cluster.clone(),
+                answer.node.clone(),
+                answer.as_of.to_string(),
+                last_report_at.clone(),
+                component.component.name().to_owned(),
+                component.state.clone(),
+                check.reason.clone(),
+                check.outcome.clone(),
+                of(|finding| finding.severity.word().to_owned()),
+                finding.map(|one| one.responsible.word(&answer.provider)).unwrap_or_default(),
+                of(|finding| finding.since.to_string()),
+                check.detail.clone(),
+                of(|finding| finding.action.to_string()),
+                of(|finding| finding.policy_rule.clone()),
+                evidence.join(" | "),
+            ];
+            csv.write_record(record.iter().map(|cell| inert::cell(cell).into_owned()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The fleet, a line a node.
+
+use jiff::Timestamp;
+use nodeward_domain::answer::{NodeRow, Standing};
+use serde::Serialize;
+
+use super::layout::{Page, ago, count, is_stale};
+use super::{ScreenError, Style, write};
+use crate::inert;
+
+/// Every node that was asked for.
+#[derive(Debug, Serialize)]
+pub struct FleetAnswer {
+    /// For which moment.
+    pub as_of: Timestamp,
+    /// Which nodes these are, in words.
+    pub scope: String,
+    /// Whether nothing is missing: no node, or one that is incomplete, makes it false.
+    pub complete: bool,
+    /// Nodes in all.
+    pub total: usize,
+    /// Nodes with findings.
+    pub with_findings: usize,
+    /// Nodes without findings of which not everything is known.
+    pub incomplete: usize,
+    /// Nodes of which everything is known and nothing is wrong.
+    pub clean: usize,
+    /// By cluster and name.
+    pub nodes: Vec<NodeRow>,
+}
+
+impl FleetAnswer {
+    /// Counts the nodes.
+    #[must_use]
+    pub fn of(as_of: Timestamp, scope: String, nodes: Vec<NodeRow>) -> Self {
+        let with = |standing| nodes.iter().filter(|node| node.standing == standing).count();
+        Self {
+            as_of,
+            scope,
+            complete: !nodes.is_empty() && nodes.iter().all(|node| node.unknown == 0),
+            total: nodes.len(),
+            with_findings: with(Standing::Findings),
+            incomplete: with(Standing::Incomplete),
+            clean: with(Standing::Clean),
+            nodes,
+        }
+    }
+
+    /// How the fleet stands. A fleet of which nothing is known is not clean.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match (self.with_findings, self.complete) {
+            (1.., _) => Standing::Findings,
+            (0, false) => Standing::Incomplete,
+            (0, true) => Standing::Clean,
+        }
+    }
+}
+
+/// Which nodes are asked for, in words.
+#[must_use]
+pub fn scope(cluster: Option<&str>, standing: Option<Standing>) -> String {
+    let of =
+        cluster.map_or_else(|| "all clusters".to_owned(), |cluster| format!("cluster {cluster}"));
+    match standing {
+        None => of,
+        Some(standing) => format!("{of}, only with standing {}", standing.word()),
+    }
+}
+
+/// The answer about all nodes.
+pub fn nodes(answer: &FleetAnswer, style: Style) -> Result<String, ScreenError> {
+    write(answer, style, |wide| text(answer, wide, style.width), |csv| records(answer, csv))
+}
+
+fn text(answer: &FleetAnswer, wide: bool, width: usize) -> String {
+    let mut page = Page::new(width);
+    page.labelled("VERDICT", &verdict(answer));
+    page.labelled("AS OF", &as_of(answer));
+    page.blank();
+    if let Some(next) = table(&mut page, answer, wide) {
+        page.blank();
+        page.labelled("NEXT", &next);
+    } else {
+        page.labelled("NEXT", "nodeward-agent run --aggregator URL, on each node");
+    }
+    page.into_text()
+}
+
+fn verdict(answer: &FleetAnswer) -> String {
+    if answer.nodes.is_empty() {
+        return format!("INCOMPLETE: no such node has reported ({})", answer.scope);
+    }
+    let mut parts = Vec::new();
+    if answer.with_findings > 0 {
+        parts.push(format!("{} with findings ({})", answer.with_findings, turns(answer)));
+    }
+    if answer.incomplete > 0 {
+        parts.push(format!("{} INCOMPLETE", answer.incomplete));
+    }
+    if answer.clean > 0 {
+        parts.push(format!("{} clean", answer.clean));
+    }
+    let nodes = count(answer.total, "node", "nodes");
+    format!("{nodes} ({}): {}", answer.scope, parts.join(", "))
+}
+
+/// On how many nodes each acts first, the most first.
+fn turns(answer: &FleetAnswer) -> String {
+    let mut turns = std::collections::BTreeMap::<&str, usize>::new();
+    for node in answer.nodes.iter().filter(|node| node.findings > 0) {
+        *turns.entry(&node.acts_first).or_default() += 1;
+    }
+    let mut turns: Vec<_> = turns.into_iter().collect();
+    turns.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+    let turns: Vec<String> =
+        turns.into_iter().map(|(who, number)| format!("{who} on {number}")).collect();
+    format!("acts first: {}", turns.join(", "))
+}
+
+fn as_of(answer: &FleetAnswer) -> String {
+    let stale = answer
+        .nodes
+        .iter()
+        .filter(|node| {
+            node.last_report_at.is_none_or(|at| is_stale(answer.as_of.duration_since(at)))
+        })
+        .count();
+    let stale = match stale {
+        0 => String::new(),
+        number => format!(
+            "; {} and may have changed since",
+            count(number, "node is STALE", "nodes are STALE")
+        ),
+    };
+    let oldest = match answer.nodes.iter().filter_map(|node| node.last_report_at).min() {
+        None => String::new(),
+        Some(at) => format!(", oldest report {}", ago(at, answer.as_of)),
+    };
+    format!("{:.0}{oldest}{stale}", answer.as_of)
+}
+
+/// The table, and the next command; none without nodes.
+fn table(page: &mut Page, answer: &FleetAnswer, wide: bool) -> Option<String> {
+    let worst =
+        answer.nodes.iter().min_by_key(|node| (node.standing, std::cmp::Reverse(node.findings)))?;
+    let mut header =
+        vec!["CLUSTER", "NODE", "STANDING", "FINDINGS", "UNKNOWN", "ACTS FIRST", "WORST", "REPORT"];
+    if wide {
+        header.extend(["PLATFORM", "DO"]);
+    }
+    page.table(
+        &header,
+        answer.nodes.iter().map(|node| {
+            let report = node.last_report_at.map_or("never".to_owned(), |at| ago(at, answer.as_of));
+            let mut row = vec![
+                node.cluster.clone(),
+                node.node.clone(),
+                node.standing.word().to_owned(),
+                node.findings.to_string(),
+                node.unknown.to_string(),
+                node.acts_first.clone(),
+                node.worst.clone(),
+                report,
+            ];
+            if wide {
+                row.extend([node.platform.name().to_owned(), node.action.clone()]);
+            }
+            row
+        }),
+    );
+    Some(format!("nodeward node {} --cluster {}", worst.node, worst.cluster))
+}
+
+fn records(answer: &FleetAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
+    csv.write_record([
+        "cluster",
+        "node",
+        "as_of",
+        "platform",
+        "standing",
+        "findings",
+        "unknown",
+        "acts_first",
+        "worst",
+        "action",
+        "last_report_at",
+    ])?;
+    for node in &answer.nodes {
+        let record = [
+            node.cluster.clone(),
+            node.node.clone(),
+            answer.as_of.to_string(),
+            node.platform.word().to_owned(),
+            node.standing.word().to_owned(),
+            node.findings.to_string(),
+            node.unknown.to_string(),
+            if node.findings > 0 { node.acts_first.clone() } else { String::new() },
+            node.worst.clone(),
+            node.action.clone(),
+            node.last_report_at.map_or_else(String::new, |at| at.to_string()),
+        ];
+        csv.write_record(record.iter().map(|cell| inert::cell(cell).into_owned()))?;
+    }
+    Ok(())
+}

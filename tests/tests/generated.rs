@@ -1,0 +1,26 @@
+//! Pages of the documentation that are made from code are what the code says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use nodeward_tests::project;
+
+#[test]
+fn the_manual_is_what_the_command_takes() {
+    let page = nodeward_cli::docs::cli_markdown();
+    project::assert_committed(&project::root().join("docs/cli.md"), &page);
+}
+
+#[test]
+fn the_table_of_checks_is_the_registry() {
+    let page = nodeward_cli::docs::checks_markdown();
+    project::assert_committed(&project::root().join("docs/checks.md"), &page);
+}
+
+#[test]
+fn the_screen_in_the_readme_is_one_of_a_story() {
+    let read = |path: &str| std::fs::read_to_string(project::root().join(path)).expect(path);
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("```\n$ nodeward node").expect("a screen in the README");
+    let (screen, _) = rest.split_once("```").expect("the screen ends");
+    let story = read("tests/scenarios/night-call/answer.txt");
+    assert!(story.contains(screen), "the story says something else than the README:\n{screen}");
+}
