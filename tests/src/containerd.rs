@@ -92,6 +92,12 @@ impl Containerd {
         self.folder.path().join("c.sock")
     }
 
+    /// Where runc keeps the state of its containers.
+    #[must_use]
+    pub fn runc_root(&self) -> PathBuf {
+        self.folder.path().join("runc")
+    }
+
     /// A command of its client.
     #[must_use]
     pub fn ctr(&self, arguments: &[&str]) -> Command {
@@ -115,9 +121,22 @@ impl Containerd {
     }
 }
 
+impl Containerd {
+    /// Ends the containers that still run on it.
+    fn end_containers(&self) {
+        self.program.signal(Signal::SIGCONT);
+        let listed = self.ctr(&["task", "ls", "--quiet"]).output();
+        let listed = listed.map(|output| output.stdout).unwrap_or_default();
+        for name in String::from_utf8_lossy(&listed).lines() {
+            let _ = self.ctr(&["task", "rm", "--force", name]).output();
+        }
+    }
+}
+
 impl Drop for Containerd {
     fn drop(&mut self) {
         if self.program.runs() {
+            self.end_containers();
             // A stopped one would not hear anything else.
             self.program.signal(Signal::SIGCONT);
             self.program.signal(Signal::SIGTERM);

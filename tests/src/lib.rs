@@ -4,6 +4,7 @@
 
 pub mod containerd;
 pub mod host;
+pub mod image;
 pub mod programs;
 pub mod project;
 pub mod scenario;
