@@ -15,7 +15,7 @@ use crate::send::LoopbackIdentity;
 
 /// Observes this node and reports to an aggregator.
 #[derive(Debug, Parser)]
-#[command(name = "nodeward-agent", version, about)]
+#[command(name = "nodeward-agent", version, disable_help_subcommand = true)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

@@ -12,7 +12,7 @@ use crate::store::sqlite;
 
 /// Remembers what agents report and answers for nodes and fleet.
 #[derive(Debug, Parser)]
-#[command(name = "nodeward-aggregator", version, about)]
+#[command(name = "nodeward-aggregator", version, disable_help_subcommand = true)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

@@ -180,9 +180,16 @@ impl Ingest {
         }
     }
 
-    async fn store_content(&self, content: Content) -> Result<(), Status> {
+    async fn store_content(&self, peer: &Peer, content: Content) -> Result<(), Status> {
         let digest = content.digest();
         if !self.fleet.has(digest) {
+            // Nobody fills the store with what no node has reported.
+            let awaited = self.fleet.place(peer).with_life(&peer.uid, |node| node.awaits(digest));
+            if awaited != Some(true) {
+                return Err(Status::failed_precondition(
+                    "header.digest: is of no component that this node has reported",
+                ));
+            }
             self.store.put_content(content.clone()).await.map_err(|error| unavailable(&error))?;
             self.fleet.remember(&content);
             self.fleet.arrived(digest);
@@ -259,8 +266,8 @@ impl ReportService for Ingest {
     ) -> Result<Response<v1::PutContentResponse>, Status> {
         let (metadata, extensions, mut parts) = request.into_parts();
         let stored = match self.authenticator.authenticate(&metadata, &extensions) {
-            Ok(_) => match assemble(&mut parts).await {
-                Ok(content) => self.store_content(content).await,
+            Ok(peer) => match assemble(&mut parts).await {
+                Ok(content) => self.store_content(&peer, content).await,
                 Err(status) => Err(status),
             },
             Err(status) => Err(status),

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Says for every node of a fleet what is wrong, who must act, and what to do next.
 #[derive(Debug, Parser)]
-#[command(name = "nodeward", version, about, disable_help_subcommand = true)]
+#[command(name = "nodeward", version, disable_help_subcommand = true)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

@@ -1,24 +1,27 @@
-//! Pages of the documentation that are made from code: every command, every check.
+//! Pages of the documentation that are made from code: commands and checks.
 
 use std::fmt::Write as _;
 
-use clap::{Arg, Command, CommandFactory as _};
+use clap::{Arg, Command};
 use nodeward_domain::check::{Check, registry};
 use nodeward_domain::component::Component;
 
-use crate::arguments::Arguments;
 use crate::exit::CODES;
 
 const MADE: &str = "<!-- Made from code by `make docs`; changes here are lost. -->\n";
 
-/// The manual of the command.
+/// The manual of these programs.
 #[must_use]
-pub fn cli_markdown() -> String {
-    let mut page = format!("{MADE}# The `nodeward` command\n");
-    let mut command = Arguments::command();
-    command.build();
-    section(&mut page, &command, "nodeward");
-    page.push_str("\n## Exit codes\n\nWhen several apply, the order is 2, 3, 1, 4, 0.\n\n");
+pub fn manual(programs: Vec<Command>) -> String {
+    let mut page = format!("{MADE}# Commands\n");
+    for mut program in programs {
+        program.build();
+        let name = program.get_name().to_owned();
+        section(&mut page, &program, &name, true);
+    }
+    page.push_str(
+        "\n## Exit codes of `nodeward`\n\nWhen several apply, the order is 2, 3, 1, 4, 0.\n\n",
+    );
     page.push_str("| code | meaning |\n|---|---|\n");
     for (code, meaning) in CODES {
         line(&mut page, format_args!("| {code} | {meaning} |"));
@@ -26,15 +29,10 @@ pub fn cli_markdown() -> String {
     page
 }
 
-fn section(page: &mut String, command: &Command, path: &str) {
-    if path != "nodeward" {
-        line(page, format_args!("\n## `{path}`"));
-    }
-    line(
-        page,
-        format_args!("\n{}", command.get_about().map(ToString::to_string).unwrap_or_default()),
-    );
-    let is_top = path == "nodeward";
+fn section(page: &mut String, command: &Command, path: &str, is_top: bool) {
+    let level = if is_top { "##" } else { "###" };
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    line(page, format_args!("\n{level} `{path}`\n\n{}", sentence(&about)));
     let arguments: Vec<&Arg> = command
         .get_arguments()
         .filter(|arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str()))
@@ -54,8 +52,13 @@ fn section(page: &mut String, command: &Command, path: &str) {
         }
     }
     for inner in command.get_subcommands() {
-        section(page, inner, &format!("{path} {}", inner.get_name()));
+        section(page, inner, &format!("{path} {}", inner.get_name()), false);
     }
+}
+
+/// clap takes the full stop from the end of a help text.
+fn sentence(text: &str) -> String {
+    if text.is_empty() || text.ends_with(['.', ']']) { text.to_owned() } else { format!("{text}.") }
 }
 
 fn row(page: &mut String, arg: &Arg) {
@@ -80,7 +83,7 @@ fn row(page: &mut String, arg: &Arg) {
         })
         .collect();
     if takes_value && !choices.is_empty() {
-        help = format!("{help} One of {}.", choices.join(", "));
+        help = format!("{} One of {}.", sentence(&help), choices.join(", "));
     }
     let default = arg
         .get_default_values()

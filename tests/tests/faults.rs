@@ -176,6 +176,54 @@ async fn a_link_out_of_the_root_leads_nowhere() {
     }
 }
 
+/// Run as another user than root, who may read everything.
+#[test]
+fn an_unreadable_file_costs_its_own_component_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let set_mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .expect("its owner may");
+    };
+    // The other user may not be let into the folder that cargo builds in.
+    let folder = tempfile::tempdir().expect("a folder");
+    set_mode(folder.path(), 0o755);
+    let program = folder.path().join("nodeward");
+    std::fs::copy(nodeward_tests::programs::nodeward(), &program).expect("copied");
+    for (component, path) in NEEDED {
+        let host = HostCopy::of("aks-ubuntu-2204");
+        set_mode(host.path(), 0o755);
+        set_mode(&host.inside(path), 0o000);
+        let answers = folder.path().join("answers.json");
+        std::fs::copy(nodeward_tests::project::answers("aks-ubuntu-2204"), &answers)
+            .expect("copied");
+        set_mode(&answers, 0o644);
+        let mut inspect = std::process::Command::new(&program);
+        inspect
+            .args(["inspect", "-o", "json", "--host-root"])
+            .arg(host.path())
+            .arg("--recorded-answers")
+            .arg(&answers);
+        if nix::unistd::geteuid().is_root() {
+            inspect.uid(65534).gid(65534);
+        }
+        let output = inspect.output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        for one in answer["components"].as_array().expect("components") {
+            let headline = one["headline"].as_str().expect("a line");
+            let shares = path.starts_with("/proc/1") && one["component"] == "kubelet";
+            if one["component"] == component.name() || shares {
+                assert_eq!(one["state"], "unavailable", "{component}: {headline}");
+                let named = path.rsplit('/').next().expect("a name");
+                assert!(headline.contains(named) && headline.contains("EACCES"), "{headline}");
+            } else {
+                assert_eq!(one["state"], "present", "{component} changed {one}");
+            }
+        }
+    }
+}
+
 fn panics(_: &nodeward_agent::host::Host) -> ComponentState {
     panic!("this collector is broken on purpose");
 }

@@ -4,8 +4,13 @@
 use nodeward_tests::project;
 
 #[test]
-fn the_manual_is_what_the_command_takes() {
-    let page = nodeward_cli::docs::cli_markdown();
+fn the_manual_is_what_the_programs_take() {
+    use clap::CommandFactory as _;
+    let page = nodeward_cli::docs::manual(vec![
+        nodeward_cli::arguments::Arguments::command(),
+        nodeward_agent::config::Arguments::command(),
+        nodeward_aggregator::config::Arguments::command(),
+    ]);
     project::assert_committed(&project::root().join("docs/cli.md"), &page);
 }
 

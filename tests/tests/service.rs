@@ -355,9 +355,59 @@ async fn what_is_lacking_is_asked_for_once_and_taken_only_if_it_is_that() {
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(refused.message().starts_with(&format!("{field}: ")), "{field}: {refused}");
     }
+    let unasked = Content { component: "kernel".to_owned(), form: 1, bytes: b"unasked".to_vec() };
+    let header_of_unasked = v1::ContentHeader {
+        digest: unasked.digest().as_bytes().to_vec(),
+        size_bytes: unasked.bytes.len() as u64,
+        ..header.clone()
+    };
+    let refused = client.put_content(put(header_of_unasked, vec![unasked.bytes])).await;
+    assert_eq!(refused.expect_err("nobody asked for it").code(), Code::FailedPrecondition);
     client.put_content(put(header, vec![bytes])).await.expect("what was asked for");
     let faulted = |answer: &NodeAnswer| answer.findings.len() == 1;
     aggregator.answer_when("a", "the finding", faulted).await;
+}
+
+#[tokio::test]
+async fn what_is_not_understood_costs_its_own_component_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let aggregator = Aggregator::start(&folder.path().join("store.db"));
+    let mut client = reporter(&aggregator).await;
+    let of = |component: &str, form: u32, bytes: &[u8]| {
+        let content = Content { component: component.to_owned(), form, bytes: bytes.to_vec() };
+        v1::ComponentReport {
+            component: content.component.clone(),
+            form,
+            digest: content.digest().as_bytes().to_vec(),
+            content: Some(content.bytes),
+            ..kernel(0)
+        }
+    };
+    let good = kernel(128);
+    let kernel_bytes = good.content.clone().expect("a content");
+    let mut newer = report(5, 0);
+    newer.components = vec![
+        good,
+        of("graphics_card", 1, b"of a later version"),
+        of("kubelet", 2, b"in a later form"),
+        of("packages", 1, b"\xff\xff no protobuf"),
+        of("os_release", 1, &kernel_bytes),
+        of("containerd", 1, b""),
+    ];
+    send(&mut client, newer).await.expect("a good envelope");
+    let answer = aggregator.answer_when("a", "the node", |_| true).await;
+    assert_eq!(answer.findings.len(), 1, "{:?}", answer.findings);
+    for component in &answer.components {
+        let expected = match component.component {
+            Component::Kernel => ("present", "tainted"),
+            Component::Kubelet => ("unavailable", "form 2"),
+            Component::OsRelease => ("unavailable", "facts of another component"),
+            Component::Packages | Component::Containerd => ("unavailable", "not valid"),
+        };
+        assert_eq!(component.state, expected.0, "{component:?}");
+        assert!(component.headline.contains(expected.1), "{component:?}");
+    }
+    assert!(!answer.complete);
 }
 
 #[tokio::test]

@@ -242,6 +242,12 @@ impl NodeMemory {
         }
     }
 
+    /// Whether a component of this node waits for that content.
+    #[must_use]
+    pub fn awaits(&self, digest: Digest) -> bool {
+        self.standings.values().any(|standing| standing.awaited && standing.digest == digest)
+    }
+
     /// The contents that this node's components have.
     pub fn digests(&self) -> impl Iterator<Item = Digest> {
         self.standings.values().map(|standing| standing.digest)
@@ -266,6 +272,8 @@ impl NodeMemory {
             .filter_map(|(name, standing)| {
                 Some((Component::from_name(name)?, standing.last_observed))
             })
+            // Without facts from before it is not reported yet, which says the same.
+            .filter(|(component, _)| self.history.newest(*component).is_some())
             .collect();
         if awaited.is_empty() {
             return NodeAnswer::of(about, &self.history, policy, now);

@@ -545,7 +545,8 @@ pub mod report_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Uploads one content that a ReportResponse asked for. The answer comes after the
-        /// commit. Errors: INVALID_ARGUMENT when digest, size or order of the parts is wrong.
+        /// commit. Errors: INVALID_ARGUMENT when digest, size or order of the parts is wrong,
+        /// FAILED_PRECONDITION when no report of this node has named it.
         pub async fn put_content(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::PutContentRequest>,
@@ -594,7 +595,8 @@ pub mod report_service_server {
             request: tonic::Request<super::ReportRequest>,
         ) -> std::result::Result<tonic::Response<super::ReportResponse>, tonic::Status>;
         /// Uploads one content that a ReportResponse asked for. The answer comes after the
-        /// commit. Errors: INVALID_ARGUMENT when digest, size or order of the parts is wrong.
+        /// commit. Errors: INVALID_ARGUMENT when digest, size or order of the parts is wrong,
+        /// FAILED_PRECONDITION when no report of this node has named it.
         async fn put_content(
             &self,
             request: tonic::Request<tonic::Streaming<super::PutContentRequest>>,
