@@ -311,3 +311,123 @@ impl TryFrom<v1::ComponentAnswer> for ComponentAnswer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a small number of seconds")
+    }
+
+    fn responsible() -> Vec<Responsible> {
+        vec![
+            Responsible::Customer,
+            Responsible::Provider,
+            Responsible::Automation { by: Automation::AutoRepair },
+            Responsible::Vendor,
+            Responsible::NobodyYet { until: at(7) },
+            Responsible::Unknown { missing: "the offered image".to_owned() },
+        ]
+    }
+
+    fn actions() -> Vec<Action> {
+        let text = || "x.service".to_owned();
+        vec![
+            Action::Wait { until: Some(at(9)) },
+            Action::Wait { until: None },
+            Action::Ticket,
+            Action::Reboot,
+            Action::MigrateOsSku,
+            Action::Reimage,
+            Action::RestartUnit { unit: text() },
+            Action::Revert { change: text() },
+            Action::Repair { what: text() },
+            Action::Investigate { at: text() },
+        ]
+    }
+
+    fn finding(responsible: Responsible, action: Action, severity: Severity) -> Finding {
+        Finding {
+            reason: "KubeletDown".to_owned(),
+            component: Component::Kubelet,
+            severity,
+            message: "no kubelet process".to_owned(),
+            since: at(3),
+            responsible,
+            action,
+            policy_rule: "auto-remediate-components".to_owned(),
+            evidence: vec![Evidence {
+                source: "/proc".to_owned(),
+                actual: "none".to_owned(),
+                expected: "one".to_owned(),
+            }],
+        }
+    }
+
+    fn answer(platform: Platform) -> NodeAnswer {
+        let mut findings: Vec<Finding> = responsible()
+            .into_iter()
+            .map(|responsible| finding(responsible, Action::Ticket, Severity::Warning))
+            .collect();
+        findings.extend(
+            actions()
+                .into_iter()
+                .map(|action| finding(Responsible::Customer, action, Severity::Critical)),
+        );
+        findings.push(finding(Responsible::Vendor, Action::Reboot, Severity::Information));
+        NodeAnswer {
+            cluster: "c".to_owned(),
+            node: "n".to_owned(),
+            platform,
+            policy_edition: "aks-2026".to_owned(),
+            provider: "Microsoft".to_owned(),
+            as_of: at(10),
+            last_report_at: Some(at(9)),
+            complete: false,
+            incomplete: vec!["kernel: could not be read".to_owned()],
+            findings,
+            components: vec![ComponentAnswer {
+                component: Component::Kernel,
+                state: "unavailable".to_owned(),
+                headline: "could not be read".to_owned(),
+                observed_at: None,
+                checks: vec![CheckAnswer {
+                    reason: "KernelFaulted".to_owned(),
+                    outcome: "unknown".to_owned(),
+                    detail: "could not be read".to_owned(),
+                    evidence: Vec::new(),
+                }],
+            }],
+        }
+    }
+
+    #[test]
+    fn answers_and_rows_come_back_as_they_went() {
+        for platform in PLATFORMS {
+            let answer = answer(platform);
+            assert_eq!(NodeAnswer::try_from(v1::NodeAnswer::from(&answer)), Ok(answer.clone()));
+            let row = answer.row();
+            assert_eq!(NodeRow::try_from(v1::NodeRow::from(&row)), Ok(row));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_its_place() {
+        let spoilt = |spoil: fn(&mut v1::NodeAnswer)| {
+            let mut answer = v1::NodeAnswer::from(&answer(Platform::Aks));
+            spoil(&mut answer);
+            NodeAnswer::try_from(answer).expect_err("spoilt").field
+        };
+        assert_eq!(spoilt(|answer| answer.as_of = None), "as_of");
+        assert_eq!(spoilt(|answer| answer.platform = "mars".to_owned()), "platform");
+        assert_eq!(
+            spoilt(|answer| answer.findings[1].severity = "bad".to_owned()),
+            "findings[1].severity"
+        );
+        assert_eq!(
+            spoilt(|answer| answer.findings[0].responsible = None),
+            "findings[0].responsible"
+        );
+    }
+}

@@ -137,3 +137,204 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
         (Component::Kubelet, wire) => ComponentState::Kubelet(without(wire)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use nodeward_domain::facts::{
+        Containerd, CriAnswer, HttpAnswer, Kernel, Kubelet, OsRelease, Package, PackageManager,
+        Packages, Process, RuntimeCondition, RuntimeVersion, UnfinishedPackage,
+    };
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A name is never empty; any other text may be.
+    const NAME: &str = "[a-zA-Z0-9.+~:-]{1,12}";
+    const TEXT: &str = "\\PC{0,20}";
+
+    fn state<T: std::fmt::Debug>(
+        facts: impl Strategy<Value = T>,
+    ) -> impl Strategy<Value = State<T>> {
+        prop_oneof![
+            4 => facts.prop_map(|facts| State::Present(Arc::new(facts))),
+            1 => Just(()).prop_map(|()| State::Absent),
+            1 => TEXT.prop_map(State::NotApplicable),
+            1 => (TEXT, TEXT)
+                .prop_map(|(place, why)| State::Unavailable(Unavailable { place, why })),
+        ]
+    }
+
+    fn os_release() -> impl Strategy<Value = OsRelease> {
+        (NAME, vec(TEXT, 6), vec(TEXT, 0..4)).prop_map(|(id, texts, provider_marks)| {
+            let [path, version_id, version_codename, pretty_name, variant_id, architecture] =
+                <[String; 6]>::try_from(texts).expect("six texts");
+            OsRelease {
+                path,
+                id,
+                version_id,
+                version_codename,
+                pretty_name,
+                variant_id,
+                architecture,
+                provider_marks,
+            }
+        })
+    }
+
+    fn kernel() -> impl Strategy<Value = Kernel> {
+        (NAME, TEXT, TEXT, any::<u64>(), vec(TEXT, 0..4)).prop_map(
+            |(release, version, boot_id, tainted, command_line)| Kernel {
+                release,
+                version,
+                boot_id,
+                tainted,
+                command_line,
+            },
+        )
+    }
+
+    /// Source and binary are often the same, which the wire leaves out.
+    fn package() -> impl Strategy<Value = Package> {
+        let source = proptest::option::of(NAME);
+        let source_version = proptest::option::of(NAME);
+        (NAME, TEXT, NAME, source, source_version, any::<bool>()).prop_map(
+            |(name, architecture, version, source, source_version, held)| Package {
+                source: source.unwrap_or_else(|| name.clone()),
+                source_version: source_version.unwrap_or_else(|| version.clone()),
+                name,
+                architecture,
+                version,
+                held,
+            },
+        )
+    }
+
+    fn packages() -> impl Strategy<Value = Packages> {
+        let unfinished =
+            (NAME, TEXT, TEXT, TEXT).prop_map(|(name, architecture, version, status)| {
+                UnfinishedPackage { name, architecture, version, status }
+            });
+        (TEXT, vec(package(), 0..5), vec(unfinished, 0..3)).prop_map(
+            |(path, installed, unfinished)| Packages {
+                manager: PackageManager::Dpkg,
+                path,
+                installed,
+                unfinished,
+            },
+        )
+    }
+
+    fn process() -> impl Strategy<Value = Option<Process>> {
+        proptest::option::of((any::<u32>(), any::<u64>(), TEXT, any::<bool>()).prop_map(
+            |(pid, started_seconds_after_boot, executable, executable_replaced)| Process {
+                pid,
+                started_seconds_after_boot,
+                executable,
+                executable_replaced,
+            },
+        ))
+    }
+
+    fn cri() -> impl Strategy<Value = CriAnswer> {
+        let condition =
+            (NAME, any::<bool>(), TEXT, TEXT).prop_map(|(kind, status, reason, message)| {
+                RuntimeCondition { kind, status, reason, message }
+            });
+        let version = (TEXT, TEXT, TEXT).prop_map(|(name, version, api_version)| RuntimeVersion {
+            name,
+            version,
+            api_version,
+        });
+        prop_oneof![
+            Just(CriAnswer::NoSocket),
+            Just(CriAnswer::Refused),
+            (TEXT, any::<u64>()).prop_map(|(call, after_milliseconds)| CriAnswer::TimedOut {
+                call,
+                after_milliseconds
+            }),
+            TEXT.prop_map(|message| CriAnswer::Unimplemented { message }),
+            (TEXT, TEXT).prop_map(|(call, why)| CriAnswer::Failed { call, why }),
+            (version, vec(condition, 0..4))
+                .prop_map(|(version, conditions)| CriAnswer::Serving { version, conditions }),
+            TEXT.prop_map(|why| CriAnswer::NotAsked { why }),
+        ]
+    }
+
+    fn http() -> impl Strategy<Value = HttpAnswer> {
+        prop_oneof![
+            (any::<u16>(), TEXT).prop_map(|(status, body)| HttpAnswer::Answered { status, body }),
+            Just(HttpAnswer::Refused),
+            any::<u64>().prop_map(|after_milliseconds| HttpAnswer::TimedOut { after_milliseconds }),
+            TEXT.prop_map(|why| HttpAnswer::Failed { why }),
+            TEXT.prop_map(|why| HttpAnswer::NotAsked { why }),
+        ]
+    }
+
+    fn component() -> impl Strategy<Value = ComponentState> {
+        let containerd = (vec(TEXT, 0..3), process(), TEXT, cri())
+            .prop_map(|(traces, process, socket, cri)| Containerd { traces, process, socket, cri });
+        let kubelet = (vec(TEXT, 0..3), process(), TEXT, http(), any::<bool>()).prop_map(
+            |(traces, process, healthz_endpoint, healthz, registers_azure_labels)| Kubelet {
+                traces,
+                process,
+                healthz_endpoint,
+                healthz,
+                registers_azure_labels,
+            },
+        );
+        prop_oneof![
+            state(os_release()).prop_map(ComponentState::OsRelease),
+            state(kernel()).prop_map(ComponentState::Kernel),
+            state(packages()).prop_map(ComponentState::Packages),
+            state(containerd).prop_map(ComponentState::Containerd),
+            state(kubelet).prop_map(ComponentState::Kubelet),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_state_comes_back_as_it_went(state in component()) {
+            prop_assert_eq!(Content::of(&state).decode(), Some(state));
+        }
+
+        #[test]
+        fn equal_states_have_one_name_and_others_another(a in component(), b in component()) {
+            let (first, second) = (Content::of(&a).digest(), Content::of(&b).digest());
+            prop_assert_eq!(a == b, first == second);
+            prop_assert_eq!(Content::of(&a).digest(), first);
+        }
+
+        #[test]
+        fn no_bytes_panic_or_change_their_component(bytes in vec(any::<u8>(), 0..64)) {
+            for component in Component::ALL {
+                let content =
+                    Content { component: component.name().to_owned(), form: FORM, bytes: bytes.clone() };
+                prop_assert_eq!(content.decode().map(|state| state.component()), Some(component));
+            }
+        }
+    }
+
+    #[test]
+    fn facts_too_big_to_be_taken_say_so_themselves() {
+        let package = |number: usize| Package {
+            name: format!("package-{number}-{}", "x".repeat(100)),
+            architecture: "amd64".to_owned(),
+            version: "1".to_owned(),
+            source: "s".to_owned(),
+            source_version: "1".to_owned(),
+            held: false,
+        };
+        let packages = Packages {
+            manager: PackageManager::Dpkg,
+            path: "/var/lib/dpkg/status".to_owned(),
+            installed: (0..40_000).map(package).collect(),
+            unfinished: Vec::new(),
+        };
+        let content = Content::of(&ComponentState::Packages(State::Present(Arc::new(packages))));
+        assert!(content.bytes.len() < 1000);
+        let state = content.decode().expect("a known component");
+        assert_eq!(state.word(), "unavailable");
+        assert!(state.headline().contains("at most 4194304"), "{}", state.headline());
+    }
+}

@@ -215,14 +215,82 @@ async fn send(
     client: &mut ReportServiceClient<Channel>,
     report: v1::ReportRequest,
 ) -> Result<v1::ReportResponse, Status> {
+    send_as("a", client, report).await
+}
+
+async fn send_as(
+    node: &str,
+    client: &mut ReportServiceClient<Channel>,
+    report: v1::ReportRequest,
+) -> Result<v1::ReportResponse, Status> {
     let mut request = Request::new(report);
     request.metadata_mut().insert("nodeward-cluster", "local".parse().expect("ascii"));
-    request.metadata_mut().insert("nodeward-node", "a".parse().expect("ascii"));
+    request.metadata_mut().insert("nodeward-node", node.parse().expect("ascii"));
     client.report(request).await.map(tonic::Response::into_inner)
 }
 
 async fn reporter(aggregator: &Aggregator) -> ReportServiceClient<Channel> {
     ReportServiceClient::connect(aggregator.url()).await.expect("the aggregator serves")
+}
+
+/// Kills while reports are under way; a few here, any number by hand.
+const KILLS: u64 = 6;
+
+/// The taint mask that the aggregator shows of a node, which the test made its counter.
+async fn shown_counter(aggregator: &Aggregator, node: &str) -> u64 {
+    let answer = aggregator.answer_when(node, "the stored node", |_| true).await;
+    let checks = answer.components.into_iter().flat_map(|component| component.checks);
+    let check = checks.into_iter().find(|check| check.reason == "KernelFaulted");
+    check.expect("a check of ours").evidence[0].actual.parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_whenever_the_aggregator_is_killed() {
+    const NODES: [&str; 4] = ["a", "b", "c", "d"];
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("store.db");
+    let mut counter = 1;
+    let mut acknowledged = 0_usize;
+    for kill in 0..KILLS {
+        let aggregator = Aggregator::start(&store);
+        let first = counter;
+        let reporters: Vec<_> = NODES
+            .map(|node| {
+                let url = aggregator.url();
+                tokio::spawn(async move {
+                    let mut last = None;
+                    let mut client = ReportServiceClient::connect(url).await.expect("it serves");
+                    // Every report changes the kernel's content, until there is no answer.
+                    for next in first.. {
+                        if send_as(node, &mut client, report(next, next)).await.is_err() {
+                            return (node, last, next);
+                        }
+                        last = Some(next);
+                    }
+                    unreachable!("numbers do not end before the aggregator does")
+                })
+            })
+            .into_iter()
+            .collect();
+        tokio::time::sleep(Duration::from_millis(40 + 45 * kill)).await;
+        aggregator.program.kill();
+
+        let aggregator = Aggregator::start(&store);
+        for reporter in reporters {
+            let (node, last, in_flight) = reporter.await.expect("a reporter does not panic");
+            let Some(last) = last else { continue };
+            acknowledged += usize::try_from(last - first).expect("few") + 1;
+            let shown = shown_counter(&aggregator, node).await;
+            assert!(
+                (last..=in_flight).contains(&shown),
+                "kill {kill}: {node} shows {shown}, acknowledged was {last}"
+            );
+            counter = counter.max(in_flight + 1);
+        }
+        aggregator.program.kill();
+    }
+    println!("{KILLS} kills, {acknowledged} acknowledged reports, none lost");
+    assert!(acknowledged > 100, "only {acknowledged} reports: nothing was under way");
 }
 
 /// The same report, with one field spoilt.
