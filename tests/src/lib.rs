@@ -7,6 +7,7 @@ pub mod host;
 pub mod image;
 pub mod programs;
 pub mod project;
+pub mod reporter;
 pub mod scenario;
 pub mod service;
 pub mod store_suite;

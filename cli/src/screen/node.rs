@@ -92,7 +92,7 @@ fn show_finding(page: &mut Page, finding: &Finding, answer: &NodeAnswer) {
         "  ",
         4,
         &format!(
-            "{}  {}  {}  since {}",
+            "{}  {}  {}  seen since {}",
             finding.reason,
             finding.severity.word(),
             finding.responsible.word(&answer.provider),
