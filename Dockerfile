@@ -1,5 +1,6 @@
 # The images of Nodeward. `scripts/image` builds the agent's from a binary that cargo has
-# built before; `--target agent-from-source` builds everything inside of containers.
+# built before; `--target agent-from-source` builds everything inside of containers, on any
+# Rust image that has a C compiler.
 #
 # The agent is one static program and needs nothing from its base. A base with an
 # os-release file tells image scanners what they look at; `scratch` works as well.

@@ -1,5 +1,5 @@
-# The verbs of the project. Each is one script or one command; none needs root but
-# test-deps.
+# The verbs of the project. Each is one script or one command. Without root test-deps says
+# what it would install, and test leaves out by name what needs root.
 
 .PHONY: help run demo test test-deps check docs image
 .DEFAULT_GOAL := help

@@ -13,6 +13,7 @@ use nodeward_domain::facts::{CriAnswer, HttpAnswer};
 use serde::{Deserialize, Serialize};
 
 use crate::host::HostRoot;
+use cri::Heard;
 
 /// A connection must stand after this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -115,13 +116,14 @@ impl Probes {
 
     /// Asks the container runtime behind a socket of the host.
     #[must_use]
-    pub fn cri(&self, root: &HostRoot, socket: &str, limit: Duration) -> CriAnswer {
-        match self {
-            Self::Live { runtime } => cri::ask(runtime, root, socket, limit),
+    pub fn cri(&self, root: &HostRoot, socket: &str, limit: Duration) -> Heard {
+        let answer = match self {
+            Self::Live { runtime } => return cri::ask(runtime, root, socket, limit),
             Self::Recorded(recording) => recording.cri.clone().unwrap_or_else(|| {
                 CriAnswer::NotAsked { why: "the runtime is not in the recording".to_owned() }
             }),
             Self::Off(why) => CriAnswer::NotAsked { why: why.clone() },
-        }
+        };
+        answer.into()
     }
 }

@@ -13,8 +13,12 @@ use tempfile::TempDir;
 use crate::programs::installed;
 use crate::service::{PATIENCE, Program};
 
-/// The name by which containerd has had its CRI plugin switched off since 1.0.
+/// The plugin's name in version 2 of containerd's configuration, which 1.3 and later read;
+/// 2.x splits the plugin and still serves CRI by this one.
 const CRI_PLUGIN: &str = "io.containerd.grpc.v1.cri";
+
+/// Where the tests' own containers are, apart from those of CRI.
+const NAMESPACE: &str = "test";
 
 /// A containerd that a test has started.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ impl Containerd {
         Self::start_with("")
     }
 
-    /// Starts one whose CRI plugin is disabled, as its packages once shipped it.
+    /// Starts one whose CRI plugin is disabled, as Docker's packages ship it.
     #[must_use]
     pub fn without_cri() -> Self {
         Self::start_with(&format!("disabled_plugins = [\"{CRI_PLUGIN}\"]\n"))
@@ -40,33 +44,27 @@ impl Containerd {
     fn start_with(first_lines: &str) -> Self {
         // A socket's path may have 107 bytes: the folder must have a short name.
         let folder = tempfile::Builder::new().prefix("nwc").tempdir_in("/tmp").expect("a folder");
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let config = format!(
-            "version = 2\n{first_lines}\
-             root = {root:?}\nstate = {state:?}\n\
-             [grpc]\naddress = {socket:?}\n\
-             [ttrpc]\naddress = {ttrpc:?}\n\
-             [plugins.\"{CRI_PLUGIN}\"]\nrestrict_oom_score_adj = true\n\
-             [plugins.\"{CRI_PLUGIN}\".cni]\nconf_dir = {cni:?}\nbin_dir = {cni:?}\n\
-             [plugins.\"io.containerd.internal.v1.opt\"]\npath = {opt:?}\n",
-            root = path("root"),
-            state = path("state"),
-            socket = path("c.sock"),
-            ttrpc = path("t.sock"),
-            cni = path("cni"),
-            opt = path("opt"),
-        );
-        std::fs::write(path("config.toml"), config).expect("a configuration");
-        let log = std::fs::File::create(path("log")).expect("a log");
-        let program = Program::start(
-            Command::new(installed("containerd"))
-                .args(["--config", &path("config.toml"), "--log-level", "warn"])
-                .stdout(log.try_clone().expect("the log once more"))
-                .stderr(log),
-        );
-        let mut containerd = Self { program, folder };
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("cni")).expect("a folder");
+        std::fs::write(path("config.toml"), configuration(folder.path(), first_lines))
+            .expect("a configuration");
+        let mut containerd = Self { program: serve(folder.path()), folder };
         containerd.wait_until_served();
         containerd
+    }
+
+    /// Starts it again on its folders, after it has been killed.
+    pub fn start_again(&mut self) {
+        assert!(!self.program.runs(), "one of the two would wait for the other");
+        self.program = serve(self.folder.path());
+        self.wait_until_served();
+    }
+
+    /// Gives it a pod network, as the DaemonSet of a network plugin does: it looks into
+    /// the folder whenever a file is written there.
+    pub fn write_network(&self) {
+        let network = r#"{"cniVersion": "0.4.0", "name": "lo", "plugins": [{"type": "loopback"}]}"#;
+        std::fs::write(self.path("cni/10-lo.conflist"), network).expect("written");
     }
 
     fn wait_until_served(&mut self) {
@@ -79,32 +77,49 @@ impl Containerd {
             .status()
             .is_ok_and(|s| s.success())
         {
-            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
             assert!(self.program.runs(), "containerd has ended:\n{log}");
             assert!(Instant::now() < deadline, "containerd does not serve:\n{log}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
+    /// A path below its folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A name that no other containerd of this machine has.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.folder.path().file_name().expect("a folder has a name");
+        name.to_string_lossy().into_owned()
+    }
+
     /// Its socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("c.sock")
-    }
-
-    /// Where runc keeps the state of its containers.
-    #[must_use]
-    pub fn runc_root(&self) -> PathBuf {
-        self.folder.path().join("runc")
+        self.path("c.sock")
     }
 
     /// A command of its client.
     #[must_use]
     pub fn ctr(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(installed("ctr"));
-        command.arg("--address").arg(self.socket()).args(["--namespace", "test"]).args(arguments);
+        command
+            .arg("--address")
+            .arg(self.socket())
+            .args(["--namespace", NAMESPACE])
+            .args(arguments);
         command.stdin(Stdio::null());
         command
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
     }
 
     /// Sends it a signal.
@@ -119,16 +134,27 @@ impl Containerd {
         let left = std::fs::symlink_metadata(self.socket()).expect("the socket's file stays");
         assert!(left.file_type().is_socket());
     }
-}
 
-impl Containerd {
-    /// Ends the containers that still run on it.
+    /// Ends the containers that still run on it. It may be ill: nothing is waited for long.
     fn end_containers(&self) {
-        self.program.signal(Signal::SIGCONT);
-        let listed = self.ctr(&["task", "ls", "--quiet"]).output();
-        let listed = listed.map(|output| output.stdout).unwrap_or_default();
-        for name in String::from_utf8_lossy(&listed).lines() {
-            let _ = self.ctr(&["task", "rm", "--force", name]).output();
+        let bounded =
+            |arguments: &[&str]| self.ctr(&[&["--timeout", "10s"], arguments].concat()).output();
+        let listed = bounded(&["task", "ls", "--quiet"]).map(|output| output.stdout);
+        for name in String::from_utf8_lossy(&listed.unwrap_or_default()).lines() {
+            let _ = bounded(&["task", "rm", "--force", name]);
+        }
+    }
+
+    /// Ends the containers that containerd has not ended, with their cgroups.
+    fn delete_orphans(&self) {
+        let root = self.path("runc").join(NAMESPACE);
+        for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
+            let _ = Command::new(installed("runc"))
+                .arg("--root")
+                .arg(&root)
+                .args(["delete", "--force"])
+                .arg(entry.file_name())
+                .output();
         }
     }
 }
@@ -136,18 +162,60 @@ impl Containerd {
 impl Drop for Containerd {
     fn drop(&mut self) {
         if self.program.runs() {
-            self.end_containers();
             // A stopped one would not hear anything else.
             self.program.signal(Signal::SIGCONT);
+            self.end_containers();
             self.program.signal(Signal::SIGTERM);
-            self.program.ended_within(PATIENCE);
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while self.program.runs() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if self.program.runs() {
+                self.program.signal(Signal::SIGKILL);
+            }
         }
-        // Shims outlive containerd by design; each names our folder on its command line.
+        // Containers and shims outlive a containerd that was killed, by design. Each shim
+        // names our folder on its command line.
+        self.delete_orphans();
         for pid in shims_of(self.folder.path()) {
             let _ = kill(pid, Signal::SIGKILL);
         }
         unmount_below(self.folder.path());
     }
+}
+
+/// Its configuration: everything that it writes lies below the folder.
+fn configuration(folder: &Path, first_lines: &str) -> String {
+    let path = |name: &str| folder.join(name).display().to_string();
+    format!(
+        "version = 2\n{first_lines}\
+         root = {root:?}\nstate = {state:?}\n\
+         [grpc]\naddress = {socket:?}\n\
+         [ttrpc]\naddress = {ttrpc:?}\n\
+         [plugins.\"{CRI_PLUGIN}\"]\nrestrict_oom_score_adj = true\n\
+         [plugins.\"{CRI_PLUGIN}\".cni]\nconf_dir = {cni:?}\nbin_dir = {cni:?}\n\
+         [plugins.\"io.containerd.internal.v1.opt\"]\npath = {opt:?}\n",
+        root = path("root"),
+        state = path("state"),
+        socket = path("c.sock"),
+        ttrpc = path("t.sock"),
+        cni = path("cni"),
+        opt = path("opt"),
+    )
+}
+
+/// Starts the program on a folder that has a configuration.
+fn serve(folder: &Path) -> Program {
+    let log =
+        std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log");
+    Program::start(
+        Command::new(installed("containerd"))
+            .arg("--config")
+            .arg(folder.join("config.toml"))
+            .args(["--log-level", "warn"])
+            .stdout(log.try_clone().expect("the log once more"))
+            .stderr(log),
+    )
 }
 
 /// The shims that were started with a socket or a bundle below that folder.

@@ -1,9 +1,12 @@
-//! The agent's container image on a real containerd: built when it is not there or
-//! older than what it is made of, imported, run with the node's root mounted.
+//! The agent's container image on a real containerd, with what the DaemonSet grants:
+//! users, capabilities, seccomp, mounts and limits are read from its manifest, so that
+//! what is tested is what a cluster would run.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+
+use serde_json::{Value, json};
 
 use crate::containerd::Containerd;
 use crate::project;
@@ -12,7 +15,7 @@ use crate::service::Program;
 /// The image's name inside the archive.
 const IMAGE: &str = "docker.io/library/nodeward-agent:latest";
 
-/// The archive, built.
+/// The archive, built when it is older than what it is made of.
 ///
 /// # Panics
 /// When it cannot be built.
@@ -28,63 +31,236 @@ pub fn archive() -> PathBuf {
     project::root().join("out/nodeward-agent.oci.tar")
 }
 
-/// What a container may do and see besides its own file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grants {
-    /// The node's root at /host, recursively read-only.
-    pub host_root: bool,
-    /// The node's own PID namespace.
-    pub host_pid: bool,
-    /// The node's own network namespace.
-    pub host_network: bool,
-    /// CAP_SYS_PTRACE, which reading /proc/PID/exe of others takes.
-    pub sys_ptrace: bool,
+/// A container of the DaemonSet's pod, as a runtime is told to run it.
+#[derive(Debug, Clone)]
+pub struct Container {
+    name: String,
+    arguments: Vec<String>,
+    environment: Vec<String>,
+    /// uid, gid, and the group of the pod's folders.
+    user: [u64; 3],
+    capabilities: Vec<String>,
+    may_gain_rights: bool,
+    writes_its_own_files: bool,
+    host_pid: bool,
+    host_network: bool,
+    memory_limit_bytes: u64,
+    mounts: Vec<Value>,
+}
+
+impl Container {
+    /// The container of that name on that node. `rounds` takes the place of the folder
+    /// that the pod's containers share.
+    ///
+    /// # Panics
+    /// When the manifest has no such container, or says what no test here understands.
+    #[must_use]
+    pub fn of_daemonset(name: &str, node: &str, rounds: &Path) -> Self {
+        let path = project::root().join("manifests/base/daemonset.yaml");
+        let text = std::fs::read_to_string(path).expect("the manifest");
+        let all: Value = serde_yaml_ng::from_str(&text).expect("YAML");
+        let pod = &all["spec"]["template"]["spec"];
+        let container = list(&pod["containers"]).iter().find(|one| one["name"] == name);
+        let container = container.expect("a container of that name");
+        let security = &container["securityContext"];
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+        let id = |value: &Value| value.as_u64().expect("an id");
+        let fs_group = id(&pod["securityContext"]["fsGroup"]);
+        own_as_volume(rounds, fs_group);
+        Self {
+            name: name.to_owned(),
+            arguments: texts(&container["args"]),
+            environment: environment(container, node),
+            user: [id(&security["runAsUser"]), id(&security["runAsGroup"]), fs_group],
+            capabilities: texts(&security["capabilities"]["add"])
+                .iter()
+                .map(|name| format!("CAP_{name}"))
+                .collect(),
+            may_gain_rights: security["allowPrivilegeEscalation"] != false,
+            writes_its_own_files: security["readOnlyRootFilesystem"] != true,
+            host_pid: pod["hostPID"] == true,
+            host_network: pod["hostNetwork"] == true,
+            memory_limit_bytes: bytes(&container["resources"]["limits"]["memory"]),
+            mounts: list(&container["volumeMounts"])
+                .iter()
+                .map(|mount| bind(mount, list(&pod["volumes"]), rounds))
+                .collect(),
+        }
+    }
+
+    /// With that value of a flag, in place of the manifest's.
+    #[must_use]
+    pub fn with(mut self, flag: &str, value: impl std::fmt::Display) -> Self {
+        let flag = format!("{flag}=");
+        self.arguments.retain(|argument| !argument.starts_with(&flag));
+        self.arguments.push(format!("{flag}{value}"));
+        self
+    }
+
+    /// With another command of the agent, such as `run`.
+    #[must_use]
+    pub fn as_command(mut self, command: &str) -> Self {
+        command.clone_into(&mut self.arguments[0]);
+        self
+    }
+
+    /// Without a capability that the manifest adds.
+    ///
+    /// # Panics
+    /// When it does not add it.
+    #[must_use]
+    pub fn without_capability(mut self, name: &str) -> Self {
+        let before = self.capabilities.len();
+        self.capabilities.retain(|one| one != name);
+        assert_ne!(self.capabilities.len(), before, "the manifest does not add {name}");
+        self
+    }
+
+    /// In PID and network namespaces of its own.
+    #[must_use]
+    pub fn without_the_nodes_namespaces(mut self) -> Self {
+        (self.host_pid, self.host_network) = (false, false);
+        self
+    }
+
+    /// As another user than the manifest's.
+    #[must_use]
+    pub fn as_user(mut self, uid: u64) -> Self {
+        self.user[0] = uid;
+        self
+    }
+
+    /// With mounts that are read-only alone, without what is mounted below them.
+    #[must_use]
+    pub fn with_plain_read_only_mounts(mut self) -> Self {
+        for option in self.mounts.iter_mut().flat_map(|mount| mount["options"].as_array_mut()) {
+            option.iter_mut().filter(|one| *one == "rro").for_each(|one| *one = json!("ro"));
+        }
+        self
+    }
+
+    /// Puts all of it into the specification that the runtime made for the image.
+    fn specify(&self, mut specification: Value, cgroup: &str, root: &Path) -> Value {
+        let [uid, gid, fs_group] = self.user;
+        let process = &mut specification["process"];
+        process["user"] = json!({ "uid": uid, "gid": gid, "additionalGids": [fs_group] });
+        process["noNewPrivileges"] = json!(!self.may_gain_rights);
+        for set in ["bounding", "effective", "permitted"] {
+            process["capabilities"][set] = json!(self.capabilities);
+        }
+        // Arguments follow the image's own entry point.
+        push_all(&mut process["args"], self.arguments.iter().map(|one| json!(one)));
+        push_all(&mut process["env"], self.environment.iter().map(|one| json!(one)));
+        specification["root"] = json!({ "path": root, "readonly": !self.writes_its_own_files });
+        push_all(&mut specification["mounts"], self.mounts.iter().cloned());
+        let linux = &mut specification["linux"];
+        linux["cgroupsPath"] = json!(cgroup);
+        linux["resources"]["memory"] = json!({ "limit": self.memory_limit_bytes });
+        // What is not named is inherited from the runtime, which runs on the node.
+        let inherited = [("pid", self.host_pid), ("network", self.host_network)];
+        let namespaces = linux["namespaces"].as_array_mut().expect("namespaces");
+        namespaces.retain(|one| !inherited.iter().any(|(kind, yes)| *yes && one["type"] == *kind));
+        specification
+    }
 }
 
 impl Containerd {
     /// Imports the image.
-    ///
-    /// # Panics
-    /// When it cannot be imported.
     pub fn import(&self, archive: &Path) {
-        let status = self
-            .ctr(&["image", "import", "--base-name", "nodeward", "--index-name", IMAGE])
-            .arg(archive)
-            .stdout(Stdio::null())
-            .status()
-            .expect("ctr runs");
-        assert!(status.success(), "the image could not be imported");
+        let archive = archive.display().to_string();
+        self.ask(&["image", "import", "--base-name", "nodeward", "--index-name", IMAGE, &archive]);
     }
 
-    /// Runs the image's program in a container of that name, in the foreground.
+    /// Runs a container of the image, in the foreground. `ctr run` cannot choose users nor
+    /// capabilities as freely as a kubelet, so it is given a whole specification.
     #[must_use]
-    pub fn run(
-        &self,
-        name: &str,
-        grants: Grants,
-        mounts: &[String],
-        arguments: &[&str],
-    ) -> Program {
-        let mut command = self.ctr(&["run", "--rm", "--cgroup", "", "--read-only", "--runc-root"]);
-        // The usual one is shared by all containerds of a machine.
-        command.arg(self.runc_root());
-        for mount in mounts {
-            command.args(["--mount", mount]);
-        }
-        if grants.host_root {
-            command.args(["--mount", "type=bind,src=/,dst=/host,options=rbind:rro"]);
-        }
-        if grants.host_pid {
-            // The test's own, which is the node's: that of PID 1 may be closed to us.
-            command.args(["--with-ns", &format!("pid:/proc/{}/ns/pid", std::process::id())]);
-        }
-        if grants.host_network {
-            command.arg("--net-host");
-        }
-        if grants.sys_ptrace {
-            command.args(["--cap-add", "CAP_SYS_PTRACE"]);
-        }
-        command.args([IMAGE, name, "/usr/bin/nodeward-agent"]).args(arguments);
+    pub fn run(&self, container: &Container) -> Program {
+        let name = &container.name;
+        let (root, specification) = (self.path(&format!("{name}.root")), self.path(name));
+        std::fs::create_dir(&root).expect("a folder");
+        self.ask(&["image", "mount", "--rw", IMAGE, &root.display().to_string()]);
+        let template = format!("{name}-template");
+        self.ask(&["container", "create", "--seccomp", IMAGE, &template]);
+        let output = self.ask(&["container", "info", "--spec", &template]);
+        let made: Value = serde_json::from_slice(&output.stdout).expect("a specification");
+        assert!(made["linux"]["seccomp"].is_object(), "the runtime's usual seccomp profile");
+        let cgroup = format!("/{}-{name}", self.name());
+        let whole = container.specify(made, &cgroup, &root).to_string();
+        std::fs::write(&specification, whole).expect("written");
+        // The usual folder of runc is shared by all containerds of a machine.
+        let mut command = self.ctr(&["run", "--rm", "--runc-root"]);
+        command.arg(self.path("runc")).arg("--config").arg(specification).arg(name);
         Program::start(&mut command)
     }
+
+    /// Runs a command of its client to its end.
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let output = self.ctr(arguments).stderr(Stdio::piped()).output().expect("ctr runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "ctr {arguments:?}: {said}");
+        output
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    list(value).iter().map(|one| one.as_str().expect("text").to_owned()).collect()
+}
+
+fn push_all(array: &mut Value, more: impl Iterator<Item = Value>) {
+    array.as_array_mut().expect("an array").extend(more);
+}
+
+/// `96Mi` in bytes.
+fn bytes(quantity: &Value) -> u64 {
+    let mebibytes = quantity.as_str().and_then(|text| text.strip_suffix("Mi"));
+    mebibytes.and_then(|text| text.parse::<u64>().ok()).expect("a limit in Mi") * 1024 * 1024
+}
+
+/// Gives a folder the owner and the mode of a pod's volume with that `fsGroup`.
+fn own_as_volume(folder: &Path, fs_group: u64) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let group = u32::try_from(fs_group).expect("a group");
+    std::os::unix::fs::chown(folder, None, Some(group)).expect("root may");
+    let mode = std::fs::Permissions::from_mode(0o2777);
+    std::fs::set_permissions(folder, mode).expect("root may");
+}
+
+fn environment(container: &Value, node: &str) -> Vec<String> {
+    let name_of_node = json!({ "fieldRef": { "fieldPath": "spec.nodeName" } });
+    list(&container["env"])
+        .iter()
+        .map(|one| {
+            assert_eq!(one["valueFrom"], name_of_node, "the only kind of value that is used");
+            format!("{}={node}", one["name"].as_str().expect("a name"))
+        })
+        .collect()
+}
+
+/// A mount as the runtime makes it of a volume, without propagation as is usual.
+fn bind(mount: &Value, volumes: &[Value], rounds: &Path) -> Value {
+    let volume = volumes.iter().find(|one| one["name"] == mount["name"]).expect("its volume");
+    let source = match volume["hostPath"]["path"].as_str() {
+        Some(path) => PathBuf::from(path),
+        None => {
+            assert!(volume["emptyDir"].is_object(), "a folder of the pod");
+            rounds.to_owned()
+        }
+    };
+    assert_eq!(mount["mountPropagation"], Value::Null);
+    let access = match (mount["readOnly"] == true, mount["recursiveReadOnly"].as_str()) {
+        (true, Some("IfPossible")) => "rro",
+        (true, _) => "ro",
+        (false, _) => "rw",
+    };
+    json!({
+        "type": "bind",
+        "source": source,
+        "destination": mount["mountPath"],
+        "options": ["rbind", "rprivate", access],
+    })
 }

@@ -33,6 +33,12 @@ impl Program {
         Self { child: command.stdin(Stdio::null()).spawn().expect("the program can be started") }
     }
 
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill(pid(&self.child), signal).expect("the program is ours and has not been waited for");

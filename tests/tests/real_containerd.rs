@@ -18,14 +18,30 @@ mod real_containerd {
     use nodeward_domain::answer::{About, NodeAnswer};
     use nodeward_domain::check::CONFIRMATIONS;
     use nodeward_domain::component::Component;
-    use nodeward_domain::facts::{ComponentState, CriAnswer};
+    use nodeward_domain::facts::{ComponentState, Containerd as Facts, CriAnswer};
     use nodeward_domain::node::NodeHistory;
+    use nodeward_domain::observed::State;
     use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
     use nodeward_tests::containerd::Containerd;
     use nodeward_tests::host::HostCopy;
     use nodeward_tests::service::PATIENCE;
     use tonic_health::pb::health_client::HealthClient;
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+
+    /// What one round of the agent sees of the containerd behind a socket of this machine.
+    async fn collected(socket: &Path) -> Arc<Facts> {
+        let host = Host {
+            root: HostRoot::open(Path::new("/")).expect("the root"),
+            probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
+            containerd_socket: socket.display().to_string(),
+        };
+        let only = COLLECTORS.into_iter().filter(|one| one.component == Component::Containerd);
+        let seen = Rounds::with(Arc::new(host), only.collect(), COLLECTOR_LIMIT).run().await;
+        match seen.into_iter().next().map(|observation| observation.state) {
+            Some(ComponentState::Containerd(State::Present(facts))) => facts,
+            other => panic!("no containerd: {other:?}"),
+        }
+    }
 
     /// An AKS node whose runtime answers on a socket of this machine.
     struct Node {
@@ -45,19 +61,7 @@ mod real_containerd {
 
         /// What the socket answers, as one round of the agent sees it.
         async fn ask(&self, socket: &Path) -> CriAnswer {
-            let host = Host {
-                root: HostRoot::open(Path::new("/")).expect("the root"),
-                probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
-                containerd_socket: socket.display().to_string(),
-            };
-            let only = COLLECTORS.into_iter().filter(|one| one.component == Component::Containerd);
-            let seen = Rounds::with(Arc::new(host), only.collect(), COLLECTOR_LIMIT).run().await;
-            match seen.into_iter().next().map(|observation| observation.state) {
-                Some(ComponentState::Containerd(state)) => {
-                    state.present().expect("containerd leaves a trace").cri.clone()
-                }
-                other => panic!("not containerd: {other:?}"),
-            }
+            collected(socket).await.cri.clone()
         }
 
         /// One more round of the node, in which its runtime has answered that.
@@ -85,6 +89,20 @@ mod real_containerd {
                 last = Some(answer);
             }
             (last.expect("at least one answer"), self.findings())
+        }
+
+        /// Asks until the finding is gone, and gives the answer that cleared it.
+        async fn cleared(&mut self, socket: &Path, finding: &str) -> CriAnswer {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let answer = self.ask(socket).await;
+                self.observe(answer.clone()).await;
+                if !self.findings().iter().any(|one| one == finding) {
+                    return answer;
+                }
+                assert!(Instant::now() < deadline, "{finding} did not clear: {answer}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
 
         fn findings(&self) -> Vec<String> {
@@ -120,6 +138,17 @@ mod real_containerd {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_pod_network_that_is_written_later_clears_the_finding() {
+        let containerd = Containerd::start();
+        let mut node = Node::new();
+        assert_eq!(node.judged(&containerd.socket()).await.1, ["PodNetworkNotReady"]);
+        containerd.write_network();
+        let answer = node.cleared(&containerd.socket(), "PodNetworkNotReady").await;
+        assert!(conditions(&answer).iter().all(|(_, status, _)| *status), "{answer}");
+        assert_eq!(node.findings(), Vec::<String>::new());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_killed_one_leaves_its_socket_and_is_down_until_it_is_started_again() {
         let mut containerd = Containerd::start();
         let mut node = Node::new();
@@ -127,8 +156,10 @@ mod real_containerd {
         let (answer, findings) = node.judged(&containerd.socket()).await;
         assert_eq!(answer, CriAnswer::Refused);
         assert_eq!(findings, ["ContainerdDown"]);
-        let again = Containerd::start();
-        let answer = node.ask(&again.socket()).await;
+        // On the same socket, whose file it takes over.
+        containerd.start_again();
+        let answer = node.ask(&containerd.socket()).await;
+        assert!(matches!(answer, CriAnswer::Serving { .. }), "{answer}");
         node.observe(answer).await;
         assert!(!node.findings().contains(&"ContainerdDown".to_owned()), "{:?}", node.findings());
     }
@@ -153,15 +184,8 @@ mod real_containerd {
         let limit = COLLECTOR_LIMIT * CONFIRMATIONS;
         assert!(started.elapsed() < limit, "{:?}", started.elapsed());
         containerd.signal(Signal::SIGCONT);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answer = node.ask(&containerd.socket()).await;
-            node.observe(answer).await;
-            if !node.findings().contains(&"ContainerdHung".to_owned()) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "the finding did not clear");
-        }
+        let answer = node.cleared(&containerd.socket(), "ContainerdHung").await;
+        assert!(matches!(answer, CriAnswer::Serving { .. }), "{answer}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +235,34 @@ mod real_containerd {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_listener_that_answers_nonsense_fails_and_is_quoted_harmlessly() {
+    async fn a_listener_whose_queue_is_full_is_hung_and_not_failing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("full.sock");
+        let _accepts_nobody = UnixListener::bind(&path).expect("a socket");
+        // Connections that were closed again keep their place in the queue.
+        let mut tried = 0;
+        while tokio::net::UnixStream::connect(&path).await.is_ok() {
+            tried += 1;
+            assert!(tried < 100_000, "the queue has no end");
+        }
+        let answer = Node::new().ask(&path).await;
+        assert!(
+            matches!(&answer, CriAnswer::TimedOut { call, .. } if call == "connect"),
+            "{answer}"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_several_the_one_behind_the_socket_is_reported() {
+        let several = [Containerd::start(), Containerd::start()];
+        for one in &several {
+            let facts = collected(&one.socket()).await;
+            assert_eq!(facts.process.as_ref().map(|process| process.pid), Some(one.pid()));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_listener_that_answers_nonsense_fails_and_its_bytes_reach_no_screen() {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = impostor(folder.path(), |mut stream| {
             let _ = stream.write_all(b"HTTP/1.1 418 \x1b[31mI am a teapot\r\n\r\n");
@@ -227,8 +278,9 @@ mod real_containerd {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("c.sock");
         std::fs::write(&path, "no socket").expect("written");
-        let answer = Node::new().ask(&path).await;
+        let (answer, findings) = Node::new().judged(&path).await;
         let CriAnswer::Failed { why, .. } = &answer else { panic!("{answer}") };
         assert!(why.contains("regular file"), "{why}");
+        assert_eq!(findings, ["CriFailing"]);
     }
 }

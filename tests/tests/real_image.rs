@@ -1,46 +1,114 @@
-//! The agent in a container, as a DaemonSet runs it, against the agent outside: what
-//! differs is what the container lacks, and stands in docs/container.md.
+//! The agent in a container, with exactly what the DaemonSet grants, beside the agent
+//! outside: what differs is what the container lacks, and stands in docs/container.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod real_image {
     use std::collections::BTreeMap;
     use std::path::Path;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
     use nix::sys::signal::Signal;
     use nodeward_aggregator::store::sqlite::SqliteStore;
     use nodeward_aggregator::store::{ChangeNumber, Store as _};
     use nodeward_domain::answer::NodeAnswer;
     use nodeward_domain::component::Component;
-    use nodeward_domain::facts::ComponentState;
+    use nodeward_domain::facts::{ComponentState, Containerd as Facts, CriAnswer};
     use nodeward_domain::observed::State;
     use nodeward_tests::containerd::Containerd;
-    use nodeward_tests::image::{Grants, archive};
+    use nodeward_tests::image::{Container, archive};
     use nodeward_tests::service::{Aggregator, PATIENCE, Program, agent};
-
-    const STANDARD: Grants =
-        Grants { host_root: true, host_pid: true, host_network: true, sys_ptrace: true };
+    use tempfile::TempDir;
 
     type States = BTreeMap<Component, ComponentState>;
 
-    fn is_reported(answer: &NodeAnswer) -> bool {
-        answer.components.iter().all(|one| one.state != "not_reported")
+    /// This machine with a containerd on it, reported by an agent outside of containers
+    /// as `outside`, and to be reported from containers as `inside`.
+    struct Machine {
+        _outside: Program,
+        containerd: Containerd,
+        aggregator: Aggregator,
+        folder: TempDir,
     }
 
-    /// What the aggregator has stored of a node: the facts themselves, not their summary.
-    async fn stored(store: &Path, node: &str) -> States {
-        let store = SqliteStore::open(store).expect("the aggregator's own store");
-        let (nodes, _) = store.load_since(ChangeNumber::default(), 1).await.expect("loaded");
-        let node = nodes.into_iter().find(|one| one.peer.node == node).expect("a stored node");
-        let mut states = States::new();
-        for interval in node.intervals {
-            let content = store.content(interval.digest).await.expect("the store answers");
-            let state = content.expect("acknowledged").decode().expect("a known component");
-            states.insert(state.component(), state);
+    impl Machine {
+        fn start() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::create_dir(folder.path().join("rounds")).expect("made");
+            let aggregator = Aggregator::start(&folder.path().join("store.db"));
+            let containerd = Containerd::start();
+            containerd.import(&archive());
+            let mut outside = agent("run", Path::new("/"), "outside");
+            outside.args(["--aggregator", &aggregator.url(), "--containerd-socket"]);
+            let _outside = Program::start(outside.arg(containerd.socket()));
+            Self { _outside, containerd, aggregator, folder }
         }
-        states
+
+        /// A container of the DaemonSet's, that looks and speaks where the agent outside
+        /// does.
+        fn container(&self, name: &str) -> Container {
+            let rounds = self.folder.path().join("rounds");
+            let container = Container::of_daemonset(name, "inside", &rounds);
+            if name == "send" {
+                return container.with("--aggregator", self.aggregator.url());
+            }
+            container
+                .with("--containerd-socket", self.containerd.socket().display())
+                .with("--interval", "1s")
+        }
+
+        /// The container that sees the node, sending by itself.
+        fn container_of_both(&self) -> Container {
+            self.container("collect")
+                .as_command("run")
+                .with("--aggregator", self.aggregator.url())
+                .with("--node-name", "inside")
+        }
+
+        /// The answer about a node, as soon as all of it has been reported.
+        async fn answer(&self, node: &str) -> NodeAnswer {
+            let is_reported = |answer: &NodeAnswer| {
+                answer.components.iter().all(|one| one.state != "not_reported")
+            };
+            self.aggregator.answer_when(node, "a report", is_reported).await
+        }
+
+        /// What is stored of a node: the facts themselves, not their summary.
+        async fn stored(&self, node: &str) -> States {
+            self.answer(node).await;
+            let store = SqliteStore::open(&self.folder.path().join("store.db")).expect("a store");
+            let (nodes, _) = store.load_since(ChangeNumber::default(), 1).await.expect("loaded");
+            let node = nodes.into_iter().find(|one| one.peer.node == node).expect("a stored node");
+            let mut states = States::new();
+            for interval in node.intervals {
+                let content = store.content(interval.digest).await.expect("the store answers");
+                let state = content.expect("acknowledged").decode().expect("a known component");
+                states.insert(state.component(), state);
+            }
+            states
+        }
+
+        /// The facts of both, as soon as they agree but for what `expected` changes in
+        /// those from outside. Both are taken again and again, because other tests start
+        /// and end containerds that both see, a moment apart.
+        async fn agree_but_for(&self, expected: impl Fn(&mut States)) -> (States, States) {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let outside = self.stored("outside").await;
+                let inside = self.stored("inside").await;
+                let mut like_inside = outside.clone();
+                expected(&mut like_inside);
+                let differences = differences(&like_inside, &inside);
+                if differences.is_empty() {
+                    return (outside, inside);
+                }
+                assert!(Instant::now() < deadline, "outside | inside: {differences:#?}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
     }
 
-    /// Which components are not the same, and how, in words.
+    /// Which components are not the same, and how.
     fn differences(outside: &States, inside: &States) -> Vec<String> {
         assert!(outside.keys().eq(inside.keys()), "not the same components");
         outside
@@ -50,178 +118,117 @@ mod real_image {
             .collect()
     }
 
-    /// Reports this machine from outside and from a container with these grants.
-    async fn both(grants: Grants) -> (States, States) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = folder.path().join("store.db");
-        let aggregator = Aggregator::start(&store);
-        let containerd = Containerd::start();
-        containerd.import(&archive());
-        let socket = containerd.socket().display().to_string();
-        let mut outside = Program::start(agent("run", Path::new("/"), "outside").args([
-            "--aggregator",
-            &aggregator.url(),
-            "--containerd-socket",
-            &socket,
-        ]));
-        let url = aggregator.url();
-        let mut inside = containerd.run(
-            "agent",
-            grants,
-            &[],
-            &[
-                "run",
-                "--host-root",
-                "/host",
-                "--aggregator",
-                &url,
-                "--containerd-socket",
-                &socket,
-                "--node-name",
-                "inside",
-                "--interval",
-                "1s",
-            ],
-        );
-        for node in ["outside", "inside"] {
-            aggregator.answer_when(node, "a report", is_reported).await;
+    fn containerd(states: &mut States) -> &mut Facts {
+        match states.get_mut(&Component::Containerd) {
+            Some(ComponentState::Containerd(State::Present(facts))) => Arc::make_mut(facts),
+            other => panic!("no containerd: {other:?}"),
         }
-        for program in [&mut inside, &mut outside] {
-            program.signal(Signal::SIGTERM);
-            program.ended_within(PATIENCE);
-        }
-        (stored(&store, "outside").await, stored(&store, "inside").await)
+    }
+
+    fn executable(mut states: States) -> String {
+        containerd(&mut states).process.as_ref().expect("a process").executable.clone()
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_container_with_the_standard_grants_sees_what_the_agent_outside_sees() {
-        let (outside, inside) = both(STANDARD).await;
-        assert_eq!(differences(&outside, &inside), Vec::<String>::new());
-        // And that is not nothing: the runtime that runs the container is seen from in it.
-        let ComponentState::Containerd(State::Present(containerd)) =
-            &inside[&Component::Containerd]
-        else {
-            panic!("{:?}", inside[&Component::Containerd])
-        };
-        assert!(
-            containerd.process.as_ref().is_some_and(|one| one.executable.ends_with("containerd"))
-        );
+    async fn the_pod_of_the_daemonset_reports_what_the_agent_outside_reports() {
+        let machine = Machine::start();
+        let _collect = machine.containerd.run(&machine.container("collect"));
+        let _send = machine.containerd.run(&machine.container("send"));
+        let (_, mut inside) = machine.agree_but_for(|_| {}).await;
+        // And that is not nothing: the runtime that runs the pod is seen from in it.
+        assert!(matches!(containerd(&mut inside).cri, CriAnswer::Serving { .. }));
+        assert!(executable(inside).ends_with("containerd"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_container_that_collects_and_sends_reports_the_same_and_stops_when_told() {
+        let machine = Machine::start();
+        let mut inside = machine.containerd.run(&machine.container_of_both());
+        machine.agree_but_for(|_| {}).await;
+        inside.signal(Signal::SIGTERM);
+        let (status, _) = inside.ended_within(PATIENCE);
+        assert!(status.success(), "{status}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn without_ptrace_the_path_of_an_executable_is_all_that_is_missing() {
-        let (mut outside, inside) = both(Grants { sys_ptrace: false, ..STANDARD }).await;
-        assert_eq!(differences(&outside, &inside).len(), 1);
-        let Some(ComponentState::Containerd(State::Present(containerd))) =
-            outside.get_mut(&Component::Containerd)
-        else {
-            panic!("no containerd outside")
-        };
-        let process = std::sync::Arc::make_mut(containerd).process.as_mut().expect("a process");
-        process.executable.clear();
-        assert_eq!(differences(&outside, &inside), Vec::<String>::new());
+        let machine = Machine::start();
+        let container = machine.container_of_both().without_capability("CAP_SYS_PTRACE");
+        let _inside = machine.containerd.run(&container);
+        let (outside, inside) = machine
+            .agree_but_for(|states| {
+                containerd(states).process.as_mut().expect("a process").executable.clear();
+            })
+            .await;
+        assert_ne!(executable(outside), "");
+        assert_eq!(executable(inside), "");
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn without_the_nodes_pid_and_network_namespaces_nothing_false_is_said() {
-        // Over the node's /proc its processes are seen all the same; what is asked on
-        // loopback is asked of the container's own, and then nobody is accused.
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = folder.path().join("store.db");
-        let aggregator = Aggregator::start(&store);
-        let containerd = Containerd::start();
-        containerd.import(&archive());
-        let socket = containerd.socket().display().to_string();
-        let rounds = folder.path().join("rounds");
-        std::fs::create_dir(&rounds).expect("made");
-        let shared =
-            format!("type=bind,src={},dst=/run/nodeward,options=rbind:rw", rounds.display());
-        let alone = Grants { host_pid: false, host_network: false, ..STANDARD };
-        let _collect = containerd.run(
-            "collect",
-            alone,
-            std::slice::from_ref(&shared),
-            &[
-                "collect",
-                "--host-root",
-                "/host",
-                "--containerd-socket",
-                &socket,
-                "--interval",
-                "1s",
-                "--socket",
-                "/run/nodeward/collect.sock",
-            ],
-        );
-        // `send` sees nothing of the node but the folder with the socket.
-        let nothing =
-            Grants { host_root: false, host_pid: false, host_network: true, sys_ptrace: false };
-        let _send = containerd.run(
-            "send",
-            nothing,
-            &[shared],
-            &[
-                "send",
-                "--aggregator",
-                &aggregator.url(),
-                "--node-name",
-                "split",
-                "--socket",
-                "/run/nodeward/collect.sock",
-            ],
-        );
-        let answer = aggregator.answer_when("split", "a report", is_reported).await;
-        assert!(answer.findings.is_empty(), "{:#?}", answer.findings);
-        let seen = words(&answer);
-        assert_eq!(seen["kubelet"], "absent");
-        assert_eq!(seen["containerd"], "present");
+    async fn without_uid_0_the_runtime_cannot_be_asked_and_the_reason_is_said() {
+        let machine = Machine::start();
+        let _inside = machine.containerd.run(&machine.container_of_both().as_user(65532));
+        let cri = containerd(&mut machine.stored("inside").await).cri.clone();
+        assert!(matches!(cri, CriAnswer::NotAsked { .. }), "{cri}");
+        assert!(cri.to_string().contains("permission denied"), "{cri}");
+        assert!(machine.answer("inside").await.findings.is_empty(), "nobody is accused");
     }
 
-    fn words(answer: &NodeAnswer) -> BTreeMap<String, String> {
-        answer
-            .components
-            .iter()
-            .map(|one| (one.component.name().to_owned(), one.state.clone()))
-            .collect()
+    #[tokio::test(flavor = "multi_thread")]
+    async fn without_the_nodes_pid_and_network_namespaces_the_facts_stay_the_same() {
+        // Processes are seen through the node's /proc. What is asked on loopback would be
+        // asked of the container's own; no kubelet runs here that could show it.
+        let machine = Machine::start();
+        let collect = machine.container("collect").without_the_nodes_namespaces();
+        let _collect = machine.containerd.run(&collect);
+        let _send = machine.containerd.run(&machine.container("send"));
+        machine.agree_but_for(|_| {}).await;
+        assert!(machine.answer("inside").await.findings.is_empty());
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn nothing_below_the_mounted_root_can_be_written() {
-        // A plain read-only bind would leave mounts below it writable.
-        let containerd = Containerd::start();
-        containerd.import(&archive());
-        let folder = tempfile::tempdir().expect("a folder");
-        let shared =
-            format!("type=bind,src={},dst=/run/nodeward,options=rbind:rw", folder.path().display());
-        let _collect = containerd.run(
-            "collect",
-            STANDARD,
-            &[shared],
-            &["collect", "--host-root", "/host", "--socket", "/run/nodeward/collect.sock"],
-        );
-        let mounts = mounts_of("/run/nodeward/collect.sock");
-        let below: Vec<&str> = mounts.lines().filter(|line| line.contains(" /host")).collect();
-        assert!(below.len() > 1, "the root and what is mounted below it:\n{mounts}");
-        for line in below {
-            let options = line.split_whitespace().nth(5).expect("mountinfo has six fields");
-            assert!(options.split(',').any(|option| option == "ro"), "{line}");
+        let machine = Machine::start();
+        let _collect = machine.containerd.run(&machine.container("collect"));
+        assert_eq!(machine.writable_below_host(), Vec::<String>::new());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plain_read_only_mount_would_leave_what_is_mounted_below_it_writable() {
+        let machine = Machine::start();
+        let collect = machine.container("collect").with_plain_read_only_mounts();
+        let _collect = machine.containerd.run(&collect);
+        assert_ne!(machine.writable_below_host(), Vec::<String>::new());
+    }
+
+    impl Machine {
+        /// The mounts below /host that the container could write, of all that it sees.
+        fn writable_below_host(&self) -> Vec<String> {
+            let mounts = mounts_of(&self.containerd.socket().display().to_string());
+            let below: Vec<&str> = mounts.lines().filter(|line| line.contains(" /host")).collect();
+            assert!(below.len() > 1, "the root and what is mounted below it:\n{mounts}");
+            let is_writable = |line: &&&str| {
+                let options = line.split_whitespace().nth(5).expect("mountinfo has six fields");
+                !options.split(',').any(|option| option == "ro")
+            };
+            below.iter().filter(is_writable).map(|line| (*line).to_owned()).collect()
         }
     }
 
-    /// The mounts that the process with that argument sees.
+    /// The mounts that the agent with that text in an argument sees from its container.
     fn mounts_of(argument: &str) -> String {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
                 let path = entry.path();
                 let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
                 let line = String::from_utf8_lossy(&line).into_owned();
-                if line.starts_with("/usr/bin/nodeward-agent\0") && line.contains(argument) {
+                if line.starts_with("/usr/bin/nodeward-agent\0collect") && line.contains(argument) {
                     return std::fs::read_to_string(path.join("mountinfo")).expect("its mounts");
                 }
             }
-            assert!(std::time::Instant::now() < deadline, "the container did not start");
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert!(Instant::now() < deadline, "the container did not start");
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 }

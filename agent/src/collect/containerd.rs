@@ -9,6 +9,7 @@ use nodeward_domain::observed::State;
 
 use super::state;
 use crate::host::{Host, HostError, find_processes};
+use crate::probe::cri::Heard;
 
 /// What an installation leaves on disk.
 const TRACES: [&str; 8] = [
@@ -31,16 +32,26 @@ pub(super) fn collect(host: &Host) -> ComponentState {
 
 fn read(host: &Host) -> Result<State<Containerd>, HostError> {
     let traces = host.root.existing(&TRACES)?;
-    let process = find_processes(&host.root, "containerd")?.into_iter().next();
-    let cri = host.probes.cri(&host.root, &host.containerd_socket, CALL_LIMIT);
-    let silent = matches!(cri, CriAnswer::NoSocket | CriAnswer::NotAsked { .. });
-    if traces.is_empty() && process.is_none() && silent {
+    let found = find_processes(&host.root, "containerd")?;
+    let Heard { answer, listener } =
+        host.probes.cri(&host.root, &host.containerd_socket, CALL_LIMIT);
+    let silent = matches!(answer, CriAnswer::NoSocket | CriAnswer::NotAsked { .. });
+    if traces.is_empty()
+        && found.is_empty()
+        && silent
+        && !host.root.exists(&host.containerd_socket)?
+    {
         return Ok(State::Absent);
     }
+    // A machine may run several: the one that is meant is the one behind the socket.
+    let process = found
+        .into_iter()
+        .map(|found| found.process)
+        .find(|process| listener.is_none_or(|listener| listener == process.pid));
     Ok(State::Present(Arc::new(Containerd {
         traces,
-        process: process.map(|found| found.process),
+        process,
         socket: host.containerd_socket.clone(),
-        cri,
+        cri: answer,
     })))
 }

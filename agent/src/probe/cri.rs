@@ -1,6 +1,7 @@
 //! The Container Runtime Interface v1 over a Unix socket: `Version` and `Status`, the
 //! two calls that read and that every runtime answers at once.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
@@ -22,8 +23,26 @@ mod api {
     include!("../gen/runtime.v1.rs");
 }
 
+/// Between two attempts to connect to a listener whose queue is full.
+const CONNECT_AGAIN: Duration = Duration::from_millis(50);
+
 /// A runtime that answers with more than this is not one we know.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// What was heard on the socket.
+#[derive(Debug)]
+pub struct Heard {
+    /// The runtime's answer.
+    pub answer: CriAnswer,
+    /// The process that listens there, if the kernel shows it to us.
+    pub listener: Option<u32>,
+}
+
+impl From<CriAnswer> for Heard {
+    fn from(answer: CriAnswer) -> Self {
+        Self { answer, listener: None }
+    }
+}
 
 /// Asks the runtime. `limit` holds for both calls together, which run side by side, so
 /// that a runtime that hangs costs one limit and not two.
@@ -32,22 +51,40 @@ pub fn ask(
     root: &HostRoot,
     socket: &str,
     limit: Duration,
-) -> CriAnswer {
+) -> Heard {
     let handle = match root.socket(socket) {
         Ok(handle) => handle,
         Err(HostError::Missing { .. } | HostError::System { errno: Errno::ENOTDIR, .. }) => {
-            return CriAnswer::NoSocket;
+            return CriAnswer::NoSocket.into();
         }
-        Err(error) => {
-            return CriAnswer::Failed { call: "connect".to_owned(), why: error.to_string() };
+        Err(HostError::System { errno: Errno::EACCES | Errno::EPERM, .. }) => {
+            return not_allowed().into();
         }
+        Err(error) => return failed("connect", error.to_string()).into(),
     };
     runtime.block_on(async {
-        match connect(handle).await {
+        let stream = match connect(handle).await {
+            Ok(stream) => stream,
+            Err(answer) => return answer.into(),
+        };
+        // The kernel keeps who called listen(2), even while that process is stopped.
+        let listener = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let listener = listener.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        let answer = match channel(stream).await {
             Ok(channel) => call(channel, limit).await,
             Err(answer) => answer,
-        }
+        };
+        Heard { answer, listener }
     })
+}
+
+fn failed(call: &str, why: String) -> CriAnswer {
+    CriAnswer::Failed { call: call.to_owned(), why }
+}
+
+/// A right that the agent lacks is no fault of the runtime.
+fn not_allowed() -> CriAnswer {
+    CriAnswer::NotAsked { why: "permission denied: the agent may not open the socket".to_owned() }
 }
 
 fn timed_out(call: &str, limit: Duration) -> CriAnswer {
@@ -57,19 +94,33 @@ fn timed_out(call: &str, limit: Duration) -> CriAnswer {
     }
 }
 
-async fn connect(handle: OwnedFd) -> Result<Channel, CriAnswer> {
-    let failed = |why: String| CriAnswer::Failed { call: "connect".to_owned(), why };
+async fn connect(handle: OwnedFd) -> Result<UnixStream, CriAnswer> {
     // The handle keeps the socket that was found inside the root; its path might lead
     // elsewhere by now, and might be too long for a socket address.
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    let stream = match timeout(CONNECT_LIMIT, UnixStream::connect(path)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            return Err(CriAnswer::Refused);
+    let attempts = async {
+        loop {
+            match UnixStream::connect(&path).await {
+                // The queue of a listener that accepts nobody is full.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    tokio::time::sleep(CONNECT_AGAIN).await;
+                }
+                connected => return connected,
+            }
         }
-        Ok(Err(error)) => return Err(failed(error.to_string())),
-        Err(_) => return Err(timed_out("connect", CONNECT_LIMIT)),
     };
+    match timeout(CONNECT_LIMIT, attempts).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(match error.kind() {
+            ErrorKind::ConnectionRefused => CriAnswer::Refused,
+            ErrorKind::PermissionDenied => not_allowed(),
+            _ => failed("connect", error.to_string()),
+        }),
+        Err(_) => Err(timed_out("connect", CONNECT_LIMIT)),
+    }
+}
+
+async fn channel(stream: UnixStream) -> Result<Channel, CriAnswer> {
     let mut stream = Some(TokioIo::new(stream));
     // containerd wants the authority `localhost`.
     Endpoint::from_static("http://localhost")
@@ -78,7 +129,7 @@ async fn connect(handle: OwnedFd) -> Result<Channel, CriAnswer> {
             async move { stream.ok_or_else(|| std::io::Error::other("connection lost")) }
         }))
         .await
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| failed("connect", error.to_string()))
 }
 
 async fn call(channel: Channel, limit: Duration) -> CriAnswer {
@@ -124,9 +175,6 @@ fn refused(call: &str, status: &tonic::Status) -> CriAnswer {
     if status.code() == Code::Unimplemented {
         CriAnswer::Unimplemented { message: status.message().to_owned() }
     } else {
-        CriAnswer::Failed {
-            call: call.to_owned(),
-            why: format!("{:?}: {}", status.code(), status.message()),
-        }
+        failed(call, format!("{:?}: {}", status.code(), status.message()))
     }
 }
