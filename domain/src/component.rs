@@ -3,39 +3,56 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A part of a node that one collector reads and a list of checks judges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Component {
-    /// The operating system's description of itself, os-release(5).
-    OsRelease,
-    /// The kernel that runs.
-    Kernel,
-    /// The packages that the distribution's package manager says are installed.
-    Packages,
-    /// The container runtime.
-    Containerd,
-    /// The node agent of Kubernetes.
-    Kubelet,
+/// Every component, in the order in which screens show them: what it is, the name of its
+/// type, its word. Runs the named macro with that list, so that a component is added here
+/// and the compiler finds no place that forgot it.
+#[macro_export]
+macro_rules! with_components {
+    ($run:ident) => {
+        $run! {
+            /// The operating system's description of itself, os-release(5).
+            OsRelease os_release,
+            /// The kernel that runs.
+            Kernel kernel,
+            /// The packages that the distribution's package manager says are installed.
+            Packages packages,
+            /// The container runtime.
+            Containerd containerd,
+            /// The node agent of Kubernetes.
+            Kubelet kubelet,
+        }
+    };
 }
 
-impl Component {
-    /// Every component, in the order in which screens show them.
-    pub const ALL: [Self; 5] =
-        [Self::OsRelease, Self::Kernel, Self::Packages, Self::Containerd, Self::Kubelet];
-
-    /// The component's one word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OsRelease => "os_release",
-            Self::Kernel => "kernel",
-            Self::Packages => "packages",
-            Self::Containerd => "containerd",
-            Self::Kubelet => "kubelet",
+macro_rules! define {
+    ($($(#[$what:meta])* $name:ident $word:ident,)*) => {
+        /// A part of a node that one collector reads and a list of checks judges.
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(rename_all = "snake_case")]
+        pub enum Component {
+            $($(#[$what])* $name,)*
         }
-    }
 
+        impl Component {
+            /// Every component, in the order in which screens show them.
+            pub const ALL: [Self; [$(Self::$name,)*].len()] = [$(Self::$name,)*];
+
+            /// The component's one word.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($word),)*
+                }
+            }
+        }
+    };
+}
+
+with_components!(define);
+
+impl Component {
     /// The component of that name, if this build knows it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -46,5 +63,29 @@ impl Component {
 impl std::fmt::Display for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_is_the_same_in_every_form() {
+        for component in Component::ALL {
+            assert_eq!(Component::from_name(component.name()), Some(component));
+            let json = word_of_serde(component);
+            assert_eq!(json, component.name());
+        }
+    }
+
+    /// The word that serde writes, without a serialiser at hand: TOML's for one value.
+    fn word_of_serde(component: Component) -> String {
+        #[derive(Serialize)]
+        struct One {
+            component: Component,
+        }
+        let text = toml::to_string(&One { component }).expect("one value");
+        text.trim().trim_start_matches("component = ").trim_matches('"').to_owned()
     }
 }

@@ -2,12 +2,14 @@
 //! in, so that "three times in a row" and "since when" are pure questions.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{ComponentState, Containerd, Kernel, Kubelet, OsRelease, Packages};
 use crate::observed::{Observed, State};
+use crate::with_components;
 
 /// How many different states in a row are remembered per component.
 pub const RUNS_KEPT: usize = 4;
@@ -100,21 +102,6 @@ pub struct Holding {
     pub since: Option<Timestamp>,
 }
 
-/// What is remembered of one node, by component.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeHistory {
-    /// History of [`Component::OsRelease`].
-    pub os_release: History<OsRelease>,
-    /// History of [`Component::Kernel`].
-    pub kernel: History<Kernel>,
-    /// History of [`Component::Packages`].
-    pub packages: History<Packages>,
-    /// History of [`Component::Containerd`].
-    pub containerd: History<Containerd>,
-    /// History of [`Component::Kubelet`].
-    pub kubelet: History<Kubelet>,
-}
-
 /// The newest of a component, without its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Newest {
@@ -126,86 +113,63 @@ pub struct Newest {
     pub since: Timestamp,
 }
 
-impl NodeHistory {
-    /// Adds the next observation of one component.
-    pub fn observe(
-        &mut self,
-        state: ComponentState,
-        observed_at: Timestamp,
-        took: std::time::Duration,
-    ) {
-        match state {
-            ComponentState::OsRelease(state) => {
-                self.os_release.observe(Observed { observed_at, took, state });
-            }
-            ComponentState::Kernel(state) => {
-                self.kernel.observe(Observed { observed_at, took, state });
-            }
-            ComponentState::Packages(state) => {
-                self.packages.observe(Observed { observed_at, took, state });
-            }
-            ComponentState::Containerd(state) => {
-                self.containerd.observe(Observed { observed_at, took, state });
-            }
-            ComponentState::Kubelet(state) => {
-                self.kubelet.observe(Observed { observed_at, took, state });
-            }
+macro_rules! define {
+    ($($(#[$what:meta])* $name:ident $word:ident,)*) => {
+        /// What is remembered of one node, by component.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct NodeHistory {
+            $(
+                #[doc = concat!("History of [`Component::", stringify!($name), "`].")]
+                pub $word: History<$name>,
+            )*
         }
-    }
 
-    /// Adds a run that was remembered elsewhere, as the newest of its component.
-    pub fn restore(
-        &mut self,
-        state: ComponentState,
-        first_observed_at: Timestamp,
-        observed_at: Timestamp,
-        observations: u32,
-    ) {
-        fn run<T: PartialEq>(
-            history: &mut History<T>,
-            state: State<T>,
-            (first_observed_at, observed_at, observations): (Timestamp, Timestamp, u32),
-        ) {
-            let last = Observed { observed_at, took: std::time::Duration::ZERO, state };
-            history.restore(Run { last, first_observed_at, observations });
-        }
-        let stretch = (first_observed_at, observed_at, observations);
-        match state {
-            ComponentState::OsRelease(state) => run(&mut self.os_release, state, stretch),
-            ComponentState::Kernel(state) => run(&mut self.kernel, state, stretch),
-            ComponentState::Packages(state) => run(&mut self.packages, state, stretch),
-            ComponentState::Containerd(state) => run(&mut self.containerd, state, stretch),
-            ComponentState::Kubelet(state) => run(&mut self.kubelet, state, stretch),
-        }
-    }
+        impl NodeHistory {
+            /// Adds the next observation of one component.
+            pub fn observe(&mut self, state: ComponentState, observed_at: Timestamp, took: Duration) {
+                match state {
+                    $(ComponentState::$name(state) => {
+                        self.$word.observe(Observed { observed_at, took, state });
+                    })*
+                }
+            }
 
-    /// The newest of one component; none when it was never reported.
-    #[must_use]
-    pub fn newest(&self, component: Component) -> Option<Newest> {
-        fn of<T: PartialEq>(
-            history: &History<T>,
-            wrap: fn(State<T>) -> ComponentState,
-        ) -> Option<Newest> {
-            history.newest().map(|run| Newest {
-                state: wrap(run.last.state.clone()),
-                observed_at: run.last.observed_at,
-                since: run.first_observed_at,
-            })
+            /// Adds a run that was remembered elsewhere, as the newest of its component.
+            pub fn restore(
+                &mut self,
+                state: ComponentState,
+                first_observed_at: Timestamp,
+                observed_at: Timestamp,
+                observations: u32,
+            ) {
+                match state {
+                    $(ComponentState::$name(state) => {
+                        let last = Observed { observed_at, took: Duration::ZERO, state };
+                        self.$word.restore(Run { last, first_observed_at, observations });
+                    })*
+                }
+            }
+
+            /// The newest of one component; none when it was never reported.
+            #[must_use]
+            pub fn newest(&self, component: Component) -> Option<Newest> {
+                match component {
+                    $(Component::$name => self.$word.newest().map(|run| Newest {
+                        state: ComponentState::$name(run.last.state.clone()),
+                        observed_at: run.last.observed_at,
+                        since: run.first_observed_at,
+                    }),)*
+                }
+            }
         }
-        match component {
-            Component::OsRelease => of(&self.os_release, ComponentState::OsRelease),
-            Component::Kernel => of(&self.kernel, ComponentState::Kernel),
-            Component::Packages => of(&self.packages, ComponentState::Packages),
-            Component::Containerd => of(&self.containerd, ComponentState::Containerd),
-            Component::Kubelet => of(&self.kubelet, ComponentState::Kubelet),
-        }
-    }
+    };
 }
+
+with_components!(define);
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
 

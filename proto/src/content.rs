@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::observed::{State, Unavailable};
+use nodeward_domain::with_components;
 use prost::Message as _;
 
 use crate::CONTENT_LIMIT_BYTES;
@@ -87,13 +88,14 @@ fn encode(state: &ComponentState) -> Vec<u8> {
             }),
         }
     }
-    let state = match state {
-        ComponentState::OsRelease(state) => wire(state, Wire::OsRelease),
-        ComponentState::Kernel(state) => wire(state, Wire::Kernel),
-        ComponentState::Packages(state) => wire(state, Wire::Packages),
-        ComponentState::Containerd(state) => wire(state, Wire::Containerd),
-        ComponentState::Kubelet(state) => wire(state, Wire::Kubelet),
-    };
+    macro_rules! wired {
+        ($($(#[$what:meta])* $name:ident $word:ident,)*) => {
+            match state {
+                $(ComponentState::$name(state) => wire(state, Wire::$name),)*
+            }
+        };
+    }
+    let state = with_components!(wired);
     v1::ComponentContent { state: Some(state) }.encode_to_vec()
 }
 
@@ -124,18 +126,17 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
     let Some(wire) = content.state else {
         return Err(Invalid::new("state", "is missing or not known here"));
     };
-    Ok(match (component, wire) {
-        (Component::OsRelease, Wire::OsRelease(wire)) => ComponentState::OsRelease(facts(wire)?),
-        (Component::Kernel, Wire::Kernel(wire)) => ComponentState::Kernel(facts(wire)?),
-        (Component::Packages, Wire::Packages(wire)) => ComponentState::Packages(facts(wire)?),
-        (Component::Containerd, Wire::Containerd(wire)) => ComponentState::Containerd(facts(wire)?),
-        (Component::Kubelet, Wire::Kubelet(wire)) => ComponentState::Kubelet(facts(wire)?),
-        (Component::OsRelease, wire) => ComponentState::OsRelease(without(wire)?),
-        (Component::Kernel, wire) => ComponentState::Kernel(without(wire)?),
-        (Component::Packages, wire) => ComponentState::Packages(without(wire)?),
-        (Component::Containerd, wire) => ComponentState::Containerd(without(wire)?),
-        (Component::Kubelet, wire) => ComponentState::Kubelet(without(wire)?),
-    })
+    macro_rules! read {
+        ($($(#[$what:meta])* $name:ident $word:ident,)*) => {
+            match (component, wire) {
+                $(
+                    (Component::$name, Wire::$name(wire)) => ComponentState::$name(facts(wire)?),
+                    (Component::$name, wire) => ComponentState::$name(without(wire)?),
+                )*
+            }
+        };
+    }
+    Ok(with_components!(read))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nodeward_agent::collect::{COLLECTORS, Collector, Observation};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
-use nodeward_domain::observed::{State, Unavailable};
+use nodeward_domain::observed::State;
 use nodeward_tests::host::HostCopy;
 
 /// Long enough for a copy of a small host root on a slow machine.
@@ -99,22 +99,6 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
     }
 }
 
-fn unavailable(state: &ComponentState) -> Option<&Unavailable> {
-    fn of<T>(state: &State<T>) -> Option<&Unavailable> {
-        match state {
-            State::Unavailable(unavailable) => Some(unavailable),
-            _ => None,
-        }
-    }
-    match state {
-        ComponentState::OsRelease(state) => of(state),
-        ComponentState::Kernel(state) => of(state),
-        ComponentState::Packages(state) => of(state),
-        ComponentState::Containerd(state) => of(state),
-        ComponentState::Kubelet(state) => of(state),
-    }
-}
-
 fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState> {
     observations.into_iter().map(|one| (one.state.component(), one.state)).collect()
 }
@@ -129,7 +113,7 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
             fault.strike(&host.inside(path));
             let seen = states(host.round(LIMIT).await);
             let place = format!("{component} × {fault:?}");
-            match unavailable(&seen[&component]) {
+            match seen[&component].why_unavailable() {
                 None => assert!(is_no_fault(component, fault), "{place}: {:?}", seen[&component]),
                 Some(unavailable) => {
                     assert!(!is_no_fault(component, fault), "{place}: {unavailable}");
@@ -253,7 +237,7 @@ async fn a_panicking_collector_costs_its_own_component_only() {
     let whole = states(host.round(LIMIT).await);
     for component in Component::ALL {
         let seen = states(host.round_of(with(component, panics), LIMIT).await);
-        let why = unavailable(&seen[&component]).expect("unavailable").why.clone();
+        let why = seen[&component].why_unavailable().expect("unavailable").why.clone();
         assert!(why.contains("broken on purpose"), "{why}");
         for other in Component::ALL.into_iter().filter(|other| *other != component) {
             assert_eq!(seen[&other], whole[&other], "{component} changed {other}");
@@ -268,7 +252,7 @@ async fn a_hanging_collector_is_waited_for_no_longer_than_the_limit() {
     let seen =
         states(host.round_of(with(Component::Packages, hangs), Duration::from_secs(1)).await);
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
-    let why = unavailable(&seen[&Component::Packages]).expect("unavailable").why.clone();
+    let why = seen[&Component::Packages].why_unavailable().expect("unavailable").why.clone();
     assert_eq!(why, "not read within 1000 ms");
     let others = seen.values().filter(|state| state.word() == "present").count();
     assert_eq!(others, Component::ALL.len() - 1);
@@ -294,7 +278,8 @@ mod real_fuse {
             let started = Instant::now();
             let seen = states(rounds.run().await);
             assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
-            let said = unavailable(&seen[&Component::Packages]).expect("unavailable").why.clone();
+            let said =
+                seen[&Component::Packages].why_unavailable().expect("unavailable").why.clone();
             assert!(said.contains(why), "{said}");
             for other in Component::ALL.into_iter().filter(|other| *other != Component::Packages) {
                 assert_eq!(seen[&other], whole[&other]);
