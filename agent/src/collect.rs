@@ -7,6 +7,7 @@ mod kernel;
 mod kubelet;
 mod os_release;
 mod packages;
+mod sysctl;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,10 +31,11 @@ pub struct Collector {
 }
 
 /// Every collector of this agent.
-pub const COLLECTORS: [Collector; 5] = [
+pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector { component: Component::OsRelease, collect: os_release::collect },
     Collector { component: Component::Kernel, collect: kernel::collect },
     Collector { component: Component::Packages, collect: packages::collect },
+    Collector { component: Component::Sysctl, collect: sysctl::collect },
     Collector { component: Component::Containerd, collect: containerd::collect },
     Collector { component: Component::Kubelet, collect: kubelet::collect },
 ];

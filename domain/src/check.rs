@@ -7,6 +7,7 @@ mod kernel;
 mod kubelet;
 mod os_release;
 mod packages;
+mod sysctl;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,6 +18,7 @@ use crate::observed::State;
 use crate::platform::Platform;
 use crate::policy::{Policy, Standing};
 use crate::responsibility::{Action, Responsible, Turn};
+use crate::with_components;
 
 /// A weak probe must answer the same this many times in a row to be believed.
 pub const CONFIRMATIONS: u32 = 3;
@@ -234,9 +236,12 @@ pub struct Judged {
 
 /// Every check, in the order of components and then of the component's own list.
 pub fn registry() -> impl Iterator<Item = &'static Check> {
-    [os_release::CHECKS, kernel::CHECKS, packages::CHECKS, containerd::CHECKS, kubelet::CHECKS]
-        .into_iter()
-        .flatten()
+    macro_rules! lists {
+        ($($(#[$what:meta])* $name:ident $word:ident,)*) => {
+            [$($word::CHECKS,)*]
+        };
+    }
+    with_components!(lists).into_iter().flatten()
 }
 
 /// The check of that reason. Letter case is ignored, because people type it.

@@ -16,6 +16,8 @@ macro_rules! with_components {
             Kernel kernel,
             /// The packages that the distribution's package manager says are installed.
             Packages packages,
+            /// Parameters of the kernel, sysctl.d(5).
+            Sysctl sysctl,
             /// The container runtime.
             Containerd containerd,
             /// The node agent of Kubernetes.

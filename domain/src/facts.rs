@@ -8,6 +8,7 @@ mod kubelet;
 mod os_release;
 mod packages;
 mod process;
+mod sysctl;
 
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
 pub use http::HttpAnswer;
@@ -16,6 +17,7 @@ pub use kubelet::Kubelet;
 pub use os_release::OsRelease;
 pub use packages::{Package, PackageManager, Packages, UnfinishedPackage};
 pub use process::Process;
+pub use sysctl::{ExpectedValue, LiveValue, Namespace, Setting, Sysctl};
 
 use crate::component::Component;
 use crate::observed::{State, Unavailable};

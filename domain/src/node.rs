@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::component::Component;
-use crate::facts::{ComponentState, Containerd, Kernel, Kubelet, OsRelease, Packages};
+use crate::facts::{ComponentState, Containerd, Kernel, Kubelet, OsRelease, Packages, Sysctl};
 use crate::observed::{Observed, State};
 use crate::with_components;
 

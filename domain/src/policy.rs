@@ -35,6 +35,9 @@ pub struct Policy {
     /// Operating systems that nodes may run.
     #[serde(rename = "offered_os", default)]
     pub offered_os: Vec<OfferedOs>,
+    /// Kernel parameters that may be set, and how far.
+    #[serde(rename = "sysctl_range", default)]
+    pub sysctl_ranges: Vec<SysctlRange>,
     /// Announced ends of operating systems.
     #[serde(rename = "os_retirement", default)]
     pub os_retirements: Vec<OsRetirement>,
@@ -84,6 +87,44 @@ pub struct OsRetirement {
     pub images_removed_on: civil::Date,
     /// Where it was read.
     pub source: String,
+}
+
+/// How far a kernel parameter may be set.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SysctlRange {
+    /// The parameter.
+    pub key: String,
+    /// The lowest value of each of its parts.
+    pub min: Vec<i64>,
+    /// The highest value of each of its parts.
+    pub max: Vec<i64>,
+    /// Where it was read.
+    pub source: String,
+}
+
+impl SysctlRange {
+    /// Whether a value is within the range. One that is no number, or has another
+    /// number of parts, is not.
+    #[must_use]
+    pub fn allows(&self, value: &str) -> bool {
+        let parts: Vec<&str> = value.split_whitespace().collect();
+        let limits = self.min.iter().zip(&self.max);
+        parts.len() == self.min.len().min(self.max.len())
+            && parts.iter().zip(limits).all(|(part, (min, max))| {
+                part.parse::<i64>().is_ok_and(|part| (*min..=*max).contains(&part))
+            })
+    }
+}
+
+impl std::fmt::Display for SysctlRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (part, (min, max)) in self.min.iter().zip(&self.max).enumerate() {
+            let between = if part == 0 { "" } else { ", " };
+            write!(f, "{between}{min} to {max}")?;
+        }
+        Ok(())
+    }
 }
 
 impl OsRetirement {
@@ -207,6 +248,32 @@ mod tests {
             Standing::Lacking { first_edition: Some("aks-2026") }
         );
         assert_eq!(policy.rule("no-such-rule"), Standing::Lacking { first_edition: None });
+    }
+
+    #[test]
+    fn a_range_holds_every_part_of_a_value() {
+        let policy = Policy::edition("aks-2026").expect("a shipped edition");
+        let allows = |key: &str, value: &str| {
+            let range = policy.sysctl_ranges.iter().find(|range| range.key == key);
+            range.expect("a range of that key").allows(value)
+        };
+        assert!(allows("net.core.somaxconn", "16384"));
+        assert!(!allows("net.core.somaxconn", "128"));
+        assert!(allows("fs.file-max", "9223372036854775807"));
+        assert!(allows("net.ipv4.ip_local_port_range", "32768 60999"));
+        assert!(!allows("net.ipv4.ip_local_port_range", "80 60999"));
+        assert!(!allows("net.ipv4.ip_local_port_range", "32768"));
+        assert!(!allows("vm.swappiness", "many"));
+    }
+
+    #[test]
+    fn every_range_has_as_many_highest_as_lowest_values() {
+        for edition in Policy::editions() {
+            for range in Policy::edition(edition).expect("a shipped edition").sysctl_ranges {
+                assert_eq!(range.min.len(), range.max.len(), "{edition}: {}", range.key);
+                assert!(!range.min.is_empty(), "{edition}: {}", range.key);
+            }
+        }
     }
 
     #[test]

@@ -142,8 +142,9 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
 #[cfg(test)]
 mod tests {
     use nodeward_domain::facts::{
-        Containerd, CriAnswer, HttpAnswer, Kernel, Kubelet, OsRelease, Package, PackageManager,
-        Packages, Process, RuntimeCondition, RuntimeVersion, UnfinishedPackage,
+        Containerd, CriAnswer, ExpectedValue, HttpAnswer, Kernel, Kubelet, LiveValue, OsRelease,
+        Package, PackageManager, Packages, Process, RuntimeCondition, RuntimeVersion, Setting,
+        Sysctl, UnfinishedPackage,
     };
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -284,7 +285,22 @@ mod tests {
                 registers_azure_labels,
             },
         );
+        let live = prop_oneof![
+            TEXT.prop_map(LiveValue::Value),
+            Just(LiveValue::Missing),
+            TEXT.prop_map(LiveValue::Unreadable),
+        ];
+        let expected = proptest::option::of(
+            (TEXT, TEXT).prop_map(|(value, file)| ExpectedValue { value, file }),
+        );
+        let setting = (NAME, live, expected).prop_map(|(key, live, expected)| Setting {
+            key,
+            live,
+            expected,
+        });
         prop_oneof![
+            state(vec(setting, 0..4).prop_map(|settings| Sysctl { settings }))
+                .prop_map(ComponentState::Sysctl),
             state(os_release()).prop_map(ComponentState::OsRelease),
             state(kernel()).prop_map(ComponentState::Kernel),
             state(packages()).prop_map(ComponentState::Packages),

@@ -77,10 +77,11 @@ impl Fault {
 }
 
 /// The file that a collector cannot do without.
-const NEEDED: [(Component, &str); 5] = [
+const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::OsRelease, "/usr/lib/os-release"),
     (Component::Kernel, "/proc/sys/kernel/tainted"),
     (Component::Packages, "/var/lib/dpkg/status"),
+    (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
     (Component::Containerd, "/proc/1843/stat"),
     (Component::Kubelet, "/etc/default/kubeletconfig.json"),
 ];
@@ -95,6 +96,12 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
         Component::Kubelet => {
             matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot)
         }
+        // No file is needed, one may be empty, and one may end anywhere: sysctl.d(5) asks
+        // for no last newline.
+        Component::Sysctl => matches!(
+            fault,
+            Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
+        ),
         _ => false,
     }
 }

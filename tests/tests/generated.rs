@@ -21,11 +21,15 @@ fn the_table_of_checks_is_the_registry() {
 }
 
 #[test]
-fn the_screen_in_the_readme_is_one_of_a_story() {
+fn the_screen_in_the_readme_is_that_of_a_story() {
+    const ASKED: &str = "$ nodeward node aks-a\n";
     let read = |path: &str| std::fs::read_to_string(project::root().join(path)).expect(path);
-    let readme = read("README.md");
-    let (_, rest) = readme.split_once("```\n$ nodeward node").expect("a screen in the README");
-    let (screen, _) = rest.split_once("```").expect("the screen ends");
     let story = read("tests/scenarios/night-call/answer.txt");
-    assert!(story.contains(screen), "the story says something else than the README:\n{screen}");
+    let (_, answer) = story.split_once(ASKED).expect("the story asks that");
+    let (answer, _) = answer.split_once("\n\n$ ").expect("and then something else");
+    let readme = read("README.md");
+    let (before, rest) = readme.split_once(ASKED).expect("a screen in the README");
+    let (_, after) = rest.split_once("\n```").expect("the screen ends");
+    let now = format!("{before}{ASKED}{answer}\n```{after}");
+    project::assert_committed(&project::root().join("README.md"), &now);
 }

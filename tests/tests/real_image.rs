@@ -13,7 +13,9 @@ mod real_image {
     use nodeward_aggregator::store::{ChangeNumber, Store as _};
     use nodeward_domain::answer::NodeAnswer;
     use nodeward_domain::component::Component;
-    use nodeward_domain::facts::{ComponentState, Containerd as Facts, CriAnswer};
+    use nodeward_domain::facts::{
+        ComponentState, Containerd as Facts, CriAnswer, LiveValue, Namespace,
+    };
     use nodeward_domain::observed::State;
     use nodeward_tests::containerd::Containerd;
     use nodeward_tests::image::{Container, archive};
@@ -89,15 +91,15 @@ mod real_image {
         }
 
         /// The facts of both, as soon as they agree but for what `expected` changes in
-        /// those from outside. Both are taken again and again, because other tests start
+        /// those from outside, beside those from inside. Both are taken again and again, because other tests start
         /// and end containerds that both see, a moment apart.
-        async fn agree_but_for(&self, expected: impl Fn(&mut States)) -> (States, States) {
+        async fn agree_but_for(&self, expected: impl Fn(&mut States, &States)) -> (States, States) {
             let deadline = Instant::now() + PATIENCE;
             loop {
                 let outside = self.stored("outside").await;
                 let inside = self.stored("inside").await;
                 let mut like_inside = outside.clone();
-                expected(&mut like_inside);
+                expected(&mut like_inside, &inside);
                 let differences = differences(&like_inside, &inside);
                 if differences.is_empty() {
                     return (outside, inside);
@@ -125,6 +127,20 @@ mod real_image {
         }
     }
 
+    /// What an agent sees of parameters of a namespace which is not, or may not be, its own.
+    fn hide(states: &mut States, namespace: Namespace, why: &str) {
+        let Some(ComponentState::Sysctl(State::Present(sysctl))) =
+            states.get_mut(&Component::Sysctl)
+        else {
+            panic!("no sysctl")
+        };
+        for setting in &mut Arc::make_mut(sysctl).settings {
+            if Namespace::of(&setting.key) == Some(namespace) {
+                setting.live = LiveValue::Unreadable(why.to_owned());
+            }
+        }
+    }
+
     fn executable(mut states: States) -> String {
         containerd(&mut states).process.as_ref().expect("a process").executable.clone()
     }
@@ -134,7 +150,7 @@ mod real_image {
         let machine = Machine::start();
         let _collect = machine.containerd.run(&machine.container("collect"));
         let _send = machine.containerd.run(&machine.container("send"));
-        let (_, mut inside) = machine.agree_but_for(|_| {}).await;
+        let (_, mut inside) = machine.agree_but_for(|_, _| {}).await;
         // And that is not nothing: the runtime that runs the pod is seen from in it.
         assert!(matches!(containerd(&mut inside).cri, CriAnswer::Serving { .. }));
         assert!(executable(inside).ends_with("containerd"));
@@ -144,20 +160,26 @@ mod real_image {
     async fn one_container_that_collects_and_sends_reports_the_same_and_stops_when_told() {
         let machine = Machine::start();
         let mut inside = machine.containerd.run(&machine.container_of_both());
-        machine.agree_but_for(|_| {}).await;
+        machine.agree_but_for(|_, _| {}).await;
         inside.signal(Signal::SIGTERM);
         let (status, _) = inside.ended_within(PATIENCE);
         assert!(status.success(), "{status}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn without_ptrace_the_path_of_an_executable_is_all_that_is_missing() {
+    async fn without_ptrace_executables_and_namespaces_cannot_be_told() {
         let machine = Machine::start();
         let container = machine.container_of_both().without_capability("CAP_SYS_PTRACE");
         let _inside = machine.containerd.run(&container);
         let (outside, inside) = machine
-            .agree_but_for(|states| {
+            .agree_but_for(|states, _| {
                 containerd(states).process.as_mut().expect("a process").executable.clear();
+                for namespace in [Namespace::Network, Namespace::Pid] {
+                    let link = namespace.link();
+                    let why =
+                        format!("whether the agent is in the host's {link} namespace is not known");
+                    hide(states, namespace, &why);
+                }
             })
             .await;
         assert_ne!(executable(outside), "");
@@ -171,19 +193,30 @@ mod real_image {
         let cri = containerd(&mut machine.stored("inside").await).cri.clone();
         assert!(matches!(cri, CriAnswer::NotAsked { .. }), "{cri}");
         assert!(cri.to_string().contains("permission denied"), "{cri}");
-        assert!(machine.answer("inside").await.findings.is_empty(), "nobody is accused");
+        let findings = machine.answer("inside").await.findings;
+        let accused = findings.iter().any(|one| one.component == Component::Containerd);
+        assert!(!accused, "{findings:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn without_the_nodes_pid_and_network_namespaces_the_facts_stay_the_same() {
-        // Processes are seen through the node's /proc. What is asked on loopback would be
+    async fn without_the_nodes_namespaces_what_is_of_a_namespace_is_not_mistaken_for_the_nodes() {
+        // Processes are seen through the node's /proc, but which of them listens on a
+        // socket is not told across PID namespaces. What is asked on loopback would be
         // asked of the container's own; no kubelet runs here that could show it.
         let machine = Machine::start();
         let collect = machine.container("collect").without_the_nodes_namespaces();
         let _collect = machine.containerd.run(&collect);
         let _send = machine.containerd.run(&machine.container("send"));
-        machine.agree_but_for(|_| {}).await;
-        assert!(machine.answer("inside").await.findings.is_empty());
+        machine
+            .agree_but_for(|states, inside| {
+                for namespace in [Namespace::Network, Namespace::Pid] {
+                    let why =
+                        format!("the agent is not in the host's {} namespace", namespace.link());
+                    hide(states, namespace, &why);
+                }
+                containerd(states).process = containerd(&mut inside.clone()).process.clone();
+            })
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

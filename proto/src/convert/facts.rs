@@ -10,6 +10,7 @@ const TRACES: usize = 64;
 const PARAMETERS: usize = 512;
 const PACKAGES: usize = 50_000;
 const CONDITIONS: usize = 64;
+const SETTINGS: usize = 4096;
 
 impl From<&domain::OsRelease> for v1::OsRelease {
     fn from(os: &domain::OsRelease) -> Self {
@@ -345,5 +346,54 @@ impl TryFrom<v1::Containerd> for domain::Containerd {
                 .try_into()
                 .map_err(|invalid: Invalid| invalid.within("cri"))?,
         })
+    }
+}
+
+impl From<&domain::Sysctl> for v1::Sysctl {
+    fn from(sysctl: &domain::Sysctl) -> Self {
+        use v1::sysctl::{Missing, setting::Live};
+        let setting = |setting: &domain::Setting| v1::sysctl::Setting {
+            key: setting.key.clone(),
+            live: Some(match &setting.live {
+                domain::LiveValue::Value(value) => Live::Value(value.clone()),
+                domain::LiveValue::Missing => Live::Missing(Missing {}),
+                domain::LiveValue::Unreadable(why) => Live::Unreadable(why.clone()),
+            }),
+            expected: setting.expected.as_ref().map(|expected| v1::sysctl::ExpectedValue {
+                value: expected.value.clone(),
+                file: expected.file.clone(),
+            }),
+        };
+        Self { settings: sysctl.settings.iter().map(setting).collect() }
+    }
+}
+
+impl TryFrom<v1::Sysctl> for domain::Sysctl {
+    type Error = Invalid;
+
+    fn try_from(sysctl: v1::Sysctl) -> Result<Self, Invalid> {
+        use v1::sysctl::setting::Live;
+        let settings = list("settings", sysctl.settings, SETTINGS, |setting| {
+            Ok(domain::Setting {
+                key: name("key", setting.key)?,
+                live: match required("live", setting.live)? {
+                    Live::Value(value) => domain::LiveValue::Value(text("live.value", value)?),
+                    Live::Missing(_) => domain::LiveValue::Missing,
+                    Live::Unreadable(why) => {
+                        domain::LiveValue::Unreadable(text("live.unreadable", why)?)
+                    }
+                },
+                expected: setting
+                    .expected
+                    .map(|expected| {
+                        Ok(domain::ExpectedValue {
+                            value: text("expected.value", expected.value)?,
+                            file: text("expected.file", expected.file)?,
+                        })
+                    })
+                    .transpose()?,
+            })
+        })?;
+        Ok(Self { settings })
     }
 }

@@ -4,7 +4,10 @@
 /// of state; times, latencies and counters stand in ComponentReport and Measurements.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ComponentContent {
-    #[prost(oneof = "component_content::State", tags = "1, 2, 3, 10, 11, 12, 13, 14")]
+    #[prost(
+        oneof = "component_content::State",
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15"
+    )]
     pub state: ::core::option::Option<component_content::State>,
 }
 /// Nested message and enum types in `ComponentContent`.
@@ -30,6 +33,8 @@ pub mod component_content {
         Containerd(super::Containerd),
         #[prost(message, tag = "14")]
         Kubelet(super::Kubelet),
+        #[prost(message, tag = "15")]
+        Sysctl(super::Sysctl),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -262,6 +267,47 @@ pub struct Kubelet {
     pub healthz: ::core::option::Option<HttpAnswer>,
     #[prost(bool, tag = "5")]
     pub registers_azure_labels: bool,
+}
+/// Parameters of the kernel, by key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Sysctl {
+    #[prost(message, repeated, tag = "1")]
+    pub settings: ::prost::alloc::vec::Vec<sysctl::Setting>,
+}
+/// Nested message and enum types in `Sysctl`.
+pub mod sysctl {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Setting {
+        #[prost(string, tag = "1")]
+        pub key: ::prost::alloc::string::String,
+        /// What the host's files say; left out when none of them names it.
+        #[prost(message, optional, tag = "5")]
+        pub expected: ::core::option::Option<ExpectedValue>,
+        #[prost(oneof = "setting::Live", tags = "2, 3, 4")]
+        pub live: ::core::option::Option<setting::Live>,
+    }
+    /// Nested message and enum types in `Setting`.
+    pub mod setting {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Live {
+            #[prost(string, tag = "2")]
+            Value(::prost::alloc::string::String),
+            #[prost(message, tag = "3")]
+            Missing(super::Missing),
+            /// Why it could not be read.
+            #[prost(string, tag = "4")]
+            Unreadable(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Missing {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ExpectedValue {
+        #[prost(string, tag = "1")]
+        pub value: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub file: ::prost::alloc::string::String,
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

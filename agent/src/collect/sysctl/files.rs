@@ -1,0 +1,195 @@
+//! What the host's files say kernel parameters should be, in the order in which
+//! systemd-sysctl reads them, sysctl.d(5).
+
+use std::collections::BTreeMap;
+
+use nodeward_domain::facts::ExpectedValue;
+
+use crate::host::{HostError, HostRoot};
+
+/// Folders by precedence: of two files of one name the one in the earlier folder counts.
+const FOLDERS: [&str; 4] =
+    ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d"];
+
+const LIMIT_BYTES: u64 = 1024 * 1024;
+
+/// The expected values by key. Patterns for interfaces are read for `all` and `default`
+/// alone: single interfaces come and go with pods.
+pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, HostError> {
+    let mut lines = Lines::default();
+    for path in files(root)? {
+        let text = match root.read_text(&path, LIMIT_BYTES) {
+            // A link that leads nowhere, which systemd passes over too.
+            Err(HostError::Missing { .. }) => continue,
+            text => text?,
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            lines.take(&path, line).map_err(|why| HostError::Malformed {
+                path: path.clone(),
+                why: format!("line {number}: {why}"),
+            })?;
+        }
+    }
+    Ok(lines.expected())
+}
+
+/// The files that count, in the order of their names, whichever folder they are in.
+fn files(root: &HostRoot) -> Result<Vec<String>, HostError> {
+    let mut by_name = BTreeMap::new();
+    for folder in FOLDERS {
+        let names = match root.list(folder) {
+            Err(HostError::Missing { .. }) => continue,
+            names => names?,
+        };
+        for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
+            let path = format!("{folder}/{name}");
+            by_name.entry(name).or_insert(path);
+        }
+    }
+    // A link to /dev/null masks the files of its name in later folders.
+    Ok(by_name.into_values().filter(|path| !is_masked(root, path)).collect())
+}
+
+fn is_masked(root: &HostRoot, path: &str) -> bool {
+    root.read_link(path).is_ok_and(|target| target == "/dev/null")
+}
+
+/// What the lines of all files add up to.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Named parameters; none for one that patterns must leave alone.
+    named: BTreeMap<String, Option<ExpectedValue>>,
+    patterns: Vec<(String, ExpectedValue)>,
+}
+
+impl Lines {
+    fn take(&mut self, file: &str, line: &str) -> Result<(), &'static str> {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            return Ok(());
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            let excluded =
+                line.strip_prefix('-').ok_or("neither an assignment nor an exclusion")?;
+            self.named.insert(dotted(excluded.trim()), None);
+            return Ok(());
+        };
+        // A leading dash says that a failure to set it does not matter.
+        let key = key.trim();
+        let key = dotted(key.strip_prefix('-').unwrap_or(key).trim());
+        if key.is_empty() {
+            return Err("no key");
+        }
+        let expected = ExpectedValue { value: plain(value), file: file.to_owned() };
+        if key.contains(['*', '?', '[']) {
+            self.patterns.push((key, expected));
+        } else {
+            // The last one counts.
+            self.named.insert(key, Some(expected));
+        }
+        Ok(())
+    }
+
+    fn expected(self) -> BTreeMap<String, ExpectedValue> {
+        let Self { mut named, patterns } = self;
+        let mut by_pattern = BTreeMap::new();
+        for (pattern, expected) in patterns {
+            let Some((before, after)) = pattern.split_once(".*.") else { continue };
+            for interface in ["all", "default"] {
+                by_pattern.insert(format!("{before}.{interface}.{after}"), expected.clone());
+            }
+        }
+        for (key, expected) in by_pattern {
+            named.entry(key).or_insert(Some(expected));
+        }
+        named.into_iter().filter_map(|(key, expected)| Some((key, expected?))).collect()
+    }
+}
+
+/// A key with dots between its parts. Written with slashes, dots and slashes have changed
+/// places: `net/ipv4/conf/eth0.100/rp_filter`.
+fn dotted(key: &str) -> String {
+    match key.find(['.', '/']) {
+        Some(first) if key.as_bytes()[first] == b'/' => exchanged(key),
+        _ => key.to_owned(),
+    }
+}
+
+/// The path of a key below `/proc/sys`.
+pub(super) fn path_of(key: &str) -> String {
+    exchanged(key)
+}
+
+fn exchanged(key: &str) -> String {
+    key.chars()
+        .map(|letter| match letter {
+            '.' => '/',
+            '/' => '.',
+            letter => letter,
+        })
+        .collect()
+}
+
+/// A value with single spaces between its parts.
+pub(super) fn plain(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(files: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
+        let mut lines = Lines::default();
+        for (file, text) in files {
+            text.lines().for_each(|line| lines.take(file, line).expect(line));
+        }
+        lines
+            .expected()
+            .into_iter()
+            .map(|(key, expected)| (key, (expected.value, expected.file)))
+            .collect()
+    }
+
+    fn one(key: &str, value: &str, file: &str) -> (String, (String, String)) {
+        (key.to_owned(), (value.to_owned(), file.to_owned()))
+    }
+
+    #[test]
+    fn the_last_assignment_counts_and_names_its_file() {
+        let files = [("a", "vm.swappiness = 10\n# no\n; no\n"), ("b", "-vm.swappiness=20")];
+        assert_eq!(expected(&files), BTreeMap::from([one("vm.swappiness", "20", "b")]));
+    }
+
+    #[test]
+    fn keys_are_read_in_both_spellings() {
+        let files = [("a", "net/ipv4/conf/eth0.100/rp_filter = 1\nkernel.sem = 1\t2  3")];
+        let read = expected(&files);
+        let keys: Vec<&str> = read.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["kernel.sem", "net.ipv4.conf.eth0/100.rp_filter"]);
+        assert_eq!(path_of(keys[1]), "net/ipv4/conf/eth0.100/rp_filter");
+        assert_eq!(read["kernel.sem"].0, "1 2 3");
+    }
+
+    #[test]
+    fn a_pattern_spares_what_is_named_or_excluded() {
+        let files = [
+            ("a", "net.ipv4.conf.*.rp_filter = 2\n-net.ipv4.conf.all.rp_filter\n"),
+            ("b", "net.ipv4.conf.*.accept_redirects = 0\nnet.ipv4.conf.default.accept_redirects=1"),
+        ];
+        assert_eq!(
+            expected(&files),
+            BTreeMap::from([
+                one("net.ipv4.conf.default.rp_filter", "2", "a"),
+                one("net.ipv4.conf.all.accept_redirects", "0", "b"),
+                one("net.ipv4.conf.default.accept_redirects", "1", "b"),
+            ])
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_neither_is_refused() {
+        assert!(Lines::default().take("a", "nonsense").is_err());
+        assert!(Lines::default().take("a", "= 1").is_err());
+    }
+}
