@@ -1,7 +1,7 @@
 //! Asks the aggregator over gRPC. What comes back is validated like everything that is
 //! received.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
@@ -45,8 +45,10 @@ pub enum AskError {
     #[error("{0}")]
     Ambiguous(String),
     /// The aggregator refuses or fails.
-    #[error("the aggregator answers {code:?}: {why}")]
+    #[error("the aggregator at {url} answers {code:?}: {why}")]
     Refused {
+        /// The address.
+        url: String,
         /// The gRPC code.
         code: Code,
         /// Its message.
@@ -117,6 +119,12 @@ impl Client {
             if page.next_page_token.is_empty() {
                 return Ok(Nodes { as_of: instant("as_of", page.as_of)?, rows });
             }
+            if page.next_page_token == request.page_token {
+                return Err(AskError::Invalid(Invalid {
+                    field: "next_page_token".to_owned(),
+                    why: "names the page that was just given".to_owned(),
+                }));
+            }
             request.page_token = page.next_page_token;
         }
     }
@@ -136,25 +144,28 @@ impl Client {
         name: &str,
         limit: Duration,
     ) -> Result<NodeAnswer, AskError> {
-        let started = Instant::now();
-        loop {
-            let last = match self.node(cluster, name).await {
-                Ok(answer) => {
-                    match answer.components.iter().find(|one| one.state == "not_reported") {
-                        None => return Ok(answer),
-                        Some(lacking) => format!("{} is still to come", lacking.component),
+        let mut last = "no answer yet".to_owned();
+        let asking = async {
+            loop {
+                last = match self.node(cluster, name).await {
+                    Ok(answer) => {
+                        match answer.components.iter().find(|one| one.state == "not_reported") {
+                            None => return Ok(answer),
+                            Some(lacking) => format!("{} is still to come", lacking.component),
+                        }
                     }
-                }
-                Err(error @ (AskError::NoSuchNode(_) | AskError::Unreachable { .. })) => {
-                    error.to_string()
-                }
-                Err(error) => return Err(error),
-            };
-            if started.elapsed() > limit {
-                return Err(AskError::NotInTime { node: name.to_owned(), waited: limit, last });
+                    Err(error @ (AskError::NoSuchNode(_) | AskError::Unreachable { .. })) => {
+                        error.to_string()
+                    }
+                    Err(error) => return Err(error),
+                };
+                tokio::time::sleep(ASK_AGAIN).await;
             }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
+        };
+        let asked = tokio::time::timeout(limit, asking).await;
+        asked.unwrap_or_else(|_| {
+            Err(AskError::NotInTime { node: name.to_owned(), waited: limit, last })
+        })
     }
 
     fn failed(&self, status: &Status) -> AskError {
@@ -165,7 +176,7 @@ impl Client {
             }
             Code::NotFound => AskError::NoSuchNode(why),
             Code::FailedPrecondition => AskError::Ambiguous(why),
-            code => AskError::Refused { code, why },
+            code => AskError::Refused { url: self.url.clone(), code, why },
         }
     }
 }
@@ -181,3 +192,6 @@ fn innermost(status: &Status) -> String {
         None => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,3 +50,16 @@ impl From<Exit> for ExitCode {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed_with_its_meaning_in_order() {
+        let exits = [Exit::Clean, Exit::Findings, Exit::Usage, Exit::Unreachable, Exit::Incomplete];
+        for (exit, (code, _)) in exits.into_iter().zip(CODES) {
+            assert_eq!(ExitCode::from(exit), ExitCode::from(code));
+        }
+    }
+}

@@ -10,11 +10,16 @@ const fn is_live(letter: char) -> bool {
             letter,
             '\u{80}'..='\u{9f}' // C1 controls, which some terminals obey
             | '\u{ad}'          // soft hyphen
+            | '\u{34f}'
             | '\u{61c}'
+            | '\u{115f}'..='\u{1160}' // letters without a shape
+            | '\u{180e}'
             | '\u{200b}'..='\u{200f}' // zero width, direction marks
             | '\u{2028}'..='\u{202e}' // separators, direction overrides
             | '\u{2060}'..='\u{2069}' // joiners, isolates
+            | '\u{3164}'
             | '\u{feff}'
+            | '\u{ffa0}'
             | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}' // tags
         )

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use nodeward_cli::arguments::Arguments;
 use nodeward_cli::exit::Exit;
+use nodeward_cli::inert;
 use nodeward_cli::run::{Shown, run};
 
 fn main() -> ExitCode {
@@ -39,8 +40,9 @@ fn show(shown: &Shown) -> anyhow::Result<Exit> {
 
 fn fail(error: &anyhow::Error) -> Exit {
     let mut out = std::io::stderr().lock();
-    // Nobody to tell is no reason to fail otherwise than by the code.
-    let _ = writeln!(out, "error: {error}");
+    // An aggregator's message may quote a node. And nobody to tell is no reason to fail
+    // otherwise than by the code.
+    let _ = writeln!(out, "error: {}", inert::text(&error.to_string()));
     let known = error.downcast_ref::<nodeward_cli::run::Failure>();
     if let Some(hint) = known.and_then(nodeward_cli::run::Failure::hint) {
         let _ = writeln!(out, "  try: {hint}");

@@ -1,10 +1,14 @@
 //! Does what was typed, and says with which exit code it ends. Nothing is written
 //! here: what is to be shown is returned.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use clap::CommandFactory as _;
 use nodeward_domain::answer::{NodeAnswer, Standing};
-use nodeward_domain::check::{find, registry};
+use nodeward_domain::check::{Check, find, registry};
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
+use tonic::Code;
 
 use crate::arguments::{Arguments, Command, Global, StandingFilter};
 use crate::client::{AskError, Client};
@@ -38,12 +42,12 @@ pub enum Failure {
     #[error("--policy: {0}")]
     Policy(#[from] PolicyError),
     /// There is no such check.
-    #[error("no check {reason:?}; did you mean {nearest}?")]
+    #[error("no check {reason:?}{}", did_you_mean(nearest))]
     NoSuchCheck {
         /// What was asked for.
         reason: String,
-        /// The reason that is most like it.
-        nearest: &'static str,
+        /// The reasons that are most like it, the most like first.
+        nearest: Vec<&'static str>,
     },
     /// The answer cannot be written.
     #[error(transparent)]
@@ -74,6 +78,9 @@ impl Failure {
                  nodeward inspect needs none"
                     .to_owned(),
             ),
+            Self::Ask(AskError::Refused { code: Code::Unimplemented, .. }) => {
+                Some("--aggregator URL with the address of --grpc-listen".to_owned())
+            }
             Self::Ask(AskError::NoSuchNode(_)) => Some("nodeward nodes".to_owned()),
             Self::Ask(AskError::NotInTime { .. }) => Some(
                 "is nodeward-agent running, with that --aggregator and that node name?".to_owned(),
@@ -90,18 +97,19 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     let style = style(&arguments.global);
     match &arguments.command {
         Command::Nodes { cluster, standing } => {
-            let mut client = Client::new(&arguments.global.aggregator)?;
-            let standing = standing.map(Standing::from);
-            let asked = client.nodes(cluster.as_deref().unwrap_or_default(), standing).await?;
-            let scope = screen::scope(cluster.as_deref(), standing);
-            let answer = FleetAnswer::of(asked.as_of, scope, asked.rows);
+            let _progress = Progress::of("the aggregator");
+            let client = Client::new(&arguments.global.aggregator)?;
+            let answer = fleet(client, cluster.as_deref(), standing.map(Standing::from)).await?;
             Ok(Shown { text: screen::nodes(&answer, style)?, exit: answer.standing().into() })
         }
         Command::Node { name, cluster, wait } => {
             let mut client = Client::new(&arguments.global.aggregator)?;
             let cluster = cluster.as_deref().unwrap_or_default();
             let answer = match wait {
-                None => client.node(cluster, name).await?,
+                None => {
+                    let _progress = Progress::of("the aggregator");
+                    client.node(cluster, name).await?
+                }
                 Some(limit) => {
                     let _progress = Progress::of(&format!("the first report of {name}"));
                     client.node_when_reported(cluster, name, *limit).await?
@@ -134,6 +142,23 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     }
 }
 
+/// Asks for the nodes. When none has findings, asks how the others stand: silence is
+/// clean only where everything is known.
+async fn fleet(
+    mut client: Client,
+    cluster: Option<&str>,
+    standing: Option<Standing>,
+) -> Result<FleetAnswer, AskError> {
+    let scope = screen::scope(cluster, standing);
+    let cluster = cluster.unwrap_or_default();
+    let asked = client.nodes(cluster, standing).await?;
+    if !asked.rows.is_empty() || standing != Some(Standing::Findings) {
+        return Ok(FleetAnswer::of(asked.as_of, scope, asked.rows));
+    }
+    let others = client.nodes(cluster, None).await?;
+    Ok(FleetAnswer::without_findings(others.as_of, scope, &others.rows))
+}
+
 fn shown(answer: &NodeAnswer, style: Style) -> Result<Shown, Failure> {
     Ok(Shown { text: screen::node(answer, style)?, exit: answer.standing().into() })
 }
@@ -159,22 +184,37 @@ impl From<StandingFilter> for Standing {
     }
 }
 
-/// Names the reason that shares the most neighbouring letters with what was typed.
+/// Names the reasons that share the most neighbouring letters with what was typed.
 fn no_such_check(reason: &str) -> Failure {
-    let pairs = |text: &str| -> std::collections::BTreeSet<(char, char)> {
+    const MOST: usize = 3;
+    let pairs = |text: &str| -> BTreeSet<(char, char)> {
         let letters: Vec<char> = text.to_lowercase().chars().collect();
         letters.windows(2).map(|pair| (pair[0], pair[1])).collect()
     };
     let asked = pairs(reason);
-    let nearest = registry()
-        .max_by_key(|check| {
-            let own = pairs(check.reason);
-            let shared = own.intersection(&asked).count();
-            // Of all letter pairs of both, in thousandths.
-            shared * 2000 / (own.len() + asked.len()).max(1)
-        })
-        .map_or("", |check| check.reason);
+    // Of all letter pairs of both, in thousandths.
+    let likeness = |check: &Check| {
+        let own = pairs(check.reason);
+        own.intersection(&asked).count() * 2000 / (own.len() + asked.len()).max(1)
+    };
+    let mut known: Vec<_> = registry().map(|check| (likeness(check), check.reason)).collect();
+    known.sort_by_key(|(likeness, _)| Reverse(*likeness));
+    let best = known.first().map_or(0, |(likeness, _)| *likeness);
+    let nearest = known
+        .into_iter()
+        // One that is behind the best was hardly meant, one without likeness not at all.
+        .take_while(|(likeness, _)| *likeness > 0 && likeness * 10 >= best * 9)
+        .take(MOST)
+        .map(|(_, reason)| reason)
+        .collect();
     Failure::NoSuchCheck { reason: reason.to_owned(), nearest }
+}
+
+fn did_you_mean(nearest: &[&str]) -> String {
+    if nearest.is_empty() {
+        return String::new();
+    }
+    format!("; did you mean {}?", nearest.join(" or "))
 }
 
 #[cfg(test)]
@@ -182,11 +222,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_check_is_answered_with_the_one_that_was_meant() {
+    fn a_mistyped_check_is_answered_with_those_that_may_be_meant() {
         for (typed, meant) in [
-            ("KubeletDwon", "KubeletDown"),
-            ("containerd-hung", "ContainerdHung"),
-            ("osretierd", "OsRetired"),
+            ("KubeletDwon", vec!["KubeletDown"]),
+            ("containerd-hung", vec!["ContainerdHung"]),
+            ("osretierd", vec!["OsRetired"]),
+            ("containerd", vec!["ContainerdDown", "ContainerdHung"]),
+            ("zzz", vec![]),
         ] {
             let Failure::NoSuchCheck { nearest, .. } = no_such_check(typed) else {
                 panic!("another failure")

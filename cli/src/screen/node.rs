@@ -167,8 +167,7 @@ fn next(answer: &NodeAnswer, wide: bool) -> String {
     }
 }
 
-/// One record a check, so that nothing of the answer is lost; components without an
-/// answer keep one too.
+/// One record a check, with its component's state beside it.
 fn records(answer: &NodeAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
     csv.write_record([
         "cluster",
@@ -215,3 +214,6 @@ fn records(answer: &NodeAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), cs
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,9 @@ pub struct FleetAnswer {
     pub clean: usize,
     /// By cluster and name.
     pub nodes: Vec<NodeRow>,
+    /// Nodes that were asked for findings and have none.
+    #[serde(skip)]
+    without_findings: usize,
 }
 
 impl FleetAnswer {
@@ -43,6 +46,17 @@ impl FleetAnswer {
             incomplete: with(Standing::Incomplete),
             clean: with(Standing::Clean),
             nodes,
+            without_findings: 0,
+        }
+    }
+
+    /// The answer about findings when none of these nodes has any.
+    #[must_use]
+    pub fn without_findings(as_of: Timestamp, scope: String, others: &[NodeRow]) -> Self {
+        Self {
+            complete: !others.is_empty() && others.iter().all(|node| node.unknown == 0),
+            without_findings: others.len(),
+            ..Self::of(as_of, scope, Vec::new())
         }
     }
 
@@ -81,6 +95,8 @@ fn text(answer: &FleetAnswer, wide: bool, width: usize) -> String {
     if let Some(next) = table(&mut page, answer, wide) {
         page.blank();
         page.labelled("NEXT", &next);
+    } else if answer.without_findings > 0 {
+        page.labelled("NEXT", "nodeward nodes");
     } else {
         page.labelled("NEXT", "nodeward-agent run --aggregator URL, on each node");
     }
@@ -88,6 +104,16 @@ fn text(answer: &FleetAnswer, wide: bool, width: usize) -> String {
 }
 
 fn verdict(answer: &FleetAnswer) -> String {
+    if answer.without_findings > 0 {
+        let nodes = count(answer.without_findings, "node", "nodes");
+        return match answer.complete {
+            true => format!("no findings on {nodes} ({})", answer.scope),
+            false => format!(
+                "INCOMPLETE: no findings known on {nodes} ({}), something is unknown",
+                answer.scope
+            ),
+        };
+    }
     if answer.nodes.is_empty() {
         return format!("INCOMPLETE: no such node has reported ({})", answer.scope);
     }
@@ -204,3 +230,6 @@ fn records(answer: &FleetAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), c
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

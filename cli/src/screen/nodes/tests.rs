@@ -1,0 +1,68 @@
+//! The fleet's screen, made from rows that were written by hand.
+
+use nodeward_domain::platform::Platform;
+
+use super::*;
+use crate::arguments::Format;
+
+fn row(node: &str, standing: Standing) -> NodeRow {
+    let unknown = usize::from(standing == Standing::Incomplete);
+    NodeRow {
+        cluster: "prod".to_owned(),
+        node: node.to_owned(),
+        platform: Platform::Aks,
+        standing,
+        findings: usize::from(standing == Standing::Findings),
+        unknown,
+        acts_first: if standing == Standing::Findings { "YOU" } else { "-" }.to_owned(),
+        worst: if standing == Standing::Findings { "OsRetired" } else { "" }.to_owned(),
+        action: String::new(),
+        last_report_at: Some(Timestamp::UNIX_EPOCH),
+    }
+}
+
+fn shown(answer: &FleetAnswer, format: Format, width: usize) -> String {
+    nodes(answer, Style { format, width }).expect("a screen")
+}
+
+#[test]
+fn a_name_is_never_broken_however_narrow_the_terminal() {
+    let name = "aks-nodepool1-10000000-vmss000003";
+    let rows = vec![row(name, Standing::Findings)];
+    let answer = FleetAnswer::of(Timestamp::UNIX_EPOCH, scope(None, None), rows);
+    for width in [60, 80, 120] {
+        for format in [Format::Table, Format::Wide] {
+            let text = shown(&answer, format, width);
+            assert!(text.contains(name) && text.contains("OsRetired"), "{width}:\n{text}");
+            assert!(text.lines().all(|line| line.len() <= width), "{width}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn nobody_heard_is_not_clean() {
+    let answer = FleetAnswer::of(Timestamp::UNIX_EPOCH, scope(None, None), Vec::new());
+    assert_eq!(answer.standing(), Standing::Incomplete);
+    let text = shown(&answer, Format::Table, 80);
+    assert!(text.starts_with("VERDICT   INCOMPLETE: no such node has reported"), "{text}");
+    assert!(text.ends_with("NEXT      nodeward-agent run --aggregator URL, on each node\n"));
+}
+
+#[test]
+fn no_findings_are_clean_only_where_everything_is_known() {
+    let scope = || scope(None, Some(Standing::Findings));
+    let of =
+        |others: &[NodeRow]| FleetAnswer::without_findings(Timestamp::UNIX_EPOCH, scope(), others);
+    let clean = of(&[row("a", Standing::Clean)]);
+    assert_eq!(clean.standing(), Standing::Clean);
+    let text = shown(&clean, Format::Table, 80);
+    assert!(text.starts_with("VERDICT   no findings on 1 node ("), "{text}");
+    assert!(text.ends_with("NEXT      nodeward nodes\n"), "{text}");
+
+    let open = of(&[row("a", Standing::Clean), row("b", Standing::Incomplete)]);
+    assert_eq!(open.standing(), Standing::Incomplete);
+    let json: serde_json::Value =
+        serde_json::from_str(&shown(&open, Format::Json, 80)).expect("JSON");
+    assert_eq!(json["complete"], false);
+    assert_eq!(of(&[]).standing(), Standing::Incomplete);
+}
