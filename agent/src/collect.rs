@@ -5,6 +5,7 @@
 mod containerd;
 mod kernel;
 mod kubelet;
+mod node_image;
 mod os_release;
 mod packages;
 mod sysctl;
@@ -33,6 +34,7 @@ pub struct Collector {
 /// Every collector of this agent.
 pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector { component: Component::OsRelease, collect: os_release::collect },
+    Collector { component: Component::NodeImage, collect: node_image::collect },
     Collector { component: Component::Kernel, collect: kernel::collect },
     Collector { component: Component::Packages, collect: packages::collect },
     Collector { component: Component::Sysctl, collect: sysctl::collect },

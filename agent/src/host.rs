@@ -4,6 +4,7 @@
 
 mod process;
 mod root;
+mod value;
 
 pub use process::{Found, find_processes};
 pub use root::{HostError, HostRoot, Resolution};

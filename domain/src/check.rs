@@ -5,11 +5,13 @@
 mod containerd;
 mod kernel;
 mod kubelet;
+mod node_image;
 mod os_release;
 mod packages;
 mod sysctl;
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
 use serde::Serialize;
 
 use crate::component::Component;
@@ -307,6 +309,22 @@ fn confirmed(holding: Holding, evidence: &[Evidence]) -> Result<Timestamp, Verdi
             valid_until: None,
         }),
     }
+}
+
+/// Some questions need a provider that does something: `limits its parameters`.
+fn of_a_provider(scope: &Scope, does: &str) -> Result<(), Verdict> {
+    match scope.platform {
+        Platform::Aks => Ok(()),
+        Platform::Kubernetes | Platform::Plain => {
+            Err(Verdict::not_applicable(format!("{}: no provider {does}", scope.platform.name())))
+        }
+        Platform::Unknown => Err(Verdict::unknown("the node's platform is not known", Vec::new())),
+    }
+}
+
+/// The first instant of a day, UTC.
+fn midnight(day: civil::Date) -> Option<Timestamp> {
+    TimeZone::UTC.to_timestamp(day.to_datetime(civil::Time::midnight())).ok()
 }
 
 /// What an operator of a plain node does by hand. On AKS nodes are changed by

@@ -12,6 +12,8 @@ macro_rules! with_components {
         $run! {
             /// The operating system's description of itself, os-release(5).
             OsRelease os_release,
+            /// The image that the node was made from.
+            NodeImage node_image,
             /// The kernel that runs.
             Kernel kernel,
             /// The packages that the distribution's package manager says are installed.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::component::Component;
-use crate::facts::{ComponentState, Containerd, Kernel, Kubelet, OsRelease, Packages, Sysctl};
+use crate::facts::{
+    ComponentState, Containerd, Kernel, Kubelet, NodeImage, OsRelease, Packages, Sysctl,
+};
 use crate::observed::{Observed, State};
 use crate::with_components;
 

@@ -32,6 +32,8 @@ pub struct Policy {
     rules: BTreeMap<String, Rule>,
     /// How the provider's repair behaves.
     auto_repair: AutoRepair,
+    /// How old a node's image may be; none in editions without that rule.
+    pub node_image_age: Option<NodeImageAge>,
     /// Operating systems that nodes may run.
     #[serde(rename = "offered_os", default)]
     pub offered_os: Vec<OfferedOs>,
@@ -59,6 +61,18 @@ pub struct Rule {
 struct AutoRepair {
     /// Minutes after which it must be taken to have done all it will.
     exhausted_after_minutes: u32,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// How old a node's image may be, in days since it was built.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeImageAge {
+    /// From then on it is worth a warning.
+    pub warn_after_days: u32,
+    /// From then on it is not supported.
+    pub unsupported_after_days: u32,
     #[serde(rename = "source")]
     _source: String,
 }

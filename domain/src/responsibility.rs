@@ -84,6 +84,11 @@ pub enum Action {
     MigrateOsSku,
     /// Reimage the node from its node image.
     Reimage,
+    /// Upgrade the node's image.
+    UpgradeImage {
+        /// To which one; none where the offered images are not known.
+        to: Option<String>,
+    },
     /// Restart a unit on the node.
     RestartUnit {
         /// The unit, such as `containerd.service`.
@@ -115,6 +120,10 @@ impl std::fmt::Display for Action {
             Self::Reboot => f.write_str("reboot the node"),
             Self::MigrateOsSku => f.write_str("move the node pool to a supported OS"),
             Self::Reimage => f.write_str("reimage the node from its node image"),
+            Self::UpgradeImage { to: Some(to) } => write!(f, "upgrade the node image to {to}"),
+            Self::UpgradeImage { to: None } => {
+                f.write_str("upgrade the node image to the newest one")
+            }
             Self::RestartUnit { unit } => write!(f, "systemctl restart {unit}"),
             Self::Revert { change } => write!(f, "revert {change}"),
             Self::Repair { what } => f.write_str(what),

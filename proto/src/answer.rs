@@ -231,7 +231,9 @@ impl TryFrom<v1::Responsible> for Responsible {
 
 impl From<&Action> for v1::Action {
     fn from(action: &Action) -> Self {
-        use v1::action::{Action as Wire, MigrateOsSku, Reboot, Reimage, Ticket, Wait};
+        use v1::action::{
+            Action as Wire, MigrateOsSku, Reboot, Reimage, Ticket, UpgradeImage, Wait,
+        };
         let action = match action.clone() {
             Action::Wait { until } => Wire::Wait(Wait { until: until.map(timestamp_out) }),
             Action::Ticket => Wire::Ticket(Ticket {}),
@@ -242,6 +244,7 @@ impl From<&Action> for v1::Action {
             Action::Revert { change } => Wire::Revert(change),
             Action::Repair { what } => Wire::Repair(what),
             Action::Investigate { at } => Wire::Investigate(at),
+            Action::UpgradeImage { to } => Wire::UpgradeImage(UpgradeImage { to }),
         };
         Self { action: Some(action) }
     }
@@ -264,6 +267,7 @@ impl TryFrom<v1::Action> for Action {
             Wire::Revert(change) => Self::Revert { change },
             Wire::Repair(what) => Self::Repair { what },
             Wire::Investigate(at) => Self::Investigate { at },
+            Wire::UpgradeImage(wire) => Self::UpgradeImage { to: wire.to },
         })
     }
 }
@@ -340,6 +344,8 @@ mod tests {
             Action::Reboot,
             Action::MigrateOsSku,
             Action::Reimage,
+            Action::UpgradeImage { to: None },
+            Action::UpgradeImage { to: Some(text()) },
             Action::RestartUnit { unit: text() },
             Action::Revert { change: text() },
             Action::Repair { what: text() },

@@ -142,9 +142,9 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
 #[cfg(test)]
 mod tests {
     use nodeward_domain::facts::{
-        Containerd, CriAnswer, ExpectedValue, HttpAnswer, Kernel, Kubelet, LiveValue, OsRelease,
-        Package, PackageManager, Packages, Process, RuntimeCondition, RuntimeVersion, Setting,
-        Sysctl, UnfinishedPackage,
+        Containerd, CriAnswer, ExpectedValue, HttpAnswer, ImageName, Kernel, Kubelet, Label,
+        LiveValue, NodeImage, OsRelease, Package, PackageManager, Packages, Process,
+        RuntimeCondition, RuntimeVersion, Setting, Sysctl, UnfinishedPackage,
     };
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -298,7 +298,20 @@ mod tests {
             live,
             expected,
         });
+        let image = (
+            proptest::option::of((TEXT, TEXT, NAME)),
+            TEXT,
+            vec(TEXT, 0..3),
+            vec((NAME, TEXT).prop_map(|(key, value)| Label { key, value }), 0..4),
+        )
+            .prop_map(|(name, build_note, marks, labels)| NodeImage {
+                name: name.map(|(path, sku, version)| ImageName { path, sku, version }),
+                build_note,
+                marks,
+                labels,
+            });
         prop_oneof![
+            state(image).prop_map(ComponentState::NodeImage),
             state(vec(setting, 0..4).prop_map(|settings| Sysctl { settings }))
                 .prop_map(ComponentState::Sysctl),
             state(os_release()).prop_map(ComponentState::OsRelease),

@@ -79,6 +79,7 @@ impl Fault {
 /// The file that a collector cannot do without.
 const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::OsRelease, "/usr/lib/os-release"),
+    (Component::NodeImage, "/opt/azure/containers/image-bom.json"),
     (Component::Kernel, "/proc/sys/kernel/tainted"),
     (Component::Packages, "/var/lib/dpkg/status"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
@@ -96,6 +97,8 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
         Component::Kubelet => {
             matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot)
         }
+        // Other marks of the builder remain, and say that the name is missing.
+        Component::NodeImage => matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot),
         // No file is needed, one may be empty, and one may end anywhere: sysctl.d(5) asks
         // for no last newline.
         Component::Sysctl => matches!(
@@ -136,7 +139,9 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
             }
             for (other, state) in &seen {
                 // Both look through the processes for their own.
-                let shares = path.starts_with("/proc/1") && *other == Component::Kubelet;
+                let shares = (path.starts_with("/proc/1") && *other == Component::Kubelet)
+                    // The name of an image is a mark of the provider, too.
+                    || (path.starts_with("/opt/azure") && *other == Component::OsRelease);
                 if *other != component && !shares {
                     assert_eq!(state, &whole[other], "{place} changed {other}");
                 }

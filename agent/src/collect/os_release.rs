@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{ComponentState, OsRelease};
+use nodeward_domain::facts::{ComponentState, ImageName, OsRelease};
 use nodeward_domain::observed::State;
 
 use super::state;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, HostRoot};
 
 /// The two places of os-release(5), the first that exists counts.
 const PATHS: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
@@ -51,6 +51,24 @@ fn architecture(host: &Host) -> Result<String, HostError> {
         Err(HostError::Missing { .. }) => Ok(String::new()),
         Err(error) => Err(error),
     }
+}
+
+/// What os-release(5) says of the image that a system was made from, where it says so.
+pub(super) fn image(root: &HostRoot) -> Result<Option<ImageName>, HostError> {
+    for path in PATHS {
+        let text = match root.read_text(path, LIMIT_BYTES) {
+            Err(HostError::Missing { .. }) => continue,
+            text => text?,
+        };
+        let value = |key: &str| {
+            let mut values = text.lines().filter_map(|line| line.trim().split_once('='));
+            values.find(|(found, _)| *found == key).and_then(|(_, value)| unquote(value))
+        };
+        return Ok(value("IMAGE_VERSION").filter(|version| !version.is_empty()).map(|version| {
+            ImageName { path: path.to_owned(), sku: value("IMAGE_ID").unwrap_or_default(), version }
+        }));
+    }
+    Ok(None)
 }
 
 fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {

@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
+use super::value::value_of;
+
 /// Symbolic links followed before a path is taken for a loop, as Linux does.
 const LINKS: usize = 40;
 
@@ -110,6 +112,10 @@ impl HostError {
         }
     }
 
+    fn reading(path: &str, error: &std::io::Error) -> Self {
+        Self::system(path, Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+    }
+
     fn system(path: &str, errno: Errno) -> Self {
         let path = path.to_owned();
         match errno {
@@ -158,11 +164,11 @@ impl HostRoot {
         &self.path
     }
 
-    /// The content of a regular file of at most `limit_bytes`.
+    /// A regular file, opened for reading.
     ///
-    /// The file's kind is looked at before it is opened for reading, because opening a
-    /// FIFO or a device is already more than reading.
-    pub fn read(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, HostError> {
+    /// The file's kind is looked at before it is opened, because opening a FIFO or a
+    /// device is already more than reading.
+    fn readable(&self, path: &str) -> Result<OwnedFd, HostError> {
         let handle = self.handle(path, true)?;
         let kind = kind(&stat(path, handle.as_fd())?);
         if kind != "regular file" {
@@ -172,15 +178,17 @@ impl HostRoot {
                 expected: "regular file",
             });
         }
-        let readable = reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
-            .map_err(|errno| HostError::system(path, errno))?;
+        reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
+            .map_err(|errno| HostError::system(path, errno))
+    }
+
+    /// The content of a regular file of at most `limit_bytes`.
+    pub fn read(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, HostError> {
         let mut content = Vec::new();
-        File::from(readable)
+        File::from(self.readable(path)?)
             .take(limit_bytes.saturating_add(1))
             .read_to_end(&mut content)
-            .map_err(|error| {
-                HostError::system(path, Errno::from_raw(error.raw_os_error().unwrap_or(0)))
-            })?;
+            .map_err(|error| HostError::reading(path, &error))?;
         if content.len() as u64 > limit_bytes {
             return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
         }
@@ -189,10 +197,20 @@ impl HostRoot {
 
     /// The text of a regular file of at most `limit_bytes`.
     pub fn read_text(&self, path: &str, limit_bytes: u64) -> Result<String, HostError> {
-        String::from_utf8(self.read(path, limit_bytes)?).map_err(|error| HostError::NotText {
-            path: path.to_owned(),
-            at: error.utf8_error().valid_up_to(),
-        })
+        text(path, self.read(path, limit_bytes)?)
+    }
+
+    /// The value of the first line `key=value`, of the first `limit_bytes` of a file that
+    /// may hold secrets: of other lines nothing is kept.
+    pub fn read_value(
+        &self,
+        path: &str,
+        key: &str,
+        limit_bytes: u64,
+    ) -> Result<Option<String>, HostError> {
+        let file = File::from(self.readable(path)?).take(limit_bytes);
+        let value = value_of(file, key).map_err(|error| HostError::reading(path, &error))?;
+        value.map(|value| text(path, value)).transpose()
     }
 
     /// Whether there is something of that name, of whatever kind.
@@ -359,4 +377,10 @@ fn kind(stat: &FileStat) -> &'static str {
         SFlag::S_IFBLK => "block device",
         _ => "file of unknown kind",
     }
+}
+fn text(path: &str, bytes: Vec<u8>) -> Result<String, HostError> {
+    String::from_utf8(bytes).map_err(|error| HostError::NotText {
+        path: path.to_owned(),
+        at: error.utf8_error().valid_up_to(),
+    })
 }

@@ -1,11 +1,13 @@
 //! Checks of `os_release`: may this operating system stand on the node, and how long.
 
-use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, verdict_or};
+use super::{
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, midnight, of_a_provider,
+    verdict_or,
+};
 use crate::component::Component;
 use crate::node::NodeHistory;
-use crate::platform::Platform;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
 
@@ -37,20 +39,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Only a provider offers operating systems, so these questions need one.
-fn of_a_provider(scope: &Scope) -> Result<(), Verdict> {
-    match scope.platform {
-        Platform::Aks => Ok(()),
-        Platform::Kubernetes | Platform::Plain => Err(Verdict::not_applicable(format!(
-            "{}: no provider offers or retires its operating system",
-            scope.platform.name()
-        ))),
-        Platform::Unknown => Err(Verdict::unknown("the node's platform is not known", Vec::new())),
-    }
-}
-
 fn not_offered(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timestamp) -> Verdict {
-    verdict_or!(of_a_provider(scope));
+    verdict_or!(of_a_provider(scope, "offers or retires its operating system"));
     let (os, since) = verdict_or!(facts(&history.os_release, "no os-release file"));
     if policy.offered_os.is_empty() {
         return Verdict::not_applicable(format!(
@@ -70,7 +60,7 @@ fn not_offered(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timesta
 }
 
 fn retired(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    verdict_or!(of_a_provider(scope));
+    verdict_or!(of_a_provider(scope, "offers or retires its operating system"));
     let (os, since) = verdict_or!(facts(&history.os_release, "no os-release file"));
     let Some(retirement) =
         policy.os_retirements.iter().find(|retirement| retirement.is_about(&os.id, &os.version_id))
@@ -121,9 +111,4 @@ fn retired(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp
     let turn =
         Turn { responsible: Responsible::Customer, action: Action::MigrateOsSku, valid_until };
     Verdict::fail(message, since.max(notice), turn, evidence)
-}
-
-/// The first instant of a day, UTC.
-fn midnight(day: civil::Date) -> Option<Timestamp> {
-    TimeZone::UTC.to_timestamp(day.to_datetime(civil::Time::midnight())).ok()
 }

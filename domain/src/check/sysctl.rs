@@ -5,12 +5,12 @@
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, verdict_or,
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, of_a_provider,
+    verdict_or,
 };
 use crate::component::Component;
 use crate::facts::{ExpectedValue, LiveValue, Setting};
 use crate::node::NodeHistory;
-use crate::platform::Platform;
 use crate::policy::{Policy, SysctlRange};
 use crate::responsibility::{Action, Responsible, Turn};
 
@@ -124,18 +124,7 @@ fn drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Ve
 }
 
 fn out_of_range(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timestamp) -> Verdict {
-    match scope.platform {
-        Platform::Aks => {}
-        Platform::Kubernetes | Platform::Plain => {
-            return Verdict::not_applicable(format!(
-                "{}: no provider limits its parameters",
-                scope.platform.name()
-            ));
-        }
-        Platform::Unknown => {
-            return Verdict::unknown("the node's platform is not known", Vec::new());
-        }
-    }
+    verdict_or!(of_a_provider(scope, "limits its parameters"));
     let (sysctl, since) = verdict_or!(facts(&history.sysctl, ABSENT));
     let limited: Vec<(&Setting, &SysctlRange)> = sysctl
         .settings

@@ -11,6 +11,7 @@ const PARAMETERS: usize = 512;
 const PACKAGES: usize = 50_000;
 const CONDITIONS: usize = 64;
 const SETTINGS: usize = 4096;
+const LABELS: usize = 1024;
 
 impl From<&domain::OsRelease> for v1::OsRelease {
     fn from(os: &domain::OsRelease) -> Self {
@@ -395,5 +396,54 @@ impl TryFrom<v1::Sysctl> for domain::Sysctl {
             })
         })?;
         Ok(Self { settings })
+    }
+}
+
+impl From<&domain::NodeImage> for v1::NodeImage {
+    fn from(image: &domain::NodeImage) -> Self {
+        Self {
+            name: image.name.as_ref().map(|name| v1::node_image::ImageName {
+                path: name.path.clone(),
+                sku: name.sku.clone(),
+                version: name.version.clone(),
+            }),
+            build_note: image.build_note.clone(),
+            marks: image.marks.clone(),
+            labels: image
+                .labels
+                .iter()
+                .map(|label| v1::node_image::Label {
+                    key: label.key.clone(),
+                    value: label.value.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::NodeImage> for domain::NodeImage {
+    type Error = Invalid;
+
+    fn try_from(image: v1::NodeImage) -> Result<Self, Invalid> {
+        Ok(Self {
+            name: image
+                .name
+                .map(|image| {
+                    Ok(domain::ImageName {
+                        path: text("name.path", image.path)?,
+                        sku: text("name.sku", image.sku)?,
+                        version: name("name.version", image.version)?,
+                    })
+                })
+                .transpose()?,
+            build_note: text("build_note", image.build_note)?,
+            marks: texts("marks", image.marks, TRACES)?,
+            labels: list("labels", image.labels, LABELS, |label| {
+                Ok(domain::Label {
+                    key: name("key", label.key)?,
+                    value: text("value", label.value)?,
+                })
+            })?,
+        })
     }
 }

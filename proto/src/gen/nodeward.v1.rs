@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -35,6 +35,8 @@ pub mod component_content {
         Kubelet(super::Kubelet),
         #[prost(message, tag = "15")]
         Sysctl(super::Sysctl),
+        #[prost(message, tag = "16")]
+        NodeImage(super::NodeImage),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -307,6 +309,38 @@ pub mod sysctl {
         pub value: ::prost::alloc::string::String,
         #[prost(string, tag = "2")]
         pub file: ::prost::alloc::string::String,
+    }
+}
+/// The image that the node was made from.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NodeImage {
+    /// Left out when no file of the builder names it.
+    #[prost(message, optional, tag = "1")]
+    pub name: ::core::option::Option<node_image::ImageName>,
+    #[prost(string, tag = "2")]
+    pub build_note: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub marks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "4")]
+    pub labels: ::prost::alloc::vec::Vec<node_image::Label>,
+}
+/// Nested message and enum types in `NodeImage`.
+pub mod node_image {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ImageName {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub sku: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub version: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Label {
+        #[prost(string, tag = "1")]
+        pub key: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub value: ::prost::alloc::string::String,
     }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1029,7 +1063,7 @@ pub mod responsible {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Action {
-    #[prost(oneof = "action::Action", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "action::Action", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub action: ::core::option::Option<action::Action>,
 }
 /// Nested message and enum types in `Action`.
@@ -1047,6 +1081,12 @@ pub mod action {
     pub struct MigrateOsSku {}
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Reimage {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct UpgradeImage {
+        /// Left out where the offered images are not known.
+        #[prost(string, optional, tag = "1")]
+        pub to: ::core::option::Option<::prost::alloc::string::String>,
+    }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Action {
         #[prost(message, tag = "1")]
@@ -1071,6 +1111,8 @@ pub mod action {
         /// Where to look.
         #[prost(string, tag = "9")]
         Investigate(::prost::alloc::string::String),
+        #[prost(message, tag = "10")]
+        UpgradeImage(UpgradeImage),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]

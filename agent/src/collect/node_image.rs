@@ -1,0 +1,98 @@
+//! Collects `node_image`: the name that the image's builder left on disk, the first line
+//! of its note, marks of building and provisioning, and the labels that the kubelet is
+//! told to register; elsewhere what os-release(5) says of an image.
+
+use std::sync::Arc;
+
+use nodeward_domain::facts::{ComponentState, ImageName, Label, NodeImage};
+use nodeward_domain::observed::State;
+use serde::Deserialize;
+
+use super::{os_release, state};
+use crate::host::{Host, HostError, HostRoot};
+
+const BILL_OF_MATERIALS: &str = "/opt/azure/containers/image-bom.json";
+const NOTE: &str = "/opt/azure/vhd-install.complete";
+
+/// What AKS's image builder and provisioning leave.
+const MARKS: [&str; 4] = [
+    BILL_OF_MATERIALS,
+    "/opt/azure/containers/base_prep.complete",
+    "/opt/azure/containers/provision.complete",
+    NOTE,
+];
+
+/// The kubelet's environment file. It may hold a bootstrap token: of it one value is
+/// read, byte by byte, and nothing else is kept.
+const KUBELET_ENVIRONMENT: &str = "/etc/default/kubelet";
+const LABELS_KEY: &str = "KUBELET_NODE_LABELS";
+
+/// A bill of materials lists every cached container image: some 200 KiB.
+const BILL_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
+const NOTE_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
+const VALUE_LIMIT_BYTES: u64 = 64 * 1024;
+
+pub(super) fn collect(host: &Host) -> ComponentState {
+    ComponentState::NodeImage(state(read(&host.root)))
+}
+
+fn read(root: &HostRoot) -> Result<State<NodeImage>, HostError> {
+    let marks = root.existing(&MARKS)?;
+    let labels = labels(root)?;
+    let name = match bill_of_materials(root)? {
+        Some(name) => Some(name),
+        None => os_release::image(root)?,
+    };
+    if marks.is_empty() && labels.is_empty() && name.is_none() {
+        return Ok(State::NotApplicable("nothing on this machine names an image".to_owned()));
+    }
+    Ok(State::Present(Arc::new(NodeImage { name, build_note: build_note(root)?, marks, labels })))
+}
+
+/// The two fields of the bill of materials that name the image.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bill {
+    sku: String,
+    image_version: String,
+}
+
+fn bill_of_materials(root: &HostRoot) -> Result<Option<ImageName>, HostError> {
+    let text = match root.read(BILL_OF_MATERIALS, BILL_LIMIT_BYTES) {
+        Err(HostError::Missing { .. }) => return Ok(None),
+        text => text?,
+    };
+    let malformed = |why: String| HostError::Malformed { path: BILL_OF_MATERIALS.to_owned(), why };
+    let bill: Bill = serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+    if bill.image_version.is_empty() {
+        return Err(malformed("its imageVersion is empty".to_owned()));
+    }
+    Ok(Some(ImageName {
+        path: BILL_OF_MATERIALS.to_owned(),
+        sku: bill.sku,
+        version: bill.image_version,
+    }))
+}
+
+fn build_note(root: &HostRoot) -> Result<String, HostError> {
+    match root.read_text(NOTE, NOTE_LIMIT_BYTES) {
+        Ok(text) => Ok(text.lines().next().unwrap_or_default().trim().to_owned()),
+        Err(HostError::Missing { .. }) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn labels(root: &HostRoot) -> Result<Vec<Label>, HostError> {
+    let value = match root.read_value(KUBELET_ENVIRONMENT, LABELS_KEY, VALUE_LIMIT_BYTES) {
+        Err(HostError::Missing { .. }) => None,
+        value => value?,
+    };
+    let mut labels: Vec<Label> = value
+        .iter()
+        .flat_map(|value| value.split(','))
+        .filter_map(|label| label.trim().split_once('='))
+        .map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned() })
+        .collect();
+    labels.sort_unstable();
+    Ok(labels)
+}
