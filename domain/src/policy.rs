@@ -2,6 +2,7 @@
 //! rule with the address it was read from, told in our own words.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::{SignedDuration, civil};
 use serde::Deserialize;
@@ -202,6 +203,16 @@ impl Policy {
         })
     }
 
+    /// All shipped editions, oldest first, read once.
+    #[must_use]
+    pub fn shipped() -> &'static [Self] {
+        static SHIPPED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
+            // Each is read by a test: one that could not be read would not be shipped.
+            Policy::editions().filter_map(|edition| Policy::edition(edition).ok()).collect()
+        });
+        &SHIPPED
+    }
+
     /// The ids of all shipped editions, oldest first.
     pub fn editions() -> impl Iterator<Item = &'static str> {
         EDITIONS.into_iter().map(|(id, _)| id)
@@ -212,9 +223,10 @@ impl Policy {
     pub fn rule(&self, id: &str) -> Standing<'_> {
         self.rules.get(id).map_or_else(
             || Standing::Lacking {
-                first_edition: Self::editions().find(|edition| {
-                    Self::edition(edition).is_ok_and(|policy| policy.rules.contains_key(id))
-                }),
+                first_edition: Self::shipped()
+                    .iter()
+                    .find(|policy| policy.rules.contains_key(id))
+                    .map(|policy| policy.edition.as_str()),
             },
             Standing::InForce,
         )

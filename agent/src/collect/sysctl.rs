@@ -42,10 +42,7 @@ fn read(host: &Host) -> Result<State<Sysctl>, HostError> {
 /// Every parameter that some shipped edition limits: which one holds is not for an agent
 /// to know.
 fn keys_of_policies() -> impl Iterator<Item = String> {
-    Policy::editions()
-        .filter_map(|edition| Policy::edition(edition).ok())
-        .flat_map(|policy| policy.sysctl_ranges)
-        .map(|range| range.key)
+    Policy::shipped().iter().flat_map(|policy| &policy.sysctl_ranges).map(|range| range.key.clone())
 }
 
 fn live(host: &Host, key: &str, foreign: &BTreeMap<Namespace, String>) -> LiveValue {

@@ -62,10 +62,10 @@ fn runtime<'a>(history: &'a NodeHistory, scope: &Scope) -> Result<&'a Containerd
         Platform::Plain | Platform::Unknown => "containerd is not installed",
     };
     let (containerd, _) = facts(&history.containerd, absent)?;
-    if scope.platform == Platform::Plain && containerd.process.is_none() {
-        return Err(Verdict::not_applicable(
-            "plain machine: containerd does not run and no kubelet needs it",
-        ));
+    // Docker's packages ship containerd with its CRI plugin disabled, and run a second one
+    // on a socket of its own: none of that is a fault where nothing asks for CRI.
+    if scope.platform == Platform::Plain {
+        return Err(Verdict::not_applicable("plain machine: no kubelet needs a container runtime"));
     }
     if let CriAnswer::NotAsked { why } = &containerd.cri {
         return Err(Verdict::unknown(format!("the runtime was not asked: {why}"), Vec::new()));
@@ -237,9 +237,6 @@ fn network_not_ready(
     policy: &Policy,
     now: Timestamp,
 ) -> Verdict {
-    if scope.platform == Platform::Plain {
-        return Verdict::not_applicable("plain machine: no kubelet asks for a pod network");
-    }
     let verdict = shape(
         history,
         (scope, policy, now),
