@@ -88,21 +88,14 @@ fn as_of(answer: &NodeAnswer) -> String {
 
 fn show_finding(page: &mut Page, finding: &Finding, answer: &NodeAnswer) {
     page.blank();
-    page.fold(
-        "  ",
-        4,
-        &format!(
-            "{}  {}  {}  seen since {}",
-            finding.reason,
-            finding.severity.word(),
-            finding.responsible.word(&answer.provider),
-            since(finding.since, answer.as_of),
-        ),
-    );
+    let who = finding.responsible.word(&answer.provider);
+    let Finding { reason, component, .. } = finding;
+    page.fold("  ", 4, &format!("{reason}  {component}  {}  {who}", finding.severity.word()));
     page.detail("what", &finding.message);
     for evidence in &finding.evidence {
         page.detail("seen", &seen(evidence));
     }
+    page.detail("since", &since(finding.since, answer.as_of));
     if !finding.policy_rule.is_empty() {
         page.detail("rule", &finding.policy_rule);
     }

@@ -80,9 +80,10 @@ AS OF     2026-11-24T12:00:00Z, last report 60 min ago: STALE, the node may have
 
 FINDINGS  worst first
 
-  KubeletDown  critical  MICROSOFT  seen since 2026-11-24T09:00:00Z (3 h ago)
+  KubeletDown  kubelet  critical  MICROSOFT
     what  =no kubelet process\nVERDICT   clean
     seen  /proc: \u{1b}[2Jnone; expected one process
+    since 2026-11-24T09:00:00Z (3 h ago)
     rule  auto-remediate-components
     do    open a support request
 
