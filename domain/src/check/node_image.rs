@@ -92,6 +92,10 @@ fn age<'a>(
         let evidence = vec![Evidence::new(&name.path, &name.version, "YYYYMM.DD.N")];
         return Err(Verdict::unknown("the image's version names no day", evidence));
     };
+    if built > now.checked_add(DAY).unwrap_or(Timestamp::MAX) {
+        let evidence = vec![Evidence::new(&name.path, &name.version, "a day in the past")];
+        return Err(Verdict::unknown("the image's version names a day that is to come", evidence));
+    }
     let after = |days: u32| {
         built.checked_add(DAY * i32::try_from(days).unwrap_or(i32::MAX)).unwrap_or(Timestamp::MAX)
     };
@@ -184,4 +188,83 @@ fn mismatch(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> V
         turn,
         evidence,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::check::{Outcome, judge_node};
+    use crate::facts::{ComponentState, OsRelease};
+    use crate::observed::State;
+    use crate::policy::DEFAULT_EDITION;
+
+    /// What the two checks of age answer on an AKS node with an image of that version.
+    fn answers(version: &str, now: &str) -> [&'static str; 2] {
+        let mut history = NodeHistory::default();
+        let os = OsRelease {
+            path: "/etc/os-release".to_owned(),
+            id: "ubuntu".to_owned(),
+            version_id: "24.04".to_owned(),
+            version_codename: String::new(),
+            pretty_name: String::new(),
+            variant_id: String::new(),
+            architecture: String::new(),
+            provider_marks: vec!["/opt/azure/vhd-install.complete".to_owned()],
+        };
+        let image = NodeImage {
+            name: Some(ImageName {
+                path: "/opt/azure/containers/image-bom.json".to_owned(),
+                sku: "2404gen2containerd".to_owned(),
+                version: version.to_owned(),
+            }),
+            build_note: String::new(),
+            marks: Vec::new(),
+            labels: Vec::new(),
+        };
+        let now: Timestamp = now.parse().expect("a time");
+        for state in [
+            ComponentState::OsRelease(State::Present(Arc::new(os))),
+            ComponentState::NodeImage(State::Present(Arc::new(image))),
+        ] {
+            history.observe(state, now, Duration::ZERO);
+        }
+        let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+        let judged = judge_node(&history, &policy, now);
+        ["NodeImageUnsupported", "NodeImageAging"].map(|reason| {
+            let one = judged.iter().find(|one| one.check.reason == reason);
+            let verdict = &one.expect("a check of ours").verdict;
+            // Whatever it answers, it says when time alone changes that.
+            if matches!(verdict.outcome, Outcome::Pass) {
+                assert!(verdict.valid_until.is_some_and(|until| until > now), "{reason}");
+            }
+            verdict.outcome.word()
+        })
+    }
+
+    #[test]
+    fn over_means_strictly_more_than_the_days() {
+        for (now, expected) in [
+            ("2026-11-03T00:00:00Z", ["pass", "pass"]),
+            ("2027-01-02T00:00:00Z", ["pass", "pass"]),
+            ("2027-01-02T00:00:00.001Z", ["pass", "fail"]),
+            ("2027-02-01T00:00:00Z", ["pass", "fail"]),
+            ("2027-02-01T00:00:00.001Z", ["fail", "not_applicable"]),
+        ] {
+            assert_eq!(answers("202611.03.0", now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn an_image_without_a_day_or_of_the_future_has_no_age() {
+        for version in ["20.04.1", "", "209911.03.0"] {
+            assert_eq!(
+                answers(version, "2026-11-24T00:00:00Z"),
+                ["unknown", "unknown"],
+                "{version}"
+            );
+        }
+    }
 }

@@ -65,6 +65,10 @@ fn retired(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp
     let Some(retirement) =
         policy.os_retirements.iter().find(|retirement| retirement.is_about(&os.id, &os.version_id))
     else {
+        if os.version_id.is_empty() {
+            let evidence = vec![Evidence::new(&os.path, "no VERSION_ID", "one")];
+            return Verdict::unknown("the system does not say its version", evidence);
+        }
         return Verdict::pass(vec![Evidence::new(
             &os.path,
             format!("{} {}", os.id, os.version_id),
