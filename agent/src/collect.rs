@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
+use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::{State, Unavailable};
 use tokio::task::JoinHandle;
 
@@ -28,7 +29,22 @@ pub struct Collector {
     /// The component.
     pub component: Component,
     /// Reads it. Blocking; runs on a thread of its own.
-    pub collect: fn(&Host) -> ComponentState,
+    pub collect: fn(&Host) -> Collected,
+}
+
+/// What one collector brings back.
+#[derive(Debug)]
+pub struct Collected {
+    /// What it saw.
+    pub state: ComponentState,
+    /// What it measured on the way.
+    pub measured: Measurements,
+}
+
+impl From<ComponentState> for Collected {
+    fn from(state: ComponentState) -> Self {
+        Self { state, measured: Measurements::default() }
+    }
 }
 
 /// Every collector of this agent.
@@ -47,10 +63,12 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
 pub const COLLECTOR_LIMIT: Duration = Duration::from_secs(8);
 
 /// One component, observed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
     /// What was seen.
     pub state: ComponentState,
+    /// What was measured on the way.
+    pub measured: Measurements,
     /// When the collector finished.
     pub observed_at: Timestamp,
     /// How long it took.
@@ -64,7 +82,7 @@ pub struct Rounds {
     collectors: Vec<Collector>,
     limit: Duration,
     /// Collectors that overran their limit and whose thread has not come back.
-    stuck: BTreeMap<Component, (JoinHandle<ComponentState>, Timestamp)>,
+    stuck: BTreeMap<Component, (JoinHandle<Collected>, Timestamp)>,
 }
 
 impl Rounds {
@@ -102,8 +120,8 @@ impl Rounds {
         let begun = Timestamp::now();
         for (component, mut thread) in running {
             let left = self.limit.saturating_sub(started.elapsed());
-            let state = match tokio::time::timeout(left, &mut thread).await {
-                Ok(Ok(state)) => Ok(state),
+            let collected = match tokio::time::timeout(left, &mut thread).await {
+                Ok(Ok(collected)) => Ok(collected),
                 Ok(Err(error)) => Err(unavailable(panic_message(error))),
                 Err(_) => {
                     self.stuck.insert(component, (thread, begun));
@@ -111,10 +129,13 @@ impl Rounds {
                     Err(unavailable(format!("not read within {limit} ms")))
                 }
             };
-            observations.push(match state {
-                Ok(state) => {
-                    Observation { state, observed_at: Timestamp::now(), took: started.elapsed() }
-                }
+            observations.push(match collected {
+                Ok(Collected { state, measured }) => Observation {
+                    state,
+                    measured,
+                    observed_at: Timestamp::now(),
+                    took: started.elapsed(),
+                },
                 Err(unavailable) => observation(component, unavailable, started),
             });
         }
@@ -126,6 +147,7 @@ impl Rounds {
 fn observation(component: Component, unavailable: Unavailable, started: Instant) -> Observation {
     Observation {
         state: ComponentState::unavailable(component, unavailable),
+        measured: Measurements::default(),
         observed_at: Timestamp::now(),
         took: started.elapsed(),
     }

@@ -1,7 +1,7 @@
 //! Measurements: values that move without a change of state. Load and memory of the
 //! machine that runs, and the agent's own use of it; never of another host root.
 
-use nodeward_proto::report::Measurements;
+use nodeward_domain::measured::Measurements;
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Takes measurements; keeps what the next ones need.

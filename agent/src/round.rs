@@ -1,8 +1,9 @@
 //! A round: the observations of one moment, ready to be reported. Its order among all
 //! rounds of the node is (boot id, seq), taken from the kernel that the agent runs on.
 
+use nodeward_domain::measured::Measurements;
 use nodeward_proto::content::Content;
-use nodeward_proto::report::{Measurements, Reported};
+use nodeward_proto::report::{Reported, measurements};
 use nodeward_proto::v1;
 
 use crate::collect::Observation;
@@ -44,7 +45,8 @@ impl Order {
     }
 }
 
-/// Puts a round together. Every component carries its content.
+/// Puts a round together: what was measured on the machine and by each collector, and
+/// every component with its content.
 #[must_use]
 pub fn round(
     order: Order,
@@ -52,6 +54,7 @@ pub fn round(
     observations: &[Observation],
     resolution: Resolution,
 ) -> v1::Round {
+    let measured = observations.iter().fold(measured, |all, one| all.or(one.measured));
     let components = observations
         .iter()
         .map(|observation| {
@@ -70,7 +73,7 @@ pub fn round(
     v1::Round {
         boot_id: order.boot_id,
         seq: order.seq,
-        measurements: Some(measured.into()),
+        measurements: Some(measurements(measured)),
         components,
         path_resolution: resolution.word().to_owned(),
     }

@@ -51,10 +51,14 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
     let mut collectors = COLLECTORS.to_vec();
     for asked in 1..=CONFIRMATIONS {
         let mut rounds = Rounds::with(Arc::clone(&host), collectors, COLLECTOR_LIMIT);
+        let mut measured = *history.measured.newest();
         for observation in rounds.run().await {
+            measured = observation.measured.or(measured);
             let at = told(arguments.now, asked).unwrap_or(observation.observed_at);
             history.observe(observation.state, at, observation.took);
         }
+        let at = told(arguments.now, asked).unwrap_or_else(Timestamp::now);
+        history.measured.observe(measured, at);
         collectors = to_confirm(&history, policy, arguments.now.unwrap_or_else(Timestamp::now));
         if collectors.is_empty() {
             break;

@@ -10,6 +10,7 @@ pub mod answer;
 pub mod check;
 pub mod component;
 pub mod facts;
+pub mod measured;
 pub mod node;
 pub mod observed;
 pub mod platform;

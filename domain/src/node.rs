@@ -10,6 +10,7 @@ use crate::component::Component;
 use crate::facts::{
     ComponentState, Containerd, Kernel, Kubelet, NodeImage, OsRelease, Packages, Sysctl,
 };
+use crate::measured::Measured;
 use crate::observed::{Observed, State};
 use crate::with_components;
 
@@ -96,7 +97,7 @@ impl<T: PartialEq> History<T> {
 }
 
 /// How long something has been so, see [`History::holding`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Holding {
     /// Observations in a row.
     pub observations: u32,
@@ -118,8 +119,10 @@ pub struct Newest {
 macro_rules! define {
     ($($(#[$what:meta])* $name:ident $word:ident,)*) => {
         /// What is remembered of one node, by component.
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Default, PartialEq)]
         pub struct NodeHistory {
+            /// What was last measured.
+            pub measured: Measured,
             $(
                 #[doc = concat!("History of [`Component::", stringify!($name), "`].")]
                 pub $word: History<$name>,

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nodeward_domain::measured::Measurements;
+use nodeward_domain::with_measurements;
 
 use crate::convert::{
     duration_in, duration_out, name, required, text, timestamp_in, timestamp_out,
@@ -53,23 +55,6 @@ pub struct Reported {
     pub took: Duration,
 }
 
-/// Values that move without a change of state; none where it could not be measured.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Measurements {
-    /// Seconds since boot.
-    pub uptime_seconds: Option<f64>,
-    /// Load average over one minute.
-    pub load_average_1m: Option<f64>,
-    /// Memory of the node.
-    pub memory_total_bytes: Option<u64>,
-    /// Memory of the node that is available to new processes.
-    pub memory_available_bytes: Option<u64>,
-    /// Resident memory of the agent.
-    pub agent_resident_bytes: Option<u64>,
-    /// Processor time of the agent since its start.
-    pub agent_cpu_seconds: Option<f64>,
-}
-
 impl TryFrom<v1::ReportRequest> for Report {
     type Error = Invalid;
 
@@ -107,7 +92,7 @@ impl TryFrom<v1::ReportRequest> for Report {
             boot_id,
             seq: report.seq,
             sent_at: timestamp_in("sent_at", report.sent_at)?,
-            measurements: required("measurements", report.measurements)?.try_into()?,
+            measurements: measurements_in(required("measurements", report.measurements)?)?,
             components,
             agent_version: text("agent_version", report.agent_version)?,
             path_resolution: text("path_resolution", report.path_resolution)?,
@@ -166,37 +151,42 @@ impl From<&Reported> for v1::ComponentReport {
     }
 }
 
-impl TryFrom<v1::Measurements> for Measurements {
-    type Error = Invalid;
-
-    fn try_from(measured: v1::Measurements) -> Result<Self, Invalid> {
-        let number = |field: &str, value: Option<f64>| match value {
-            Some(value) if !value.is_finite() || value < 0.0 => {
-                Err(Invalid::new(format!("measurements.{field}"), "is not a quantity"))
-            }
-            value => Ok(value),
-        };
-        Ok(Self {
-            uptime_seconds: number("uptime_seconds", measured.uptime_seconds)?,
-            load_average_1m: number("load_average_1m", measured.load_average_1m)?,
-            memory_total_bytes: measured.memory_total_bytes,
-            memory_available_bytes: measured.memory_available_bytes,
-            agent_resident_bytes: measured.agent_resident_bytes,
-            agent_cpu_seconds: number("agent_cpu_seconds", measured.agent_cpu_seconds)?,
-        })
-    }
+/// A number from the wire, of that kind.
+macro_rules! kind {
+    (quantity, $name:ident, $value:expr) => {
+        number(stringify!($name), $value, 0.0)?
+    };
+    (signed, $name:ident, $value:expr) => {
+        number(stringify!($name), $value, f64::MIN)?
+    };
+    (count, $name:ident, $value:expr) => {
+        $value
+    };
 }
 
-impl From<Measurements> for v1::Measurements {
-    fn from(measured: Measurements) -> Self {
-        Self {
-            uptime_seconds: measured.uptime_seconds,
-            load_average_1m: measured.load_average_1m,
-            memory_total_bytes: measured.memory_total_bytes,
-            memory_available_bytes: measured.memory_available_bytes,
-            agent_resident_bytes: measured.agent_resident_bytes,
-            agent_cpu_seconds: measured.agent_cpu_seconds,
+macro_rules! convert {
+    ($($(#[$what:meta])* $name:ident: $kind:ident,)*) => {
+        fn measurements_in(measured: v1::Measurements) -> Result<Measurements, Invalid> {
+            Ok(Measurements { $($name: kind!($kind, $name, measured.$name),)* })
         }
+
+        /// Measurements as they travel.
+        #[must_use]
+        pub fn measurements(measured: Measurements) -> v1::Measurements {
+            v1::Measurements { $($name: measured.$name,)* }
+        }
+    };
+}
+
+with_measurements!(convert);
+
+/// The number, unless it is none or smaller than it may be.
+fn number(field: &str, value: Option<f64>, smallest: f64) -> Result<Option<f64>, Invalid> {
+    match value {
+        Some(value) if !value.is_finite() || value < smallest => {
+            Err(Invalid::new(format!("measurements.{field}"), "is not a quantity"))
+        }
+        value => Ok(value),
     }
 }
 

@@ -13,7 +13,8 @@ use nodeward_aggregator::fleet::Fleet;
 use nodeward_aggregator::peer::Peer;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
 use nodeward_proto::content::Content;
-use nodeward_proto::report::{Measurements, Report, timestamp};
+use nodeward_domain::measured::Measurements;
+use nodeward_proto::report::{Report, timestamp};
 use nodeward_proto::v1;
 use serde::Deserialize;
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
-use nodeward_agent::collect::{COLLECTORS, Collector, Observation};
+use nodeward_agent::collect::{COLLECTORS, Collected, Collector, Observation};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::observed::State;
@@ -220,19 +220,19 @@ fn an_unreadable_file_costs_its_own_component_only() {
     }
 }
 
-fn panics(_: &nodeward_agent::host::Host) -> ComponentState {
+fn panics(_: &nodeward_agent::host::Host) -> Collected {
     panic!("this collector is broken on purpose");
 }
 
-fn hangs(_: &nodeward_agent::host::Host) -> ComponentState {
+fn hangs(_: &nodeward_agent::host::Host) -> Collected {
     std::thread::sleep(Duration::from_secs(5));
-    ComponentState::Packages(State::Absent)
+    ComponentState::Packages(State::Absent).into()
 }
 
 /// All collectors, one of them another.
 fn with(
     component: Component,
-    collect: fn(&nodeward_agent::host::Host) -> ComponentState,
+    collect: fn(&nodeward_agent::host::Host) -> Collected,
 ) -> Vec<Collector> {
     COLLECTORS
         .into_iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nodeward_domain::facts::{ComponentState, Containerd, CriAnswer};
 use nodeward_domain::observed::State;
 
-use super::state;
+use super::{Collected, state};
 use crate::host::{Host, HostError, find_processes};
 use crate::probe::cri::Heard;
 
@@ -26,8 +26,8 @@ const TRACES: [&str; 8] = [
 /// Both calls together must be answered in this time.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) fn collect(host: &Host) -> ComponentState {
-    ComponentState::Containerd(state(read(host)))
+pub(super) fn collect(host: &Host) -> Collected {
+    ComponentState::Containerd(state(read(host))).into()
 }
 
 fn read(host: &Host) -> Result<State<Containerd>, HostError> {

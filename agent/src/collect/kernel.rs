@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nodeward_domain::facts::{ComponentState, Kernel};
 use nodeward_domain::observed::State;
 
-use super::state;
+use super::{Collected, state};
 use crate::host::{Host, HostError};
 
 const LIMIT_BYTES: u64 = 64 * 1024;
@@ -29,8 +29,8 @@ const OPEN_PARAMETERS: [&str; 14] = [
     "ro",
 ];
 
-pub(super) fn collect(host: &Host) -> ComponentState {
-    ComponentState::Kernel(state(read(host)))
+pub(super) fn collect(host: &Host) -> Collected {
+    ComponentState::Kernel(state(read(host))).into()
 }
 
 fn read(host: &Host) -> Result<State<Kernel>, HostError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nodeward_domain::facts::{ComponentState, HttpAnswer, Kubelet};
 use nodeward_domain::observed::State;
 
-use super::state;
+use super::{Collected, state};
 use crate::host::{Found, Host, HostError, find_processes};
 
 /// What an installation leaves on disk.
@@ -26,8 +26,8 @@ const TRACES: [&str; 7] = [
 /// The health endpoint must answer in this time, connecting included.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
 
-pub(super) fn collect(host: &Host) -> ComponentState {
-    ComponentState::Kubelet(state(read(host)))
+pub(super) fn collect(host: &Host) -> Collected {
+    ComponentState::Kubelet(state(read(host))).into()
 }
 
 fn read(host: &Host) -> Result<State<Kubelet>, HostError> {

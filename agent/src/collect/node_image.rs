@@ -8,7 +8,7 @@ use nodeward_domain::facts::{ComponentState, ImageName, Label, NodeImage};
 use nodeward_domain::observed::State;
 use serde::Deserialize;
 
-use super::{os_release, state};
+use super::{Collected, os_release, state};
 use crate::host::{Host, HostError, HostRoot};
 
 const BILL_OF_MATERIALS: &str = "/opt/azure/containers/image-bom.json";
@@ -32,8 +32,8 @@ const BILL_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
 const NOTE_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
 const VALUE_LIMIT_BYTES: u64 = 64 * 1024;
 
-pub(super) fn collect(host: &Host) -> ComponentState {
-    ComponentState::NodeImage(state(read(&host.root)))
+pub(super) fn collect(host: &Host) -> Collected {
+    ComponentState::NodeImage(state(read(&host.root))).into()
 }
 
 fn read(root: &HostRoot) -> Result<State<NodeImage>, HostError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nodeward_domain::facts::{ComponentState, ImageName, OsRelease};
 use nodeward_domain::observed::State;
 
-use super::state;
+use super::{Collected, state};
 use crate::host::{Host, HostError, HostRoot};
 
 /// The two places of os-release(5), the first that exists counts.
@@ -21,8 +21,8 @@ const PROVIDER_MARKS: [&str; 3] = [
 
 const LIMIT_BYTES: u64 = 64 * 1024;
 
-pub(super) fn collect(host: &Host) -> ComponentState {
-    ComponentState::OsRelease(state(read(host)))
+pub(super) fn collect(host: &Host) -> Collected {
+    ComponentState::OsRelease(state(read(host))).into()
 }
 
 fn read(host: &Host) -> Result<State<OsRelease>, HostError> {

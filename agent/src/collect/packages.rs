@@ -8,7 +8,7 @@ use nodeward_domain::facts::{
 };
 use nodeward_domain::observed::{State, Unavailable};
 
-use super::state;
+use super::{Collected, state};
 use crate::host::{Host, HostError};
 
 const DPKG_STATUS: &str = "/var/lib/dpkg/status";
@@ -19,8 +19,8 @@ const RPM: [&str; 2] = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
 /// A status file of a desktop with 5,000 packages has some 6 MiB.
 const LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
-pub(super) fn collect(host: &Host) -> ComponentState {
-    ComponentState::Packages(state(read(host)))
+pub(super) fn collect(host: &Host) -> Collected {
+    ComponentState::Packages(state(read(host))).into()
 }
 
 fn read(host: &Host) -> Result<State<Packages>, HostError> {

@@ -10,14 +10,14 @@ use nodeward_domain::facts::{ComponentState, LiveValue, Namespace, Setting, Sysc
 use nodeward_domain::observed::State;
 use nodeward_domain::policy::Policy;
 
-use super::state;
+use super::{Collected, state};
 use crate::host::{Host, HostError};
 
 /// The longest value of Linux's own is some hundred bytes.
 const LIMIT_BYTES: u64 = 64 * 1024;
 
-pub(super) fn collect(host: &Host) -> ComponentState {
-    ComponentState::Sysctl(state(read(host)))
+pub(super) fn collect(host: &Host) -> Collected {
+    ComponentState::Sysctl(state(read(host))).into()
 }
 
 fn read(host: &Host) -> Result<State<Sysctl>, HostError> {

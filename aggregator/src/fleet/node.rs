@@ -12,7 +12,7 @@ use nodeward_domain::node::NodeHistory;
 use nodeward_domain::observed::Unavailable;
 use nodeward_domain::policy::Policy;
 use nodeward_proto::digest::Digest;
-use nodeward_proto::report::{Measurements, Report, Reported};
+use nodeward_proto::report::{Report, Reported};
 
 use crate::peer::Peer;
 use crate::store::{Seen, SeenComponent, StoredNode, Transition};
@@ -53,7 +53,6 @@ pub struct NodeMemory {
     last_report_at: Timestamp,
     standings: BTreeMap<String, Standing>,
     history: NodeHistory,
-    measurements: Measurements,
     /// The node's row and the instant until which it is right.
     row: Option<(NodeRow, Option<Timestamp>)>,
     /// Whether there is something to save lazily.
@@ -75,7 +74,6 @@ impl NodeMemory {
             last_report_at: now,
             standings: BTreeMap::new(),
             history: NodeHistory::default(),
-            measurements: Measurements::default(),
             row: None,
             unsaved: false,
         }
@@ -115,12 +113,6 @@ impl NodeMemory {
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
-    }
-
-    /// What was last measured on the node.
-    #[must_use]
-    pub const fn measurements(&self) -> Measurements {
-        self.measurements
     }
 
     /// Where a report stands in the order.
@@ -203,7 +195,7 @@ impl NodeMemory {
         }
         self.seq = report.seq;
         self.last_report_at = received_at;
-        self.measurements = report.measurements;
+        self.history.measured.observe(report.measurements, received_at);
         self.row = None;
         self.unsaved = true;
         for reported in &report.components {

@@ -435,6 +435,9 @@ pub struct Measurements {
     /// Processor time that the agent itself has used since its start.
     #[prost(double, optional, tag = "6")]
     pub agent_cpu_seconds: ::core::option::Option<f64>,
+    /// From the question to the answer of the slower of the runtime's first two calls.
+    #[prost(double, optional, tag = "7")]
+    pub runtime_round_trip_seconds: ::core::option::Option<f64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {

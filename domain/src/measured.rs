@@ -1,0 +1,151 @@
+//! Measurements: values that move without a change of state, such as a clock's offset or
+//! a round trip. They stand outside of contents, so that they never make a new one; of
+//! the few that checks judge it is remembered since when they have been out of bounds.
+
+use jiff::Timestamp;
+
+use crate::node::Holding;
+
+/// Every measurement: what it is, its name, its kind (`quantity` is a number from zero
+/// up, `signed` one of either sign, `count` a whole number). Runs the named macro with that list.
+#[macro_export]
+macro_rules! with_measurements {
+    ($run:ident) => {
+        $run! {
+            /// Seconds since boot.
+            uptime_seconds: quantity,
+            /// Load average over one minute.
+            load_average_1m: quantity,
+            /// Memory of the node.
+            memory_total_bytes: count,
+            /// Memory of the node that is available to new processes.
+            memory_available_bytes: count,
+            /// Resident memory of the agent.
+            agent_resident_bytes: count,
+            /// Processor time of the agent since its start.
+            agent_cpu_seconds: quantity,
+            /// From the question to the answer of the slower of the runtime's first two calls.
+            runtime_round_trip_seconds: quantity,
+        }
+    };
+}
+
+macro_rules! kind {
+    (quantity) => { f64 };
+    (signed) => { f64 };
+    (count) => { u64 };
+}
+
+macro_rules! define {
+    ($($(#[$what:meta])* $name:ident: $kind:ident,)*) => {
+        /// What was measured in one round; none where it could not be measured.
+        #[derive(Debug, Clone, Copy, Default, PartialEq)]
+        pub struct Measurements {
+            $($(#[$what])* pub $name: Option<kind!($kind)>,)*
+        }
+
+        impl Measurements {
+            /// These, and where something was not measured, what `others` have.
+            #[must_use]
+            pub fn or(self, others: Self) -> Self {
+                Self { $($name: self.$name.or(others.$name),)* }
+            }
+        }
+    };
+}
+
+with_measurements!(define);
+
+/// A bound that a check judges, by the measurement alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watched {
+    /// The container runtime takes longer than a second for calls that do nothing.
+    RuntimeSlow,
+}
+
+impl Watched {
+    /// Every bound.
+    pub const ALL: [Self; 1] = [Self::RuntimeSlow];
+
+    /// Whether the measurement is out of bounds; none when it was not taken.
+    #[must_use]
+    pub fn is_broken(self, measured: &Measurements) -> Option<bool> {
+        match self {
+            Self::RuntimeSlow => measured.runtime_round_trip_seconds.map(|seconds| seconds > 1.0),
+        }
+    }
+}
+
+/// What was last measured on one node, and since when what has been out of bounds.
+/// Kept in memory alone: after a restart the counting begins anew.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Measured {
+    newest: Measurements,
+    broken: [Holding; Watched::ALL.len()],
+}
+
+impl Measured {
+    /// Adds the measurements of the next round.
+    pub fn observe(&mut self, measured: Measurements, at: Timestamp) {
+        self.newest = measured;
+        for (watched, holding) in Watched::ALL.into_iter().zip(&mut self.broken) {
+            *holding = match watched.is_broken(&measured) {
+                Some(true) => Holding {
+                    observations: holding.observations.saturating_add(1),
+                    since: holding.since.or(Some(at)),
+                },
+                Some(false) | None => Holding::default(),
+            };
+        }
+    }
+
+    /// What was measured in the newest round.
+    #[must_use]
+    pub const fn newest(&self) -> &Measurements {
+        &self.newest
+    }
+
+    /// For how many rounds in a row, up to now, a bound has been broken, and since when.
+    #[must_use]
+    pub const fn broken(&self, watched: Watched) -> Holding {
+        self.broken[watched as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slow(seconds: f64) -> Measurements {
+        Measurements { runtime_round_trip_seconds: Some(seconds), ..Measurements::default() }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a small number of seconds")
+    }
+
+    #[test]
+    fn a_bound_is_broken_in_a_row_since_its_first_round() {
+        let mut measured = Measured::default();
+        measured.observe(slow(0.1), at(1));
+        assert_eq!(measured.broken(Watched::RuntimeSlow), Holding::default());
+        measured.observe(slow(2.0), at(2));
+        measured.observe(slow(3.0), at(3));
+        let broken = measured.broken(Watched::RuntimeSlow);
+        assert_eq!(broken, Holding { observations: 2, since: Some(at(2)) });
+    }
+
+    #[test]
+    fn what_is_not_measured_breaks_nothing_and_ends_the_row() {
+        let mut measured = Measured::default();
+        measured.observe(slow(2.0), at(1));
+        measured.observe(Measurements::default(), at(2));
+        assert_eq!(measured.broken(Watched::RuntimeSlow), Holding::default());
+    }
+
+    #[test]
+    fn what_was_measured_anew_counts_before_what_was_measured_before() {
+        let both = slow(2.0).or(Measurements { uptime_seconds: Some(7.0), ..slow(1.0) });
+        assert_eq!(both, Measurements { uptime_seconds: Some(7.0), ..slow(2.0) });
+    }
+}
