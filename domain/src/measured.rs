@@ -31,9 +31,15 @@ macro_rules! with_measurements {
 }
 
 macro_rules! kind {
-    (quantity) => { f64 };
-    (signed) => { f64 };
-    (count) => { u64 };
+    (quantity) => {
+        f64
+    };
+    (signed) => {
+        f64
+    };
+    (count) => {
+        u64
+    };
 }
 
 macro_rules! define {

@@ -11,3 +11,4 @@ pub mod reporter;
 pub mod scenario;
 pub mod service;
 pub mod store_suite;
+pub mod twin;

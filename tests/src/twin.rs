@@ -1,0 +1,123 @@
+//! Twins: a healthy host root with one thing changed, so that one check alone fails.
+//! Each is a file `tests/twins/<Reason>.toml` that says what is changed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nodeward_agent::probe::Recording;
+use serde::Deserialize;
+
+use crate::host::HostCopy;
+use crate::project;
+
+/// What makes a twin of a host root.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Twin {
+    /// The host root that it is a twin of.
+    pub base: String,
+    /// What happened to it, for readers.
+    pub story: String,
+    /// Files and folders that are gone.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// Files that are written anew, or at all.
+    #[serde(default)]
+    write: BTreeMap<String, String>,
+    /// Symbolic links, each with what it leads to, in place of what was there.
+    #[serde(default)]
+    link: BTreeMap<String, String>,
+    /// Texts in files that are replaced by others.
+    #[serde(default)]
+    replace: BTreeMap<String, Replacement>,
+    /// What local endpoints answer, laid over the recording of the host root.
+    recorded: Option<serde_json::Value>,
+}
+
+/// One text in a file that stands there once, and what stands there instead.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replacement {
+    from: String,
+    to: String,
+}
+
+impl Twin {
+    /// The twin that fails the check of that reason.
+    ///
+    /// # Panics
+    /// When there is none, or its file is not in order.
+    #[must_use]
+    pub fn of(reason: &str) -> Self {
+        let path = project::root().join(format!("tests/twins/{reason}.toml"));
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Makes it.
+    ///
+    /// # Panics
+    /// When it asks to change what is not there.
+    #[must_use]
+    pub fn made(&self) -> HostCopy {
+        let mut host = HostCopy::of(&self.base);
+        for path in &self.remove {
+            gone(&host.inside(path)).unwrap_or_else(|error| panic!("remove {path}: {error}"));
+        }
+        for (path, content) in &self.write {
+            let inside = host.inside(path);
+            std::fs::create_dir_all(inside.parent().expect("a folder")).expect("made");
+            // Through a link the project's own file would be written.
+            let _ = gone(&inside);
+            std::fs::write(&inside, content).expect("written");
+        }
+        for (path, target) in &self.link {
+            let inside = host.inside(path);
+            std::fs::create_dir_all(inside.parent().expect("a folder")).expect("made");
+            let _ = gone(&inside);
+            std::os::unix::fs::symlink(target, &inside).expect("made");
+        }
+        for (path, Replacement { from, to }) in &self.replace {
+            let inside = host.inside(path);
+            let text = std::fs::read_to_string(&inside).unwrap_or_else(|e| panic!("{path}: {e}"));
+            assert_eq!(
+                text.matches(from.as_str()).count(),
+                1,
+                "{path}: {from:?} stands there once"
+            );
+            std::fs::write(&inside, text.replacen(from.as_str(), to, 1)).expect("written");
+        }
+        if let Some(over) = &self.recorded {
+            let text = std::fs::read_to_string(project::answers(&self.base)).expect("a recording");
+            let mut recording = serde_json::from_str(&text).expect("JSON");
+            lay_over(&mut recording, over);
+            let recording: Recording = serde_json::from_value(recording).expect("a recording");
+            host.answer_with(recording);
+        }
+        host
+    }
+}
+
+fn gone(path: &Path) -> std::io::Result<()> {
+    if path.symlink_metadata()?.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    }
+}
+
+/// Tables are laid over tables, key by key; an answer of an endpoint (it has the key
+/// `answer`) and anything else replaces what was there.
+fn lay_over(under: &mut serde_json::Value, over: &serde_json::Value) {
+    match (under, over) {
+        (serde_json::Value::Object(under), serde_json::Value::Object(over))
+            if !over.contains_key("answer") =>
+        {
+            for (key, value) in over {
+                lay_over(under.entry(key.clone()).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}

@@ -1,0 +1,66 @@
+//! Every check can fail, and fails alone: each has a twin of a healthy host root on which
+//! it is the one finding.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use nodeward_agent::collect::COLLECTOR_LIMIT;
+use nodeward_domain::answer::{About, NodeAnswer};
+use nodeward_domain::check::{CONFIRMATIONS, registry};
+use nodeward_domain::node::NodeHistory;
+use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
+use nodeward_tests::host::HostCopy;
+use nodeward_tests::twin::Twin;
+
+/// The moment at which host roots of the tests are looked at.
+const NOW: &str = "2026-11-24T12:00:00Z";
+
+/// The reasons of all findings after as many rounds as a weak probe needs.
+async fn findings(host: &HostCopy) -> Vec<String> {
+    let now: Timestamp = NOW.parse().expect("a moment");
+    let mut history = NodeHistory::default();
+    for round in 1..=CONFIRMATIONS {
+        let at = now - SignedDuration::from_secs(30 * i64::from(CONFIRMATIONS - round));
+        let observations = host.round(COLLECTOR_LIMIT).await;
+        let measured =
+            observations.iter().fold(Default::default(), |all, one| one.measured.or(all));
+        history.measured.observe(measured, at);
+        for observation in observations {
+            history.observe(observation.state, at, observation.took);
+        }
+    }
+    let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+    let about = About { cluster: "c", node: "n", last_report_at: Some(now) };
+    let (answer, _) = NodeAnswer::of(about, &history, &policy, now);
+    answer.findings.into_iter().map(|finding| finding.reason).collect()
+}
+
+#[tokio::test]
+async fn every_check_fails_alone_on_its_twin() {
+    let mut healthy = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for check in registry() {
+        let twin = Twin::of(check.reason);
+        assert!(!twin.story.is_empty(), "{}: nobody says what happened", check.reason);
+        if healthy.insert(twin.base.clone()) {
+            let found = findings(&HostCopy::of(&twin.base)).await;
+            assert_eq!(found, Vec::<String>::new(), "{} is not healthy", twin.base);
+        }
+        let found = findings(&twin.made()).await;
+        if found != [check.reason] {
+            wrong.push(format!("{}: found {found:?}", check.reason));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_twin_is_of_a_check() {
+    let folder = nodeward_tests::project::root().join("tests/twins");
+    for entry in std::fs::read_dir(folder).expect("the twins") {
+        let name = entry.expect("readable").file_name().into_string().expect("text");
+        let reason = name.strip_suffix(".toml").expect("a twin is a TOML file");
+        assert!(registry().any(|check| check.reason == reason), "{name} is of no check");
+    }
+}
