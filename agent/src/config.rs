@@ -1,17 +1,16 @@
 //! How an agent is told what to do: flags before environment before TOML file. One
 //! struct for all; a key that is not known is refused.
 
+mod destination;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use serde::Deserialize;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Endpoint;
 
 use crate::host::HostRoot;
-use crate::send::LoopbackIdentity;
 
 /// Observes this node and reports to an aggregator.
 #[derive(Debug, Parser)]
@@ -54,7 +53,8 @@ pub struct Config {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// Where the aggregator listens, such as http://127.0.0.1:7443.
+    /// Where the aggregator listens: https://HOST:PORT, or http://127.0.0.1:7443 on the
+    /// same machine.
     #[arg(long, env = "NODEWARD_AGGREGATOR", value_name = "URL")]
     pub aggregator: Option<String>,
 
@@ -77,6 +77,18 @@ pub struct Config {
     /// Node to report as; only for an aggregator on loopback [default: the host name].
     #[arg(long, env = "NODEWARD_NODE_NAME", value_name = "NAME")]
     pub node_name: Option<String>,
+
+    /// Authorities that the aggregator's certificate must be signed by, PEM; for https.
+    #[arg(long, env = "NODEWARD_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+
+    /// This node's certificate, which says who it is, PEM; for https.
+    #[arg(long, env = "NODEWARD_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, PEM; for https.
+    #[arg(long, env = "NODEWARD_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
 
     /// The container runtime's socket on the host
     /// [default: /run/containerd/containerd.sock].
@@ -125,6 +137,14 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// Two settings exclude each other.
+    #[error("{setting}: {why}")]
+    Excluded {
+        /// The setting that must go.
+        setting: &'static str,
+        /// What excludes it.
+        why: &'static str,
+    },
 }
 
 fn invalid(setting: &'static str, value: &str, why: impl Into<String>) -> ConfigError {
@@ -151,6 +171,9 @@ impl Config {
             socket: self.socket.or(file.socket),
             cluster: self.cluster.or(file.cluster),
             node_name: self.node_name.or(file.node_name),
+            tls_ca: self.tls_ca.or(file.tls_ca),
+            tls_certificate: self.tls_certificate.or(file.tls_certificate),
+            tls_key: self.tls_key.or(file.tls_key),
             containerd_socket: self.containerd_socket.or(file.containerd_socket),
             recorded_answers: self.recorded_answers.or(file.recorded_answers),
             log_json: self.log_json || file.log_json,
@@ -189,48 +212,6 @@ impl Config {
             _ => Err(invalid(SETTING, text, "must be between 1s and 1h")),
         }
     }
-
-    /// The aggregator's endpoint. This version speaks to an aggregator on loopback
-    /// alone, because it has no credential to show to another.
-    pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
-        const SETTING: &str = "--aggregator";
-        let url = self.aggregator.as_deref().ok_or(ConfigError::Missing(SETTING))?;
-        let endpoint = Endpoint::from_shared(url.to_owned())
-            .map_err(|error| invalid(SETTING, url, error.to_string()))?;
-        let uri = endpoint.uri();
-        if uri.scheme_str() != Some("http") {
-            return Err(invalid(
-                SETTING,
-                url,
-                "must begin with http://; this version speaks to an aggregator on loopback only",
-            ));
-        }
-        let host = uri.host().unwrap_or_default();
-        let on_loopback = host == "localhost"
-            || host
-                .trim_matches(['[', ']'])
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        if !on_loopback {
-            let why = if self.cluster.is_some() || self.node_name.is_some() {
-                "is not on loopback: there --cluster and --node-name are refused, because a \
-                 node's identity comes from its credential alone"
-            } else {
-                "is not on loopback: plain text never leaves the machine"
-            };
-            return Err(invalid(SETTING, url, why));
-        }
-        Ok(endpoint)
-    }
-
-    /// The identity that is claimed on loopback.
-    pub fn identity(&self) -> Result<LoopbackIdentity, ConfigError> {
-        let node = self.node_name.clone().map_or_else(|| host_name(self.host_root()), Ok)?;
-        Ok(LoopbackIdentity {
-            cluster: label("--cluster", self.cluster.as_deref().unwrap_or("local"))?,
-            node: label("--node-name", &node)?,
-        })
-    }
 }
 
 /// The name of the machine below a root, in lower case as Kubernetes has it.
@@ -245,54 +226,9 @@ pub fn host_name(root: &Path) -> Result<String, ConfigError> {
         .ok_or(ConfigError::Missing("--node-name (the host has no readable name)"))
 }
 
-/// A name as it may stand in request metadata.
-fn label(setting: &'static str, value: &str) -> Result<MetadataValue<Ascii>, ConfigError> {
-    let plain = !value.is_empty()
-        && value.len() <= 253
-        && value
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b));
-    value.parse().ok().filter(|_| plain).ok_or_else(|| {
-        invalid(setting, value, "must be 1 to 253 of lower-case letters, digits, `-`, `.` and `_`")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn to(url: &str) -> Config {
-        Config { aggregator: Some(url.to_owned()), ..Config::default() }
-    }
-
-    #[test]
-    fn only_an_aggregator_on_loopback_is_spoken_to() {
-        for url in
-            ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "http://127.9.9.9:1"]
-        {
-            assert!(to(url).endpoint().is_ok(), "{url}");
-        }
-        for url in
-            ["http://10.0.0.1:1", "https://127.0.0.1:1", "http://example.com", "nonsense", ""]
-        {
-            assert!(to(url).endpoint().is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_claimed_identity_is_refused_off_loopback_with_its_reason() {
-        let config = Config { node_name: Some("a".to_owned()), ..to("http://10.0.0.1:1") };
-        let error = config.endpoint().expect_err("not on loopback").to_string();
-        assert!(error.contains("--node-name") && !error.contains('\n'), "{error}");
-    }
-
-    #[test]
-    fn names_that_metadata_or_screens_could_choke_on_are_refused() {
-        for name in ["", "Node", "a b", "a\n", "ä", "=1"] {
-            let config = Config { node_name: Some(name.to_owned()), ..Config::default() };
-            assert!(config.identity().is_err(), "{name:?}");
-        }
-    }
 
     #[test]
     fn an_interval_has_a_unit_and_bounds() {

@@ -25,21 +25,25 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest wait after failures.
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// The identity that a plain machine claims on loopback, where the aggregator's
-/// loopback authenticator honours it. Nothing of it stands in the report itself.
+/// How an agent shows who it is. Nothing of it stands in the report itself.
 #[derive(Debug, Clone)]
-pub struct LoopbackIdentity {
-    /// Request metadata `nodeward-cluster`.
-    pub cluster: MetadataValue<Ascii>,
-    /// Request metadata `nodeward-node`.
-    pub node: MetadataValue<Ascii>,
+pub enum Identity {
+    /// A plain machine's claim, which an aggregator on loopback honours.
+    Loopback {
+        /// Request metadata `nodeward-cluster`.
+        cluster: MetadataValue<Ascii>,
+        /// Request metadata `nodeward-node`.
+        node: MetadataValue<Ascii>,
+    },
+    /// The connection's client certificate says it.
+    Certificate,
 }
 
 /// Reports rounds to one aggregator.
 #[derive(Debug)]
 pub struct Sender {
     client: ReportServiceClient<Channel>,
-    identity: LoopbackIdentity,
+    identity: Identity,
     /// Digests that the aggregator has acknowledged, of the newest round only.
     known: BTreeSet<Vec<u8>>,
 }
@@ -47,7 +51,7 @@ pub struct Sender {
 impl Sender {
     /// A sender to that endpoint. Connects with the first report.
     #[must_use]
-    pub fn new(endpoint: &Endpoint, identity: LoopbackIdentity) -> Self {
+    pub fn new(endpoint: &Endpoint, identity: Identity) -> Self {
         let channel = endpoint.clone().connect_timeout(Duration::from_secs(5)).connect_lazy();
         Self { client: ReportServiceClient::new(channel), identity, known: BTreeSet::new() }
     }
@@ -163,9 +167,11 @@ impl Sender {
     }
 
     fn identify<T>(&self, request: &mut Request<T>) {
-        let metadata = request.metadata_mut();
-        metadata.insert("nodeward-cluster", self.identity.cluster.clone());
-        metadata.insert("nodeward-node", self.identity.node.clone());
+        if let Identity::Loopback { cluster, node } = &self.identity {
+            let metadata = request.metadata_mut();
+            metadata.insert("nodeward-cluster", cluster.clone());
+            metadata.insert("nodeward-node", node.clone());
+        }
     }
 }
 

@@ -75,8 +75,7 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
 
 /// Collects and sends in one process.
 pub async fn run(config: &Config) -> Result<(), ServiceError> {
-    let endpoint = config.endpoint()?;
-    let identity = config.identity()?;
+    let (endpoint, identity) = config.destination()?;
     let interval = config.interval()?;
     let host = host(config)?;
     log_start(config, &host);
@@ -107,8 +106,7 @@ pub async fn collect(config: &Config) -> Result<(), ServiceError> {
 
 /// Sends what `collect` hands over.
 pub async fn send(config: &Config) -> Result<(), ServiceError> {
-    let endpoint = config.endpoint()?;
-    let identity = config.identity()?;
+    let (endpoint, identity) = config.destination()?;
     let path = config.socket()?.to_owned();
     let (newest, rounds) = watch::channel(None);
     let sender = Sender::new(&endpoint, identity);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use serde::Deserialize;
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use crate::store::sqlite;
 
@@ -51,6 +52,22 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_HTTP_LISTEN", value_name = "ADDR")]
     pub http_listen: Option<SocketAddr>,
 
+    /// Where agents of other machines connect over mutual TLS; needs the three --tls files.
+    #[arg(long, env = "NODEWARD_TLS_LISTEN", value_name = "ADDR")]
+    pub tls_listen: Option<SocketAddr>,
+
+    /// Certificate chain that is shown to agents, PEM.
+    #[arg(long, env = "NODEWARD_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, PEM.
+    #[arg(long, env = "NODEWARD_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Authorities that agents' certificates must be signed by, PEM.
+    #[arg(long, env = "NODEWARD_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+
     /// Serve in plain text to this machine alone, and believe its agents their names.
     #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
     #[serde(default)]
@@ -94,6 +111,22 @@ pub enum ConfigError {
     /// Without the flag there is no way to serve yet.
     #[error("--insecure-loopback is needed: this version serves in plain text on loopback only")]
     NotSecured,
+    /// The settings of TLS are needed together.
+    #[error("{0} is needed: --tls-listen needs --tls-certificate, --tls-key and --tls-client-ca")]
+    TlsIncomplete(&'static str),
+    /// A file of TLS is given, and nothing is served over TLS.
+    #[error("{0} without --tls-listen")]
+    TlsUnused(&'static str),
+    /// A file of TLS cannot be read.
+    #[error("{setting} {path}: {source}")]
+    TlsFile {
+        /// The setting.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Plain text may not leave the machine.
     #[error("{setting} {address}: plain text is served on loopback only")]
     NotLoopback {
@@ -122,6 +155,10 @@ impl Config {
             store: self.store.or(file.store),
             grpc_listen: self.grpc_listen.or(file.grpc_listen),
             http_listen: self.http_listen.or(file.http_listen),
+            tls_listen: self.tls_listen.or(file.tls_listen),
+            tls_certificate: self.tls_certificate.or(file.tls_certificate),
+            tls_key: self.tls_key.or(file.tls_key),
+            tls_client_ca: self.tls_client_ca.or(file.tls_client_ca),
             insecure_loopback: self.insecure_loopback || file.insecure_loopback,
             policy: self.policy.or(file.policy),
             log_json: self.log_json || file.log_json,
@@ -158,6 +195,34 @@ impl Config {
         } else {
             Ok(address)
         }
+    }
+
+    /// Where agents connect over mutual TLS, and how; none when it is not asked for.
+    pub fn tls(&self) -> Result<Option<(SocketAddr, ServerTlsConfig)>, ConfigError> {
+        let files = [
+            ("--tls-certificate", &self.tls_certificate),
+            ("--tls-key", &self.tls_key),
+            ("--tls-client-ca", &self.tls_client_ca),
+        ];
+        let Some(address) = self.tls_listen else {
+            return match files.into_iter().find(|(_, path)| path.is_some()) {
+                Some((setting, _)) => Err(ConfigError::TlsUnused(setting)),
+                None => Ok(None),
+            };
+        };
+        let read = |(setting, path): (&'static str, &Option<PathBuf>)| {
+            let path = path.as_ref().ok_or(ConfigError::TlsIncomplete(setting))?;
+            std::fs::read(path).map_err(|source| ConfigError::TlsFile {
+                setting,
+                path: path.clone(),
+                source,
+            })
+        };
+        let [certificate, key, client_ca] = files;
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(read(certificate)?, read(key)?))
+            .client_ca_root(Certificate::from_pem(read(client_ca)?));
+        Ok(Some((address, tls)))
     }
 
     /// The edition of the support policy.

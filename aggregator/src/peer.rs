@@ -1,9 +1,11 @@
 //! Who speaks. Identity comes from the connection alone, never from what is reported.
 
+mod certificate;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tonic::metadata::MetadataMap;
-use tonic::transport::server::TcpConnectInfo;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Extensions, Status};
 
 /// A verified node.
@@ -23,6 +25,32 @@ pub trait Authenticator: Send + Sync + 'static {
     /// The peer behind a request.
     fn authenticate(&self, metadata: &MetadataMap, extensions: &Extensions)
     -> Result<Peer, Status>;
+}
+
+pub use certificate::CertificateAuthenticator;
+
+/// Lets each kind of connection be judged by its own authenticator: what came over TLS by
+/// its certificate, what came in plain text by its address.
+#[derive(Debug)]
+pub struct ByConnection {
+    /// For connections in plain text.
+    pub plain: LoopbackAuthenticator,
+    /// For connections over mutual TLS.
+    pub tls: CertificateAuthenticator,
+}
+
+impl Authenticator for ByConnection {
+    fn authenticate(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+    ) -> Result<Peer, Status> {
+        if extensions.get::<TlsConnectInfo<TcpConnectInfo>>().is_some() {
+            self.tls.authenticate(metadata, extensions)
+        } else {
+            self.plain.authenticate(metadata, extensions)
+        }
+    }
 }
 
 /// For plain machines: believes what a process on this very machine says of its
@@ -81,16 +109,20 @@ fn name(metadata: &MetadataMap, key: &'static str) -> Result<String, Status> {
         .ok_or_else(|| Status::unauthenticated(format!("request metadata {key} is missing")))?
         .to_str()
         .map_err(|_| Status::unauthenticated(format!("request metadata {key} is not text")))?;
-    let plain = !value.is_empty()
-        && value.len() <= 253
-        && value
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b));
-    if plain {
+    if is_name(value) {
         Ok(value.to_owned())
     } else {
         Err(Status::unauthenticated(format!("request metadata {key} is not a name")))
     }
+}
+
+/// Whether it may name a cluster or a node: as long as a DNS name, in lower case.
+fn is_name(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= 253
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
 }
 
 #[cfg(test)]

@@ -11,15 +11,16 @@ use nodeward_proto::{DESCRIPTOR_SET, MESSAGE_LIMIT_BYTES};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
+use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::config::{Config, ConfigError};
 use crate::fleet::Fleet;
 use crate::http;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
-use crate::peer::{Authenticator, LoopbackAuthenticator};
+use crate::peer::{Authenticator, ByConnection, CertificateAuthenticator, LoopbackAuthenticator};
 use crate::query::Query;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -60,6 +61,9 @@ pub enum ServeError {
     /// Serving gRPC failed.
     #[error("gRPC: {0}")]
     Grpc(#[from] tonic::transport::Error),
+    /// Certificates or key cannot be used.
+    #[error("--tls-certificate, --tls-key, --tls-client-ca: {0}")]
+    Tls(#[source] tonic::transport::Error),
     /// Serving HTTP failed.
     #[error("HTTP: {0}")]
     Http(#[source] std::io::Error),
@@ -74,6 +78,7 @@ pub enum ServeError {
 /// An aggregator that is ready to serve.
 pub struct Aggregator {
     grpc: TcpListener,
+    tls: Option<(TcpListener, ServerTlsConfig)>,
     http: TcpListener,
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
@@ -112,6 +117,10 @@ impl Aggregator {
         // Sockets first: a second aggregator must not touch the store of the first.
         let grpc = listen("--grpc-listen", config.grpc_listen()?).await?;
         let http = listen("--http-listen", config.http_listen()?).await?;
+        let tls = match config.tls()? {
+            Some((address, tls)) => Some((listen("--tls-listen", address).await?, tls)),
+            None => None,
+        };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path)?);
         let edition = policy.edition.clone();
         let fleet = Arc::new(Fleet::load(policy, store.as_ref()).await?);
@@ -121,14 +130,16 @@ impl Aggregator {
             store = %path.display(),
             grpc = %address(&grpc),
             http = %address(&http),
+            tls = tls.as_ref().map(|(listener, _)| address(listener)),
             policy = edition,
             nodes,
             "aggregator starts"
         );
         let machine_id = machine_id(store.as_ref()).await?;
         let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
-        let authenticator = Arc::new(LoopbackAuthenticator::new(machine_id));
-        Ok(Self { grpc, http, store, fleet, metrics, authenticator })
+        let plain = LoopbackAuthenticator::new(machine_id);
+        let authenticator = Arc::new(ByConnection { plain, tls: CertificateAuthenticator });
+        Ok(Self { grpc, tls, http, store, fleet, metrics, authenticator })
     }
 
     /// Serves until it is told to stop, then commits what is under way.
@@ -150,10 +161,10 @@ impl Aggregator {
             .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
-        let grpc = Server::builder()
-            .timeout(REQUEST_LIMIT)
-            .concurrency_limit_per_connection(REQUESTS_PER_CONNECTION)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        // Other machines report; questions are answered on this machine alone, as long as
+        // nobody can show that he may ask them.
+        let tls = serve_tls(self.tls, health.clone(), ingest.clone(), stopped.clone())?;
+        let grpc = server()
             .add_service(health)
             .add_service(reflection)
             .add_service(ingest)
@@ -171,8 +182,8 @@ impl Aggregator {
             tokio::time::sleep(STOP_LIMIT).await;
         };
         let served = async {
-            let (grpc, http) = tokio::join!(grpc, http);
-            grpc.map_err(ServeError::from).and(http.map_err(ServeError::Http))
+            let (grpc, tls, http) = tokio::join!(grpc, tls, http);
+            grpc.and(tls).map_err(ServeError::from).and(http.map_err(ServeError::Http))
         };
         let result = tokio::select! {
             result = served => result,
@@ -186,6 +197,46 @@ impl Aggregator {
         self.store.close().await?;
         result
     }
+}
+
+/// A server with the limits that hold for every connection.
+fn server() -> Server {
+    Server::builder()
+        .timeout(REQUEST_LIMIT)
+        .concurrency_limit_per_connection(REQUESTS_PER_CONNECTION)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+}
+
+/// Serves agents over mutual TLS, if that is asked for.
+fn serve_tls<H>(
+    tls: Option<(TcpListener, ServerTlsConfig)>,
+    health: HealthServer<H>,
+    ingest: ReportServiceServer<Ingest>,
+    stopped: watch::Receiver<bool>,
+) -> Result<impl Future<Output = Result<(), tonic::transport::Error>>, ServeError>
+where
+    H: Health,
+{
+    let served = tls
+        .map(|(listener, tls)| {
+            let served = server()
+                .tls_config(tls)
+                .map_err(ServeError::Tls)?
+                .add_service(health)
+                .add_service(ingest)
+                .serve_with_incoming_shutdown(
+                    TcpIncoming::from(listener).with_nodelay(Some(true)),
+                    told_to_stop(stopped),
+                );
+            Ok::<_, ServeError>(served)
+        })
+        .transpose()?;
+    Ok(async move {
+        match served {
+            Some(served) => served.await,
+            None => Ok(()),
+        }
+    })
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

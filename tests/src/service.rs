@@ -13,6 +13,7 @@ use nodeward_proto::v1;
 use nodeward_proto::v1::query_service_client::QueryServiceClient;
 use tonic::transport::Channel;
 
+use crate::authority::Authority;
 use crate::programs;
 
 /// Whatever is waited for must come in this time.
@@ -95,6 +96,8 @@ pub struct Aggregator {
     pub grpc: String,
     /// Where HTTP is served.
     pub http: String,
+    /// Where agents connect over TLS, if they may.
+    pub tls: Option<String>,
 }
 
 impl Aggregator {
@@ -110,6 +113,22 @@ impl Aggregator {
     /// When it does not say that it starts.
     #[must_use]
     pub fn start_on(store: &Path, grpc: &str) -> Self {
+        Self::start_with(store, grpc, |_| {})
+    }
+
+    /// Starts one to which agents may connect over mutual TLS.
+    #[must_use]
+    pub fn start_with_tls(store: &Path, authority: &Authority) -> Self {
+        let shown = authority.server();
+        Self::start_with(store, "127.0.0.1:0", |command| {
+            command.args(["--tls-listen", "127.0.0.1:0"]);
+            command.arg("--tls-certificate").arg(&shown.certificate);
+            command.arg("--tls-key").arg(&shown.key);
+            command.arg("--tls-client-ca").arg(authority.certificate());
+        })
+    }
+
+    fn start_with(store: &Path, grpc: &str, more: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(programs::aggregator());
         command
             .args(["serve", "--insecure-loopback", "--log-json", "--http-listen", "127.0.0.1:0"])
@@ -117,6 +136,7 @@ impl Aggregator {
             .arg("--store")
             .arg(format!("sqlite:{}", store.display()))
             .stderr(Stdio::piped());
+        more(&mut command);
         let mut program = Program::start(&mut command);
         let log = program.child.stderr.take().expect("its log is piped");
         let mut lines = BufReader::new(log).lines();
@@ -136,7 +156,8 @@ impl Aggregator {
         // The rest is read, so that the program never waits for a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
         let field = |name: &str| starts["fields"][name].as_str().expect("an address").to_owned();
-        Self { grpc: field("grpc"), http: field("http"), program }
+        let tls = starts["fields"]["tls"].as_str().map(str::to_owned);
+        Self { grpc: field("grpc"), http: field("http"), tls, program }
     }
 
     /// Its address for agents and readers.

@@ -90,7 +90,7 @@ mod real_kubectl {
             sockets.push(config.socket().expect("a socket").to_owned());
             config.interval().expect("an interval");
             if container["name"] == "send" {
-                config.endpoint().expect("an aggregator");
+                config.destination().expect("an aggregator");
             }
         }
         assert_eq!(sockets.len(), 2);
