@@ -1,7 +1,7 @@
 # The verbs of the project. Each is one script or one command. Without root test-deps says
 # what it would install, and test leaves out by name what needs root.
 
-.PHONY: help run demo test test-deps check docs image
+.PHONY: help run demo test test-deps check docs bench image
 .DEFAULT_GOAL := help
 
 help: ## Show the verbs
@@ -24,6 +24,9 @@ check: ## Format, lints, docs, crate arrows, purity fence, licences
 
 docs: ## Write the generated pages of docs/ anew
 	@NODEWARD_REGENERATE=1 cargo test --quiet -p nodeward-tests --test generated
+
+bench: ## Measure time, memory and bytes beside peers, and print the figures
+	@scripts/bench
 
 image: ## Build the agent's container image as an OCI archive
 	@scripts/image

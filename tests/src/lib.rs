@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 pub mod authority;
+pub mod bench;
 pub mod containerd;
 pub mod host;
 pub mod image;
