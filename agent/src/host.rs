@@ -6,8 +6,10 @@ mod process;
 mod root;
 mod value;
 
-pub use process::{Found, find_processes};
-pub use root::{HostError, HostRoot, Resolution};
+use jiff::Timestamp;
+
+pub use process::{Found, booted_at, find_processes};
+pub use root::{HostError, HostRoot, Identity, Resolution};
 
 /// What a collector gets to work with.
 #[derive(Debug)]
@@ -18,4 +20,44 @@ pub struct Host {
     pub probes: crate::probe::Probes,
     /// The container runtime's socket, as a path on the host.
     pub containerd_socket: String,
+}
+
+impl Host {
+    /// When a file was last written. Only a machine that runs keeps that: of a copy its
+    /// recording says it.
+    pub fn modified(&self, path: &str) -> Result<Timestamp, HostError> {
+        let modified = self.root.modified(path)?;
+        match self.probes.recording() {
+            None if self.probes.is_live() => Ok(modified),
+            recording => recording
+                .and_then(|recording| recording.modified.get(path).copied())
+                .ok_or_else(|| HostError::TimeNotKept { path: path.to_owned() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::{Probes, Recording};
+
+    #[test]
+    fn a_copy_tells_times_by_its_recording_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a"), "").expect("written");
+        std::fs::write(folder.path().join("b"), "").expect("written");
+        let mut recording = Recording::default();
+        recording.modified.insert("/a".to_owned(), Timestamp::UNIX_EPOCH);
+        recording.modified.insert("/gone".to_owned(), Timestamp::UNIX_EPOCH);
+        let mut host = Host {
+            root: HostRoot::open(folder.path()).expect("a directory"),
+            probes: Probes::Recorded(Box::new(recording)),
+            containerd_socket: String::new(),
+        };
+        assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
+        assert_eq!(host.modified("/b"), Err(HostError::TimeNotKept { path: "/b".to_owned() }));
+        assert_eq!(host.modified("/gone"), Err(HostError::Missing { path: "/gone".to_owned() }));
+        host.probes = Probes::Off("a copy".to_owned());
+        assert_eq!(host.modified("/a"), Err(HostError::TimeNotKept { path: "/a".to_owned() }));
+    }
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nodeward_domain::facts::{CriAnswer, HttpAnswer};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,9 @@ pub struct Recording {
     pub http: BTreeMap<String, HttpAnswer>,
     /// The container runtime's answer.
     pub cri: Option<CriAnswer>,
+    /// When files were last written, by path: what a copy of a node does not keep.
+    #[serde(default)]
+    pub modified: BTreeMap<String, Timestamp>,
 }
 
 /// Why a recording could not be used.
@@ -97,6 +101,15 @@ impl Probes {
     #[must_use]
     pub const fn is_live(&self) -> bool {
         matches!(self, Self::Live { .. })
+    }
+
+    /// The recording, if that is who answers.
+    #[must_use]
+    pub fn recording(&self) -> Option<&Recording> {
+        match self {
+            Self::Recorded(recording) => Some(recording),
+            Self::Live { .. } | Self::Off(_) => None,
+        }
     }
 
     /// Asks an HTTP endpoint on this machine.

@@ -1,5 +1,6 @@
 //! Processes of the host, from procfs(5) below the host root.
 
+use jiff::{SignedDuration, Timestamp};
 use procfs_core::FromRead as _;
 use procfs_core::process::{Stat, Status};
 
@@ -18,6 +19,28 @@ pub struct Found {
     pub process: Process,
     /// Its arguments, the program's own name first.
     pub arguments: Vec<String>,
+}
+
+impl Found {
+    /// When it was started, by the host's clock as it goes now.
+    pub fn started_at(&self, root: &HostRoot) -> Result<Timestamp, HostError> {
+        let after_boot = i64::try_from(self.process.started_seconds_after_boot).unwrap_or(i64::MAX);
+        booted_at(root)?
+            .checked_add(SignedDuration::from_secs(after_boot))
+            .map_err(|_| malformed("/proc/stat".to_owned(), "proc_stat(5)"))
+    }
+}
+
+/// When the host booted, by its clock as it goes now: the line `btime` of `/proc/stat`.
+pub fn booted_at(root: &HostRoot) -> Result<Timestamp, HostError> {
+    const STAT: &str = "/proc/stat";
+    // A line of some 20 bytes for each of thousands of interrupts and processors.
+    let text = root.read_text(STAT, 4 * 1024 * 1024)?;
+    let seconds = text.lines().find_map(|line| line.strip_prefix("btime "));
+    seconds
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .ok_or_else(|| malformed(STAT.to_owned(), "proc_stat(5)"))
 }
 
 /// The processes of the host of that name, by pid. Zombies and processes of other PID
@@ -59,7 +82,7 @@ fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostErro
         return Ok(None);
     }
     let arguments = root.read(&format!("{folder}/cmdline"), 1024 * 1024)?;
-    let arguments = arguments
+    let arguments: Vec<String> = arguments
         .split(|byte| *byte == 0)
         .filter(|argument| !argument.is_empty())
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
@@ -68,7 +91,7 @@ fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostErro
     let (executable, executable_replaced) = match root.read_link(&format!("{folder}/exe")) {
         Ok(target) => match target.strip_suffix(" (deleted)") {
             Some(path) => (path.to_owned(), true),
-            None => (target, false),
+            None => (target, arguments.first().is_some_and(|name| is_moved(root, pid, name))),
         },
         Err(HostError::System { errno: nix::errno::Errno::EACCES, .. }) => (String::new(), false),
         Err(error) => return Err(error),
@@ -82,6 +105,13 @@ fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostErro
         },
         arguments,
     }))
+}
+
+/// Whether the path by which a process was started leads to another file by now: a
+/// link there points elsewhere, or the file that runs was renamed.
+fn is_moved(root: &HostRoot, pid: u32, started_as: &str) -> bool {
+    let files = (root.executed(pid), root.identity(started_as));
+    started_as.starts_with('/') && matches!(files, (Ok(runs), Ok(lies)) if runs != lies)
 }
 
 /// The parser's own message speaks to its authors, not to those who run a node.

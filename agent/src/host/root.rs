@@ -8,9 +8,10 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component as Part, Path, PathBuf};
 
+use jiff::Timestamp;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::value::value_of;
 
@@ -34,6 +35,19 @@ impl Resolution {
             Self::Openat2 => "openat2",
             Self::Walk => "walk",
         }
+    }
+}
+
+/// Which file it is, whatever its name: device and inode, inode(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl From<FileStat> for Identity {
+    fn from(stat: FileStat) -> Self {
+        Self { device: stat.st_dev, inode: stat.st_ino }
     }
 }
 
@@ -88,6 +102,12 @@ pub enum HostError {
         /// Why.
         errno: Errno,
     },
+    /// A copy of a node does not keep when its files were written.
+    #[error("when it was written is not kept in a copy of a node")]
+    TimeNotKept {
+        /// The path on the host.
+        path: String,
+    },
     /// What stands there is not what its format allows.
     #[error("{why}")]
     Malformed {
@@ -108,6 +128,7 @@ impl HostError {
             | Self::TooLong { path, .. }
             | Self::NotText { path, .. }
             | Self::System { path, .. }
+            | Self::TimeNotKept { path }
             | Self::Malformed { path, .. } => path,
         }
     }
@@ -266,6 +287,36 @@ impl HostRoot {
             .map_err(|errno| HostError::system(path, errno))
     }
 
+    /// When what is there was last written, by the host's clock.
+    pub fn modified(&self, path: &str) -> Result<Timestamp, HostError> {
+        let stat = stat(path, self.handle(path, true)?.as_fd())?;
+        let nanoseconds = i32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        Timestamp::new(stat.st_mtime, nanoseconds).map_err(|_| HostError::Malformed {
+            path: path.to_owned(),
+            why: format!("was written at {} seconds, out of range", stat.st_mtime),
+        })
+    }
+
+    /// Which file a path leads to.
+    pub fn identity(&self, path: &str) -> Result<Identity, HostError> {
+        stat(path, self.handle(path, true)?.as_fd()).map(Identity::from)
+    }
+
+    /// Which file a process runs, behind the link `/proc/PID/exe`. procfs jumps there
+    /// without naming a path: the file is looked at and never opened. In a copy of a node
+    /// the link is a plain one, and leads to a path inside the root.
+    pub fn executed(&self, pid: u32) -> Result<Identity, HostError> {
+        let path = format!("/proc/{pid}/exe");
+        let link = self.handle(&path, false)?;
+        if !is_of_procfs(link.as_fd()) {
+            return self.identity(&path);
+        }
+        let folder = self.handle(&format!("/proc/{pid}"), true)?;
+        fstatat(&folder, "exe", AtFlags::empty())
+            .map(Identity::from)
+            .map_err(|errno| HostError::system(&path, errno))
+    }
+
     /// A handle on a Unix socket, to be connected through `/proc/self/fd`.
     pub fn socket(&self, path: &str) -> Result<OwnedFd, HostError> {
         let handle = self.handle(path, true)?;
@@ -351,9 +402,12 @@ fn parts(path: &Path) -> Vec<OsString> {
 /// `/proc/PID/exe`. Only these four, all at the top, are plain links.
 fn is_magic(link: BorrowedFd<'_>, name: &OsString) -> bool {
     let plain = ["self", "thread-self", "mounts", "net"].iter().any(|plain| name == plain);
-    !plain
-        && nix::sys::statfs::fstatfs(link)
-            .is_ok_and(|stat| stat.filesystem_type() == nix::sys::statfs::PROC_SUPER_MAGIC)
+    !plain && is_of_procfs(link)
+}
+
+fn is_of_procfs(file: BorrowedFd<'_>) -> bool {
+    nix::sys::statfs::fstatfs(file)
+        .is_ok_and(|stat| stat.filesystem_type() == nix::sys::statfs::PROC_SUPER_MAGIC)
 }
 
 fn stat(path: &str, handle: BorrowedFd<'_>) -> Result<FileStat, HostError> {

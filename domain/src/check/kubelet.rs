@@ -148,8 +148,11 @@ fn executable_replaced(history: &NodeHistory, scope: &Scope, _: &Policy, _: Time
     if !process.executable_replaced {
         return Verdict::pass(vec![Evidence::new(source, &process.executable, "still on disk")]);
     }
-    let evidence =
-        vec![Evidence::new(source, format!("{} (deleted)", process.executable), "still on disk")];
+    let evidence = vec![Evidence::new(
+        source,
+        format!("{}, no longer what lies there", process.executable),
+        "still on disk",
+    )];
     let turn = Turn {
         responsible: Responsible::Customer,
         action: by_hand(scope, Action::RestartUnit { unit: "kubelet.service".to_owned() }),

@@ -11,6 +11,7 @@ pub struct Process {
     pub started_seconds_after_boot: u64,
     /// Path of the executable; empty when the reader may not see it.
     pub executable: String,
-    /// The file on disk is no longer the one that runs: a restart is pending.
+    /// The file on disk is no longer the one that runs: it was deleted or replaced, or the
+    /// path that started the process leads to another file. A restart is pending.
     pub executable_replaced: bool,
 }
