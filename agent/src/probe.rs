@@ -3,18 +3,19 @@
 
 pub mod cri;
 pub mod http;
+mod recording;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use nodeward_domain::facts::{CriAnswer, HttpAnswer};
-use serde::{Deserialize, Serialize};
 
 use crate::host::HostRoot;
 use cri::Heard;
+use http::{Get, Reply};
+
+pub use recording::{Recording, RecordingError};
 
 /// A connection must stand after this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -31,53 +32,6 @@ pub enum Probes {
     Recorded(Box<Recording>),
     /// Nobody, for this reason.
     Off(String),
-}
-
-/// Recorded answers of local endpoints.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recording {
-    /// Answers by address, such as `http://127.0.0.1:10248/healthz`.
-    #[serde(default)]
-    pub http: BTreeMap<String, HttpAnswer>,
-    /// The container runtime's answer.
-    pub cri: Option<CriAnswer>,
-    /// When files were last written, by path: what a copy of a node does not keep.
-    #[serde(default)]
-    pub modified: BTreeMap<String, Timestamp>,
-}
-
-/// Why a recording could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordingError {
-    /// It could not be read.
-    #[error("{path}: cannot be read")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It is not a recording.
-    #[error("{path}: is not a recording of answers")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        #[source]
-        source: serde_json::Error,
-    },
-}
-
-impl Recording {
-    /// Reads a recording.
-    pub fn read(path: &Path) -> Result<Self, RecordingError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| RecordingError::Unreadable { path: path.to_owned(), source })?;
-        serde_json::from_str(&text)
-            .map_err(|source| RecordingError::Malformed { path: path.to_owned(), source })
-    }
 }
 
 impl Probes {
@@ -115,15 +69,28 @@ impl Probes {
     /// Asks an HTTP endpoint on this machine.
     #[must_use]
     pub fn http_get(&self, address: SocketAddr, path: &str, limit: Duration) -> HttpAnswer {
+        let [reply] = self.http([Get::whole(address, path, limit)]);
+        reply.answer
+    }
+
+    /// Asks HTTP endpoints on this machine, all at the same time.
+    #[must_use]
+    pub fn http<const N: usize>(&self, gets: [Get; N]) -> [Reply; N] {
         match self {
-            Self::Live { runtime } => runtime.block_on(http::get(address, path, limit)),
-            Self::Recorded(recording) => {
-                let url = format!("http://{address}{path}");
-                recording.http.get(&url).cloned().unwrap_or_else(|| HttpAnswer::NotAsked {
-                    why: format!("{url} is not in the recording"),
+            Self::Live { runtime } => {
+                let asked = gets.map(|get| runtime.spawn(http::get(get)));
+                asked.map(|reply| {
+                    runtime.block_on(reply).unwrap_or_else(|error| failed(&error).into())
                 })
             }
-            Self::Off(why) => HttpAnswer::NotAsked { why: why.clone() },
+            Self::Recorded(recording) => gets.map(|get| match recording.http.get(&get.url()) {
+                Some(HttpAnswer::Answered { status, body }) => {
+                    Reply::answered(*status, get.keep.of(*status, body.as_bytes()))
+                }
+                Some(answer) => answer.clone().into(),
+                None => not_asked(format!("{} is not in the recording", get.url())).into(),
+            }),
+            Self::Off(why) => gets.map(|_| not_asked(why.clone()).into()),
         }
     }
 
@@ -139,4 +106,12 @@ impl Probes {
         };
         answer.into()
     }
+}
+
+const fn not_asked(why: String) -> HttpAnswer {
+    HttpAnswer::NotAsked { why }
+}
+
+fn failed(error: &tokio::task::JoinError) -> HttpAnswer {
+    HttpAnswer::Failed { why: error.to_string() }
 }

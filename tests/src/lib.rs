@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod bench;
+pub mod capture;
 pub mod containerd;
 pub mod host;
 pub mod image;
@@ -12,5 +13,6 @@ pub mod project;
 pub mod reporter;
 pub mod scenario;
 pub mod service;
+pub mod standin;
 pub mod store_suite;
 pub mod twin;

@@ -1,29 +1,88 @@
-//! One bounded HTTP/1.1 GET to an address on this machine. No redirects, no proxies,
-//! no names: a health endpoint is an address and a path.
+//! Bounded HTTP/1.1 GETs to addresses of this machine. No redirects, no proxies, no
+//! names: an endpoint is an address and a path. The facts keep the one line of an answer
+//! that tells most; the body, as far as it is kept, is for the collector to parse.
+
+mod body;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use body::Body;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use nodeward_domain::facts::HttpAnswer;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::CONNECT_LIMIT;
-
-/// So much of an answer's body is read; the rest is not asked for.
-const BODY_LIMIT_BYTES: usize = 64 * 1024;
+pub use body::Keep;
 
 /// So much of one line is reported.
 const LINE_LIMIT_CHARS: usize = 200;
 
-/// Asks, and tells refused, silent and answered apart. `limit` holds for all of it.
-pub async fn get(address: SocketAddr, path: &str, limit: Duration) -> HttpAnswer {
-    timeout(limit, exchange(address, path)).await.unwrap_or_else(|_| timed_out(limit))
+/// One question to an endpoint.
+#[derive(Debug, Clone)]
+pub struct Get {
+    /// Where it is served.
+    pub address: SocketAddr,
+    /// Its path.
+    pub path: String,
+    /// All of it must be over in this time, connecting included.
+    pub limit: Duration,
+    /// What is kept of the answer's body.
+    pub keep: Keep,
+}
+
+impl Get {
+    /// A question whose answer is kept whole.
+    #[must_use]
+    pub fn whole(address: SocketAddr, path: &str, limit: Duration) -> Self {
+        Self { address, path: path.to_owned(), limit, keep: Keep::Whole }
+    }
+
+    /// The endpoint's address as evidence names it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.address, self.path)
+    }
+}
+
+/// What was heard from an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The answer as facts keep it.
+    pub answer: HttpAnswer,
+    /// What was kept of the body; empty unless the endpoint answered.
+    pub body: String,
+}
+
+impl Reply {
+    /// An answer with what was kept of its body, or why that could not be.
+    pub(super) fn answered(status: u16, body: Result<Body, String>) -> Self {
+        let body = match body {
+            Ok(body) => body,
+            Err(why) => return failed(format!("status {status}, body: {why}")).into(),
+        };
+        let is_whole = body.is_whole();
+        let body = body.text();
+        let line = if is_whole { telling_line(&body) } else { String::new() };
+        Self { answer: HttpAnswer::Answered { status, body: line }, body }
+    }
+}
+
+impl From<HttpAnswer> for Reply {
+    fn from(answer: HttpAnswer) -> Self {
+        Self { answer, body: String::new() }
+    }
+}
+
+const fn failed(why: String) -> HttpAnswer {
+    HttpAnswer::Failed { why }
 }
 
 fn timed_out(limit: Duration) -> HttpAnswer {
@@ -31,49 +90,82 @@ fn timed_out(limit: Duration) -> HttpAnswer {
         after_milliseconds: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
     }
 }
+/// Asks, and tells refused, silent and answered apart.
+pub async fn get(get: Get) -> Reply {
+    match timeout(get.limit, ask(&get)).await {
+        Ok(reply) => reply,
+        Err(_) => timed_out(get.limit).into(),
+    }
+}
 
-async fn exchange(address: SocketAddr, path: &str) -> HttpAnswer {
-    let failed = |why: String| HttpAnswer::Failed { why };
-    let stream = match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            return HttpAnswer::Refused;
-        }
-        Ok(Err(error)) => return failed(format!("connect: {error}")),
-        Err(_) => return timed_out(CONNECT_LIMIT),
+async fn ask(get: &Get) -> Reply {
+    match timeout(CONNECT_LIMIT, connect(get.address)).await {
+        Ok(Ok(stream)) => exchange(stream, get).await,
+        Ok(Err(answer)) => answer.into(),
+        Err(_) => timed_out(CONNECT_LIMIT).into(),
+    }
+}
+
+/// Connects from the very address that is asked, which only an address of this machine
+/// allows: where a configuration or a process's arguments lead elsewhere, nobody is asked.
+async fn connect(address: SocketAddr) -> Result<TcpStream, HttpAnswer> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
     };
+    let socket = socket.map_err(|error| failed(format!("socket: {error}")))?;
+    if let Err(error) = socket.bind(SocketAddr::new(address.ip(), 0)) {
+        let why = format!("{} is not an address of this machine: {error}", address.ip());
+        return Err(HttpAnswer::NotAsked { why });
+    }
+    socket.connect(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => HttpAnswer::Refused,
+        _ => failed(format!("connect: {error}")),
+    })
+}
+
+/// One request and its answer on a connection that stands.
+async fn exchange<S>(stream: S, get: &Get) -> Reply
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = match http1::handshake(TokioIo::new(stream)).await {
         Ok(parts) => parts,
-        Err(error) => return failed(format!("HTTP: {error}")),
+        Err(error) => return failed(format!("HTTP: {error}")).into(),
     };
     let driver = tokio::spawn(connection);
-    let answer = match Request::get(path)
-        .header(header::HOST, address.to_string())
+    let request = Request::get(&get.path)
+        .header(header::HOST, get.address.to_string())
         .header(header::USER_AGENT, concat!("nodeward-agent/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::<Bytes>::new())
-    {
-        Err(error) => failed(format!("request: {error}")),
+        .body(Empty::<Bytes>::new());
+    let reply = match request {
+        Err(error) => failed(format!("request: {error}")).into(),
         Ok(request) => match sender.send_request(request).await {
-            Err(error) => failed(format!("HTTP: {error}")),
+            Err(error) => failed(format!("HTTP: {error}")).into(),
             Ok(response) => {
                 let status = response.status().as_u16();
-                match Limited::new(response.into_body(), BODY_LIMIT_BYTES).collect().await {
-                    Err(error) => failed(format!("status {status}, body: {error}")),
-                    Ok(body) => {
-                        HttpAnswer::Answered { status, body: telling_line(&body.to_bytes()) }
-                    }
-                }
+                Reply::answered(status, read(response.into_body(), get.keep, status).await)
             }
         },
     };
     driver.abort();
-    answer
+    reply
+}
+
+async fn read(mut body: Incoming, keep: Keep, status: u16) -> Result<Body, String> {
+    let mut kept = Body::new(keep, status);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| error.to_string())?;
+        if let Some(piece) = frame.data_ref() {
+            kept.take(piece)?;
+        }
+    }
+    kept.end()
 }
 
 /// The line that tells most: of a list of checks the first that failed, which begins
 /// with `[-]` in every component built on Kubernetes' health package, else the first.
-fn telling_line(body: &[u8]) -> String {
-    let body = String::from_utf8_lossy(body);
+fn telling_line(body: &str) -> String {
     let failed = body.lines().find(|line| line.starts_with("[-]"));
     failed
         .or_else(|| body.lines().next())
@@ -89,10 +181,10 @@ mod tests {
 
     #[test]
     fn of_a_list_of_checks_the_failed_one_is_told() {
-        let list = b"[+]ping ok\n[-]syncloop failed: reason withheld\nhealthz check failed\n";
+        let list = "[+]ping ok\n[-]syncloop failed: reason withheld\nhealthz check failed\n";
         assert_eq!(telling_line(list), "[-]syncloop failed: reason withheld");
-        assert_eq!(telling_line(b"ok"), "ok");
-        assert_eq!(telling_line(b""), "");
-        assert_eq!(telling_line(&[b'x'; 999]).len(), LINE_LIMIT_CHARS);
+        assert_eq!(telling_line("ok"), "ok");
+        assert_eq!(telling_line(""), "");
+        assert_eq!(telling_line(&"x".repeat(999)).len(), LINE_LIMIT_CHARS);
     }
 }

@@ -1,0 +1,120 @@
+//! Recorded answers of local endpoints, for host roots that are not a running machine.
+//! Written by hand: the body of an HTTP answer is a text, a list of lines, or JSON.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nodeward_domain::facts::{CriAnswer, HttpAnswer};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::Value;
+
+/// Recorded answers of local endpoints.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// Answers by address, such as `http://127.0.0.1:10248/healthz`, with whole bodies.
+    #[serde(default, deserialize_with = "with_bodies")]
+    pub http: BTreeMap<String, HttpAnswer>,
+    /// The container runtime's answer.
+    pub cri: Option<CriAnswer>,
+    /// When files were last written, by path: what a copy of a node does not keep.
+    #[serde(default)]
+    pub modified: BTreeMap<String, Timestamp>,
+}
+
+/// Why a recording could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// It could not be read.
+    #[error("{path}: cannot be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not a recording.
+    #[error("{path}: is not a recording of answers")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Recording {
+    /// Reads a recording.
+    pub fn read(path: &Path) -> Result<Self, RecordingError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RecordingError::Unreadable { path: path.to_owned(), source })?;
+        serde_json::from_str(&text)
+            .map_err(|source| RecordingError::Malformed { path: path.to_owned(), source })
+    }
+}
+
+fn with_bodies<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, HttpAnswer>, D::Error> {
+    BTreeMap::<String, Value>::deserialize(deserializer)?
+        .into_iter()
+        .map(|(url, mut answer)| {
+            if let Some(body) = answer.get_mut("body") {
+                *body = Value::String(text_of(body).map_err(D::Error::custom)?);
+            }
+            let answer = serde_json::from_value(answer)
+                .map_err(|error| D::Error::custom(format!("{url}: {error}")))?;
+            Ok((url, answer))
+        })
+        .collect()
+}
+
+/// The body as it would have come over the wire.
+fn text_of(body: &Value) -> Result<String, &'static str> {
+    match body {
+        Value::String(text) => Ok(text.clone()),
+        Value::Array(lines) => lines
+            .iter()
+            .map(|line| line.as_str().map(|line| format!("{line}\n")))
+            .collect::<Option<String>>()
+            .ok_or("a body of lines has a line that is no text"),
+        Value::Object(_) => Ok(body.to_string()),
+        _ => Err("a body is a text, a list of lines, or JSON"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(json: &str) -> Result<String, String> {
+        let recording = format!(
+            r#"{{"http": {{"u": {{"answer": "answered", "status": 200, "body": {json}}}}}}}"#
+        );
+        let recording: Recording =
+            serde_json::from_str(&recording).map_err(|error| error.to_string())?;
+        match &recording.http["u"] {
+            HttpAnswer::Answered { status: 200, body } => Ok(body.clone()),
+            other => Err(other.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_body_is_a_text_or_lines_or_json() {
+        assert_eq!(body(r#""ok""#), Ok("ok".to_owned()));
+        assert_eq!(body(r#"["a 1", "b 2"]"#), Ok("a 1\nb 2\n".to_owned()));
+        assert_eq!(body(r#"{"healthy": true}"#), Ok(r#"{"healthy":true}"#.to_owned()));
+        assert!(body("7").is_err_and(|why| why.contains("a list of lines")));
+        assert!(body("[7]").is_err_and(|why| why.contains("no text")));
+    }
+
+    #[test]
+    fn an_answer_that_is_none_names_its_address() {
+        let wrong = r#"{"http": {"http://127.0.0.1:1/x": {"answer": "perhaps"}}}"#;
+        let error = serde_json::from_str::<Recording>(wrong).expect_err("no such answer");
+        assert!(error.to_string().contains("http://127.0.0.1:1/x: "), "{error}");
+    }
+}
