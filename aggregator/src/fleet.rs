@@ -188,7 +188,7 @@ impl Fleet {
         let Some(state) = self.known(digest) else { return };
         for place in self.all() {
             if let Some(node) = &mut place.memory().node {
-                node.arrived(digest, state.as_ref());
+                node.arrived(digest, state.as_ref(), &self.policy);
             }
         }
     }

@@ -86,6 +86,8 @@ impl Ingest {
         report: &mut Report,
         received_at: Timestamp,
     ) -> Result<(), Status> {
+        let lost = place.with_life(&peer.uid, |node| node.lost(report)).unwrap_or_default();
+        report.components.extend(lost);
         let contents: Vec<Content> = report
             .components
             .iter_mut()
@@ -116,7 +118,8 @@ impl Ingest {
         }
         self.recall(report).await.map_err(|error| unavailable(&error))?;
         self.fleet.change(place, peer, received_at, |node| {
-            node.take(report, received_at, |digest| self.fleet.known(digest));
+            let policy = self.fleet.policy();
+            node.take(report, received_at, policy, |digest| self.fleet.known(digest));
         });
         for content in &contents {
             self.fleet.arrived(content.digest());

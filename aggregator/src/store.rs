@@ -62,6 +62,19 @@ pub struct Seen {
     pub received_at: Timestamp,
     /// What was observed of its components.
     pub components: Vec<SeenComponent>,
+    /// Its checks that fail.
+    pub standings: Vec<SeenStanding>,
+}
+
+/// How long a check has been failing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenStanding {
+    /// The check's reason.
+    pub reason: String,
+    /// In how many rounds.
+    pub observations: u32,
+    /// Since when, by the aggregator's clock.
+    pub since: Timestamp,
 }
 
 /// How a component's content held.
@@ -94,6 +107,8 @@ pub struct StoredNode {
     pub last_seen: Timestamp,
     /// Its components' intervals that belong to the asked range, oldest first.
     pub intervals: Vec<Interval>,
+    /// Its checks that failed, as last saved.
+    pub standings: Vec<SeenStanding>,
 }
 
 /// A stretch of time in which a component had one content.

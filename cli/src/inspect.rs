@@ -1,6 +1,7 @@
 //! Looks at one machine on the spot: the agent's collectors, the domain's judgement,
 //! and no server between them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Rounds};
 use nodeward_agent::config::{Config, ConfigError, host_name};
 use nodeward_agent::service::{ServiceError, host};
 use nodeward_domain::answer::{About, NodeAnswer};
-use nodeward_domain::check::{CONFIRMATIONS, Outcome, judge_node};
+use nodeward_domain::check::{CONFIRMATIONS, Outcome, judge_node, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::Policy;
@@ -45,20 +46,23 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
     let host = Arc::new(host(&config)?);
     let node = match &arguments.node_name {
         Some(name) => name.clone(),
-        None => host_name(&arguments.host_root).map_err(|_| ConfigError::Missing("--node-name"))?,
+        None => host_name(&arguments.host_root)?,
     };
     let mut history = NodeHistory::default();
     let mut collectors = COLLECTORS.to_vec();
     for asked in 1..=CONFIRMATIONS {
         let mut rounds = Rounds::with(Arc::clone(&host), collectors, COLLECTOR_LIMIT);
         let mut measured = *history.measured.newest();
+        let mut observed = BTreeSet::new();
         for observation in rounds.run().await {
             measured = observation.measured.or(measured);
             let at = told(arguments.now, asked).unwrap_or(observation.observed_at);
+            observed.insert(observation.state.component());
             history.observe(observation.state, at, observation.took);
         }
         let at = told(arguments.now, asked).unwrap_or_else(Timestamp::now);
         history.measured.observe(measured, at);
+        settle(&mut history, &observed, policy, at);
         collectors = to_confirm(&history, policy, arguments.now.unwrap_or_else(Timestamp::now));
         if collectors.is_empty() {
             break;

@@ -10,6 +10,8 @@ mod os_release;
 mod packages;
 mod sysctl;
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use serde::Serialize;
@@ -20,6 +22,7 @@ use crate::observed::State;
 use crate::platform::Platform;
 use crate::policy::{Policy, Standing};
 use crate::responsibility::{Action, Responsible, Turn};
+use crate::standing::Shown;
 use crate::with_components;
 
 /// A weak probe must answer the same this many times in a row to be believed.
@@ -117,6 +120,8 @@ impl PolicyLink {
 pub struct Scope {
     /// Which kind of machine the node is.
     pub platform: Platform,
+    /// For how many rounds this check has been failing, and since when.
+    pub standing: Holding,
 }
 
 /// The answer of a check.
@@ -255,16 +260,35 @@ pub fn find(reason: &str) -> Option<&'static Check> {
 /// Judges every check on one node.
 #[must_use]
 pub fn judge_node(history: &NodeHistory, policy: &Policy, now: Timestamp) -> Vec<Judged> {
-    let scope = Scope { platform: Platform::of(history) };
+    let platform = Platform::of(history);
     registry()
-        .map(|check| Judged { check, verdict: judge(check, history, &scope, policy, now) })
+        .map(|check| Judged { check, verdict: judge(check, history, platform, policy, now) })
         .collect()
+}
+
+/// Counts what a round has shown of the checks of those components, after its
+/// observations have been added to the history. `at` is when the round was.
+pub fn settle(
+    history: &mut NodeHistory,
+    components: &BTreeSet<Component>,
+    policy: &Policy,
+    at: Timestamp,
+) {
+    let platform = Platform::of(history);
+    for check in registry().filter(|check| components.contains(&check.component)) {
+        let shown = match judge(check, history, platform, policy, at).outcome {
+            Outcome::Fail { .. } | Outcome::Confirming { .. } => Shown::Broken,
+            Outcome::Unknown(_) => Shown::Nothing,
+            Outcome::Pass | Outcome::NotApplicable(_) => Shown::Fine,
+        };
+        history.standings.take(check.reason, shown, at);
+    }
 }
 
 fn judge(
     check: &Check,
     history: &NodeHistory,
-    scope: &Scope,
+    platform: Platform,
     policy: &Policy,
     now: Timestamp,
 ) -> Verdict {
@@ -277,7 +301,15 @@ fn judge(
             policy.edition
         ));
     }
-    (check.judge)(history, scope, policy, now)
+    let scope = Scope { platform, standing: history.standings.of(check.reason) };
+    let mut verdict = (check.judge)(history, &scope, policy, now);
+    // Facts beside those that fail may have changed since.
+    if let Outcome::Fail { since, .. } = &mut verdict.outcome
+        && let Some(standing_since) = scope.standing.since
+    {
+        *since = standing_since.min(*since);
+    }
+    verdict
 }
 
 /// The facts of a component, or the verdict that stands when there are none:
@@ -350,9 +382,11 @@ use verdict_or;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
+    use crate::facts::{ComponentState, Kernel};
 
     #[test]
     fn reasons_are_unique_and_pascal_case() {
@@ -396,5 +430,43 @@ mod tests {
                 judged.verdict.outcome
             );
         }
+    }
+
+    /// A kernel with that taint mask.
+    fn kernel(tainted: u64) -> ComponentState {
+        ComponentState::Kernel(State::Present(Arc::new(Kernel {
+            release: "6.1.0".to_owned(),
+            version: String::new(),
+            boot_id: String::new(),
+            tainted,
+            command_line: Vec::new(),
+        })))
+    }
+
+    #[test]
+    fn a_failure_lasts_since_its_first_round_whatever_else_changes() {
+        const LOCKUP: u64 = 1 << 14;
+        let policy = Policy::edition(crate::policy::DEFAULT_EDITION).expect("a shipped edition");
+        let at = |second| Timestamp::from_second(second).expect("a small number of seconds");
+        let mut history = NodeHistory::default();
+        let mut since = None;
+        for second in 1..20 {
+            // Another harmless bit every round: more states than a history keeps.
+            let state = kernel(LOCKUP | (1 << (15 + second)));
+            history.observe(state, at(second), Duration::ZERO);
+            settle(&mut history, &BTreeSet::from([Component::Kernel]), &policy, at(second));
+            let judged = judge_node(&history, &policy, at(second));
+            let one = judged.iter().find(|one| one.check.reason == "KernelFaulted");
+            since = match one.expect("a check").verdict.outcome {
+                Outcome::Fail { since, .. } => Some(since),
+                ref other => panic!("{other:?}"),
+            };
+        }
+        assert_eq!(since, Some(at(1)));
+        assert_eq!(history.standings.of("KernelFaulted").observations, 19);
+
+        history.observe(kernel(0), at(20), Duration::ZERO);
+        settle(&mut history, &BTreeSet::from([Component::Kernel]), &policy, at(20));
+        assert_eq!(history.standings.of("KernelFaulted"), Holding::default());
     }
 }

@@ -16,4 +16,5 @@ pub mod observed;
 pub mod platform;
 pub mod policy;
 pub mod responsibility;
+pub mod standing;
 pub mod version;

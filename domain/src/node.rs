@@ -12,6 +12,7 @@ use crate::facts::{
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};
+use crate::standing::Standings;
 use crate::with_components;
 
 /// How many different states in a row are remembered per component.
@@ -123,6 +124,8 @@ macro_rules! define {
         pub struct NodeHistory {
             /// What was last measured.
             pub measured: Measured,
+            /// Since when checks have been failing, see [`crate::check::settle`].
+            pub standings: Standings,
             $(
                 #[doc = concat!("History of [`Component::", stringify!($name), "`].")]
                 pub $word: History<$name>,

@@ -68,6 +68,9 @@ impl TryFrom<v1::ReportRequest> for Report {
                 ),
             ));
         }
+        if report.components.is_empty() {
+            return Err(Invalid::new("components", "is empty"));
+        }
         let mut components = Vec::with_capacity(report.components.len());
         let mut seen = BTreeSet::new();
         for (index, component) in report.components.into_iter().enumerate() {

@@ -20,7 +20,7 @@ pub const BOOT: &str = "11111111-2222-3333-4444-555555555555";
 /// The kernel with that taint mask, as a component of a report.
 #[must_use]
 pub fn kernel(tainted: u64) -> v1::ComponentReport {
-    let content = Content::of(&ComponentState::Kernel(State::Present(
+    component(&ComponentState::Kernel(State::Present(
         Kernel {
             release: "6.1.0".to_owned(),
             version: "#1".to_owned(),
@@ -29,7 +29,17 @@ pub fn kernel(tainted: u64) -> v1::ComponentReport {
             command_line: Vec::new(),
         }
         .into(),
-    )));
+    )))
+}
+
+/// Kernel parameters that are not there, as a component of a report.
+#[must_use]
+pub fn no_sysctl() -> v1::ComponentReport {
+    component(&ComponentState::Sysctl(State::Absent))
+}
+
+fn component(state: &ComponentState) -> v1::ComponentReport {
+    let content = Content::of(state);
     v1::ComponentReport {
         component: content.component.clone(),
         form: content.form,

@@ -147,7 +147,7 @@ impl Node {
         }
         let place = fleet.place(&peer);
         fleet.change(&place, &peer, at, |node| {
-            node.take(&report, at, |digest| fleet.known(digest));
+            node.take(&report, at, fleet.policy(), |digest| fleet.known(digest));
         });
     }
 }

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use nodeward_aggregator::peer::Peer;
 use nodeward_aggregator::store::{
-    Batch, ChangeNumber, EARLIER_BOOTS, Seen, SeenComponent, Store, StoredNode, Transition,
+    Batch, ChangeNumber, EARLIER_BOOTS, Seen, SeenComponent, SeenStanding, Store, StoredNode,
+    Transition,
 };
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -173,11 +174,14 @@ async fn what_was_seen_only_moves_forwards(store: &dyn Store) {
             observations,
             last_observed: at(i64::try_from(seq).expect("a small order")),
         }],
+        standings: vec![SeenStanding { reason: format!("At{seq}"), observations, since: at(7) }],
     };
     store.save_seen(vec![seen("boot-1", 90, 9)]).await.expect("saved");
     store.save_seen(vec![seen("boot-1", 50, 5)]).await.expect("saved");
     store.save_seen(vec![seen("boot-0", 500, 0)]).await.expect("saved");
     let (nodes, _) = everything(store).await;
+    // The standings are those that were saved last, of the boot that lasts.
+    assert_eq!(nodes[0].standings, seen("boot-1", 50, 5).standings);
     let interval = &nodes[0].intervals[0];
     assert_eq!((nodes[0].seq, nodes[0].last_seen), (90, at(90)));
     assert_eq!((interval.observations, interval.last_observed), (9, at(90)));

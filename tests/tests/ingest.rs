@@ -5,7 +5,7 @@ use nodeward_domain::answer::NodeAnswer;
 use nodeward_domain::component::Component;
 use nodeward_proto::content::Content;
 use nodeward_proto::v1;
-use nodeward_tests::reporter::{kernel, lasting, report, reporter, send};
+use nodeward_tests::reporter::{kernel, lasting, no_sysctl, report, reporter, send};
 use nodeward_tests::service::Aggregator;
 use tonic::{Code, Request};
 
@@ -51,6 +51,7 @@ async fn a_malformed_envelope_is_refused_by_its_field_and_changes_nothing() {
         ),
         ("components[1].component", spoilt(|report| report.components.push(kernel(0)))),
         ("components", spoilt(|report| report.components = vec![kernel(0); 1000])),
+        ("components", spoilt(|report| report.components.clear())),
     ];
     for (field, report) in bad {
         let refused = send(&mut client, report).await.expect_err(field);
@@ -81,6 +82,34 @@ async fn the_same_report_twice_counts_once() {
     let after = aggregator.answer_when("a", "the node", |_| true).await;
     assert_eq!(first, again);
     assert_eq!(before.last_report_at, after.last_report_at);
+}
+
+#[tokio::test]
+async fn what_a_later_report_no_longer_names_is_not_taken_for_what_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("store.db");
+    let aggregator = Aggregator::start(&store);
+    let mut client = reporter(&aggregator).await;
+    let of = |answer: &NodeAnswer, component: Component| {
+        let one = answer.components.iter().find(|one| one.component == component);
+        one.expect("every component").state.clone()
+    };
+    let mut both = report(5, 0);
+    both.components.push(no_sysctl());
+    send(&mut client, both).await.expect("a good report");
+    let answer = aggregator.answer_when("a", "both", |_| true).await;
+    assert_eq!(of(&answer, Component::Sysctl), "absent");
+
+    send(&mut client, report(6, 0)).await.expect("a report of one component");
+    let is_lost = |answer: &NodeAnswer| of(answer, Component::Sysctl) == "unavailable";
+    let answer = aggregator.answer_when("a", "the loss", is_lost).await;
+    assert!(!answer.complete);
+    assert_eq!(of(&answer, Component::Kernel), "present");
+    // Not even a restart brings back what nobody has looked at since.
+    aggregator.program.kill();
+    let aggregator = Aggregator::start(&store);
+    let answer = aggregator.answer_when("a", "the node", |_| true).await;
+    assert_eq!(of(&answer, Component::Sysctl), "unavailable");
 }
 
 #[tokio::test]

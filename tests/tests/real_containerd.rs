@@ -16,7 +16,7 @@ mod real_containerd {
     use nodeward_agent::host::{Host, HostRoot};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::answer::{About, NodeAnswer};
-    use nodeward_domain::check::CONFIRMATIONS;
+    use nodeward_domain::check::{CONFIRMATIONS, settle};
     use nodeward_domain::component::Component;
     use nodeward_domain::facts::{ComponentState, Containerd as Facts, CriAnswer};
     use nodeward_domain::node::NodeHistory;
@@ -78,6 +78,8 @@ mod real_containerd {
             for Observation { state, took, .. } in self.copy.round(COLLECTOR_LIMIT).await {
                 self.history.observe(state, at, took);
             }
+            let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+            settle(&mut self.history, &Component::ALL.into_iter().collect(), &policy, at);
         }
 
         /// Asks as often as a weak probe must be asked, and judges.

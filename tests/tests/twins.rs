@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::COLLECTOR_LIMIT;
 use nodeward_domain::answer::{About, NodeAnswer};
-use nodeward_domain::check::{CONFIRMATIONS, registry};
+use nodeward_domain::check::{CONFIRMATIONS, registry, settle};
+use nodeward_domain::component::Component;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
 use nodeward_tests::host::HostCopy;
@@ -19,6 +20,7 @@ const NOW: &str = "2026-11-24T12:00:00Z";
 /// The reasons of all findings after as many rounds as a weak probe needs.
 async fn findings(host: &HostCopy) -> Vec<String> {
     let now: Timestamp = NOW.parse().expect("a moment");
+    let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
     let mut history = NodeHistory::default();
     for round in 1..=CONFIRMATIONS {
         let at = now - SignedDuration::from_secs(30 * i64::from(CONFIRMATIONS - round));
@@ -29,8 +31,8 @@ async fn findings(host: &HostCopy) -> Vec<String> {
         for observation in observations {
             history.observe(observation.state, at, observation.took);
         }
+        settle(&mut history, &Component::ALL.into_iter().collect(), &policy, at);
     }
-    let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
     let about = About { cluster: "c", node: "n", last_report_at: Some(now) };
     let (answer, _) = NodeAnswer::of(about, &history, &policy, now);
     answer.findings.into_iter().map(|finding| finding.reason).collect()

@@ -1,21 +1,23 @@
 //! One life of one node in memory: the order of its reports, the content that each
 //! component has, and the history that the domain judges. No input or output here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::answer::{About, NodeAnswer, NodeRow};
+use nodeward_domain::check::settle;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
-use nodeward_domain::node::NodeHistory;
+use nodeward_domain::node::{Holding, NodeHistory};
 use nodeward_domain::observed::Unavailable;
 use nodeward_domain::policy::Policy;
+use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 use nodeward_proto::report::{Report, Reported};
 
 use crate::peer::Peer;
-use crate::store::{Seen, SeenComponent, StoredNode, Transition};
+use crate::store::{Seen, SeenComponent, SeenStanding, StoredNode, Transition};
 
 /// An agent reports a round within moments: an observation that claims to be older
 /// than this has a broken clock behind it.
@@ -85,6 +87,10 @@ impl NodeMemory {
         node.boot_id = stored.boot_id;
         node.earlier_boots = stored.earlier_boots;
         node.seq = stored.seq;
+        for standing in stored.standings {
+            let SeenStanding { reason, observations, since } = standing;
+            node.history.standings.restore(reason, observations, since);
+        }
         for interval in stored.intervals {
             let known = content(interval.digest);
             if let Some(Some(state)) = &known {
@@ -179,11 +185,37 @@ impl NodeMemory {
         received_at.checked_sub(age).unwrap_or(received_at).max(earliest).min(received_at)
     }
 
+    /// What the report does not name although an earlier one did: what was seen then must
+    /// not stand in for what nobody looks at any more.
+    #[must_use]
+    pub fn lost(&self, report: &Report) -> Vec<Reported> {
+        self.standings
+            .keys()
+            .filter(|name| report.components.iter().all(|one| one.component != **name))
+            .filter_map(|name| Component::from_name(name))
+            .map(|component| {
+                let why = "the last report does not name it".to_owned();
+                let unavailable = Unavailable { place: String::new(), why };
+                let state = ComponentState::unavailable(component, unavailable);
+                let content = Content::of(&state);
+                Reported {
+                    digest: content.digest(),
+                    component: content.component,
+                    form: content.form,
+                    content: Some(content.bytes),
+                    observed_at: report.sent_at,
+                    took: Duration::ZERO,
+                }
+            })
+            .collect()
+    }
+
     /// Takes a report that is next in the order and has been committed.
     pub fn take(
         &mut self,
         report: &Report,
         received_at: Timestamp,
+        policy: &Policy,
         mut content: impl FnMut(Digest) -> Known,
     ) {
         if report.boot_id != self.boot_id {
@@ -198,11 +230,13 @@ impl NodeMemory {
         self.history.measured.observe(report.measurements, received_at);
         self.row = None;
         self.unsaved = true;
+        let mut observed = BTreeSet::new();
         for reported in &report.components {
             let last_observed = self.observed_at(report, reported, received_at);
             let known = content(reported.digest);
             if let Some(Some(state)) = &known {
                 self.history.observe(state.clone(), last_observed, reported.took);
+                observed.insert(state.component());
             }
             let observations = self
                 .standings
@@ -220,15 +254,18 @@ impl NodeMemory {
                 },
             );
         }
+        settle(&mut self.history, &observed, policy, received_at);
     }
 
     /// A content has come that components of this node may have been waiting for.
-    pub fn arrived(&mut self, digest: Digest, state: Option<&ComponentState>) {
+    pub fn arrived(&mut self, digest: Digest, state: Option<&ComponentState>, policy: &Policy) {
         for standing in self.standings.values_mut().filter(|standing| standing.digest == digest) {
             if std::mem::take(&mut standing.awaited)
                 && let Some(state) = state
             {
-                self.history.observe(state.clone(), standing.last_observed, Duration::ZERO);
+                let at = standing.last_observed;
+                self.history.observe(state.clone(), at, Duration::ZERO);
+                settle(&mut self.history, &BTreeSet::from([state.component()]), policy, at);
                 self.row = None;
             }
         }
@@ -312,6 +349,17 @@ impl NodeMemory {
                     digest: standing.digest,
                     observations: standing.observations,
                     last_observed: standing.last_observed,
+                })
+                .collect(),
+            standings: self
+                .history
+                .standings
+                .iter()
+                .filter_map(|(reason, holding)| {
+                    let Holding { observations, since: Some(since) } = holding else {
+                        return None;
+                    };
+                    Some(SeenStanding { reason: reason.to_owned(), observations, since })
                 })
                 .collect(),
         })

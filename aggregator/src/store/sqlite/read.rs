@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
 
 use super::{ChangeNumber, Interval, StoredNode};
 use crate::peer::Peer;
+use crate::store::SeenStanding;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
@@ -48,6 +49,7 @@ pub(super) fn load_since(
                 first_seen: timestamp(row, 6)?,
                 last_seen: timestamp(row, 7)?,
                 intervals: Vec::new(),
+                standings: Vec::new(),
             })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -72,8 +74,25 @@ pub(super) fn load_since(
                 |row| interval(row, 0),
             )?
             .collect::<rusqlite::Result<Vec<_>>>()?;
+        node.standings = standings(&snapshot, peer)?;
     }
     Ok((nodes, ChangeNumber(number)))
+}
+
+fn standings(reader: &Connection, peer: &Peer) -> rusqlite::Result<Vec<SeenStanding>> {
+    reader
+        .prepare_cached(
+            "SELECT reason, observations, since FROM check_standing
+             WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 ORDER BY reason",
+        )?
+        .query_map(params![peer.cluster, peer.node, peer.uid], |row| {
+            Ok(SeenStanding {
+                reason: row.get(0)?,
+                observations: row.get(1)?,
+                since: timestamp(row, 2)?,
+            })
+        })?
+        .collect()
 }
 
 /// An interval from seven columns, the first of which is at `first`.

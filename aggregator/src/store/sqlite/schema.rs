@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 /// The version of the tables that this build writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// The tables. Times are microseconds since 1970, UTC.
 const TABLES: &str = "
@@ -58,6 +58,19 @@ CREATE TABLE component_interval (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 2 added: since when checks have been failing.
+const STANDINGS: &str = "
+CREATE TABLE check_standing (
+    cluster_id TEXT NOT NULL,
+    node TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    observations INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (cluster_id, node, uid, reason)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Makes the tables in a new file, or looks whether an old one has those of this build.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |error: rusqlite::Error| error.to_string();
@@ -67,16 +80,20 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
     let version: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
-    match version {
-        0 => {
-            let transaction = connection.transaction().map_err(text)?;
-            transaction.execute_batch(TABLES).map_err(text)?;
-            transaction.pragma_update(None, "user_version", VERSION).map_err(text)?;
-            transaction.commit().map_err(text)
+    let lacking: &[&str] = match version {
+        0 => &[TABLES, STANDINGS],
+        1 => &[STANDINGS],
+        VERSION => return Ok(()),
+        other => {
+            return Err(format!("has tables of version {other}, this build knows {VERSION}"));
         }
-        VERSION => Ok(()),
-        other => Err(format!("has tables of version {other}, this build knows {VERSION}")),
+    };
+    let transaction = connection.transaction().map_err(text)?;
+    for tables in lacking {
+        transaction.execute_batch(tables).map_err(text)?;
     }
+    transaction.pragma_update(None, "user_version", VERSION).map_err(text)?;
+    transaction.commit().map_err(text)
 }
 
 /// What every connection needs.
@@ -92,7 +109,7 @@ mod tests {
     #[test]
     fn every_key_of_the_fleet_begins_with_the_cluster() {
         let connection = Connection::open_in_memory().expect("a database");
-        connection.execute_batch(TABLES).expect("the tables");
+        connection.execute_batch(&[TABLES, STANDINGS].concat()).expect("the tables");
         let mut tables = connection
             .prepare(
                 "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
@@ -103,7 +120,7 @@ mod tests {
             .expect("tables")
             .collect::<rusqlite::Result<_>>()
             .expect("names");
-        assert_eq!(tables.len(), 5);
+        assert_eq!(tables.len(), 6);
         for table in tables {
             // These belong to the store as a whole, or are named by their content.
             if ["setting", "change", "content"].contains(&table.as_str()) {
@@ -123,6 +140,16 @@ mod tests {
         let mut connection = Connection::open_in_memory().expect("a database");
         connection.pragma_update(None, "user_version", VERSION + 1).expect("set");
         let refused = prepare(&mut connection).expect_err("another version");
-        assert!(refused.contains("version 2"), "{refused}");
+        assert!(refused.contains("version 3"), "{refused}");
+    }
+
+    #[test]
+    fn tables_of_the_first_version_get_what_they_lack() {
+        let mut old = Connection::open_in_memory().expect("a database");
+        old.execute_batch(TABLES).expect("the tables");
+        old.pragma_update(None, "user_version", 1).expect("set");
+        prepare(&mut old).expect("an older version");
+        old.execute_batch("SELECT * FROM check_standing").expect("the new table");
+        prepare(&mut old).expect("as new as this build");
     }
 }

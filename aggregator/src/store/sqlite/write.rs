@@ -267,5 +267,31 @@ fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
                 component.last_observed.as_microsecond()
             ])?;
     }
+    put_standings(point, seen)
+}
+
+/// Puts the checks that fail now in the place of those that failed before.
+fn put_standings(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
+    let peer = &seen.peer;
+    point
+        .prepare_cached(
+            "DELETE FROM check_standing WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3",
+        )?
+        .execute(params![peer.cluster, peer.node, peer.uid])?;
+    for standing in &seen.standings {
+        point
+            .prepare_cached(
+                "INSERT INTO check_standing (cluster_id, node, uid, reason, observations, since)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                peer.cluster,
+                peer.node,
+                peer.uid,
+                standing.reason,
+                standing.observations,
+                standing.since.as_microsecond()
+            ])?;
+    }
     Ok(())
 }
