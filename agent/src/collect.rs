@@ -75,6 +75,9 @@ pub struct Observation {
     pub took: Duration,
 }
 
+/// What a collector brought back, when, and how long it took by itself.
+type Done = (Collected, Timestamp, Duration);
+
 /// Runs rounds of collectors on one host.
 #[derive(Debug)]
 pub struct Rounds {
@@ -82,7 +85,7 @@ pub struct Rounds {
     collectors: Vec<Collector>,
     limit: Duration,
     /// Collectors that overran their limit and whose thread has not come back.
-    stuck: BTreeMap<Component, (JoinHandle<Collected>, Timestamp)>,
+    stuck: BTreeMap<Component, (JoinHandle<Done>, Timestamp)>,
 }
 
 impl Rounds {
@@ -115,13 +118,18 @@ impl Rounds {
             }
             let host = Arc::clone(&self.host);
             let collect = collector.collect;
-            running.push((component, tokio::task::spawn_blocking(move || collect(&host))));
+            let thread = tokio::task::spawn_blocking(move || {
+                let begun = Instant::now();
+                let collected = collect(&host);
+                (collected, Timestamp::now(), begun.elapsed())
+            });
+            running.push((component, thread));
         }
         let begun = Timestamp::now();
         for (component, mut thread) in running {
             let left = self.limit.saturating_sub(started.elapsed());
             let collected = match tokio::time::timeout(left, &mut thread).await {
-                Ok(Ok(collected)) => Ok(collected),
+                Ok(Ok(done)) => Ok(done),
                 Ok(Err(error)) => Err(unavailable(panic_message(error))),
                 Err(_) => {
                     self.stuck.insert(component, (thread, begun));
@@ -130,12 +138,9 @@ impl Rounds {
                 }
             };
             observations.push(match collected {
-                Ok(Collected { state, measured }) => Observation {
-                    state,
-                    measured,
-                    observed_at: Timestamp::now(),
-                    took: started.elapsed(),
-                },
+                Ok((Collected { state, measured }, observed_at, took)) => {
+                    Observation { state, measured, observed_at, took }
+                }
                 Err(unavailable) => observation(component, unavailable, started),
             });
         }

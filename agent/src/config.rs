@@ -204,26 +204,37 @@ impl Config {
         let length: SignedDuration =
             text.parse().map_err(|_| invalid(SETTING, text, "is not a duration like 30s"))?;
         match Duration::try_from(length) {
-            Ok(length)
-                if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&length) =>
-            {
+            Ok(length) if (Duration::from_secs(1)..=Duration::from_secs(300)).contains(&length) => {
                 Ok(length)
             }
-            _ => Err(invalid(SETTING, text, "must be between 1s and 1h")),
+            _ => Err(invalid(SETTING, text, "must be between 1s and 5m")),
         }
     }
 }
 
-/// The name of the machine below a root, in lower case as Kubernetes has it.
+/// The name of the machine below a root, in lower case as Kubernetes has it: the running
+/// kernel's, or what hostname(5) says where nothing runs.
 pub fn host_name(root: &Path) -> Result<String, ConfigError> {
     let name = if root == Path::new("/") {
         nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
     } else {
-        HostRoot::open(root).and_then(|root| root.read_text("/etc/hostname", 4096)).ok()
+        HostRoot::open(root).ok().and_then(|root| {
+            HOST_NAMES.into_iter().find_map(|path| named(&root.read_text(path, 4096).ok()?))
+        })
     };
-    name.map(|name| name.trim().to_lowercase())
-        .filter(|name| !name.is_empty())
+    name.and_then(|name| named(&name))
         .ok_or(ConfigError::Missing("--node-name (the host has no readable name)"))
+}
+
+/// Where the name of a host stands, the first that has one counts.
+const HOST_NAMES: [&str; 2] = ["/etc/hostname", "/proc/sys/kernel/hostname"];
+
+/// The name in a file of the form of hostname(5).
+fn named(text: &str) -> Option<String> {
+    text.lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_lowercase)
 }
 
 #[cfg(test)]
@@ -238,7 +249,7 @@ mod tests {
             ("0s", None),
             ("-5s", None),
             ("30", None),
-            ("2h", None),
+            ("6m", None),
         ] {
             let config = Config { interval: Some(text.to_owned()), ..Config::default() };
             assert_eq!(config.interval().ok().map(|d| d.as_secs()), seconds, "{text}");
@@ -263,5 +274,22 @@ mod tests {
         let config = Config { config: Some(path), ..Config::default() };
         let error = config.with_file().expect_err("a bad key").to_string();
         assert!(error.contains("line 2") && error.contains("intervall"), "{error}");
+    }
+
+    #[test]
+    fn a_host_is_named_by_the_first_file_that_has_a_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &[u8]| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, text).expect("written");
+        };
+        let error = host_name(folder.path()).expect_err("no file").to_string();
+        assert!(error.starts_with("--node-name"), "{error}");
+        write("proc/sys/kernel/hostname", b"Running\n");
+        write("etc/hostname", b"\xff\xfe\n");
+        assert_eq!(host_name(folder.path()).expect("a name"), "running");
+        write("etc/hostname", b"# set by the installer\n\nOrchard\n");
+        assert_eq!(host_name(folder.path()).expect("a name"), "orchard");
     }
 }

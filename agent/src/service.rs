@@ -1,7 +1,7 @@
 //! The three ways of running: `run`, and `collect` and `send` as two processes. Each
 //! stops within a second of SIGTERM or SIGINT, even when a host read hangs.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,9 +75,10 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
 
 /// Collects and sends in one process.
 pub async fn run(config: &Config) -> Result<(), ServiceError> {
-    let (endpoint, identity) = config.destination()?;
     let interval = config.interval()?;
+    // First: without it not even the node's name can be read.
     let host = host(config)?;
+    let (endpoint, identity) = config.destination()?;
     log_start(config, &host);
     let (newest, rounds) = watch::channel(None);
     let sender = Sender::new(&endpoint, identity);
@@ -167,7 +168,14 @@ fn listen(path: &Path) -> std::io::Result<UnixListener> {
                 "another collect listens there",
             ));
         }
+        // Whatever else is refused, only a socket was left behind by one of us.
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            if !path.symlink_metadata()?.file_type().is_socket() {
+                return Err(std::io::Error::new(
+                    std::io::ErrorKind::AlreadyExists,
+                    "something else than a socket lies there",
+                ));
+            }
             std::fs::remove_file(path)?;
         }
         Err(_) => {}
@@ -233,5 +241,28 @@ async fn take_over(path: &Path, newest: &watch::Sender<Newest>) {
             Err(_) => {}
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_socket_that_nobody_listens_on_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "precious").expect("written");
+        std::os::unix::fs::symlink(&file, &link).expect("made");
+        for path in [&file, &link] {
+            assert!(listen(path).is_err(), "{}", path.display());
+        }
+        assert_eq!(std::fs::read_to_string(&file).expect("still there"), "precious");
+
+        let socket = folder.path().join("socket");
+        let first = listen(&socket).expect("a new socket");
+        assert!(listen(&socket).is_err(), "somebody listens");
+        drop(first);
+        assert!(listen(&socket).is_ok(), "nobody listens any more");
     }
 }

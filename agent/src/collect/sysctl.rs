@@ -14,7 +14,7 @@ use super::{Collected, state};
 use crate::host::{Host, HostError};
 
 /// The longest value of Linux's own is some hundred bytes.
-const LIMIT_BYTES: u64 = 64 * 1024;
+const LIMIT_BYTES: u64 = 4096;
 
 pub(super) fn collect(host: &Host) -> Collected {
     ComponentState::Sysctl(state(read(host))).into()

@@ -13,6 +13,11 @@ const FOLDERS: [&str; 4] =
 
 const LIMIT_BYTES: u64 = 1024 * 1024;
 
+/// So many parameters may the files name, and so long may a value be: far more than any
+/// distribution's, and no more than an aggregator takes.
+const KEYS: usize = 4000;
+const VALUE_LIMIT_BYTES: usize = 4096;
+
 /// The expected values by key. Patterns for interfaces are read for `all` and `default`
 /// alone: single interfaces come and go with pods.
 pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, HostError> {
@@ -28,6 +33,10 @@ pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, H
                 path: path.clone(),
                 why: format!("line {number}: {why}"),
             })?;
+        }
+        if lines.named.len() + lines.patterns.len() > KEYS {
+            let why = format!("with it the files name more than {KEYS} parameters");
+            return Err(HostError::Malformed { path, why });
         }
     }
     Ok(lines.expected())
@@ -71,16 +80,20 @@ impl Lines {
         let Some((key, value)) = line.split_once('=') else {
             let excluded =
                 line.strip_prefix('-').ok_or("neither an assignment nor an exclusion")?;
-            self.named.insert(dotted(excluded.trim()), None);
+            self.named.insert(dotted(excluded.trim())?, None);
             return Ok(());
         };
         // A leading dash says that a failure to set it does not matter.
         let key = key.trim();
-        let key = dotted(key.strip_prefix('-').unwrap_or(key).trim());
-        if key.is_empty() {
-            return Err("no key");
+        let key = dotted(key.strip_prefix('-').unwrap_or(key).trim())?;
+        if is_secret(&key) {
+            return Ok(());
         }
-        let expected = ExpectedValue { value: plain(value), file: file.to_owned() };
+        let value = plain(value);
+        if value.len() > VALUE_LIMIT_BYTES {
+            return Err("a value that is too long for a kernel parameter");
+        }
+        let expected = ExpectedValue { value, file: file.to_owned() };
         if key.contains(['*', '?', '[']) {
             self.patterns.push((key, expected));
         } else {
@@ -107,12 +120,22 @@ impl Lines {
 }
 
 /// A key with dots between its parts. Written with slashes, dots and slashes have changed
-/// places: `net/ipv4/conf/eth0.100/rp_filter`.
-fn dotted(key: &str) -> String {
-    match key.find(['.', '/']) {
+/// places: `net/ipv4/conf/eth0.100/rp_filter`. A key must stay below `/proc/sys`.
+fn dotted(key: &str) -> Result<String, &'static str> {
+    let key = match key.find(['.', '/']) {
         Some(first) if key.as_bytes()[first] == b'/' => exchanged(key),
         _ => key.to_owned(),
+    };
+    if path_of(&key).split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err("a key that names no kernel parameter");
     }
+    Ok(key)
+}
+
+/// Parameters that are keys of their own kind: neither their value nor what a file says of
+/// it is anybody's business.
+fn is_secret(key: &str) -> bool {
+    key.ends_with(".stable_secret") || key.ends_with(".tcp_fastopen_key")
 }
 
 /// The path of a key below `/proc/sys`.
@@ -191,5 +214,25 @@ mod tests {
     fn a_line_that_is_neither_is_refused() {
         assert!(Lines::default().take("a", "nonsense").is_err());
         assert!(Lines::default().take("a", "= 1").is_err());
+        let long = format!("vm.swappiness = {}", "1".repeat(VALUE_LIMIT_BYTES + 1));
+        assert!(Lines::default().take("a", &long).is_err());
+    }
+
+    #[test]
+    fn no_key_leads_out_of_the_parameters() {
+        for line in [
+            "kernel/../../../etc/shadow = x",
+            "-kernel/../../../etc/shadow",
+            "/kernel/panic = 1",
+            "..kernel.panic = 1",
+        ] {
+            assert!(Lines::default().take("a", line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_passed_over() {
+        let files = [("a", "net.ipv6.conf.all.stable_secret = 1\nnet/ipv4/tcp_fastopen_key=2")];
+        assert_eq!(expected(&files), BTreeMap::new());
     }
 }
