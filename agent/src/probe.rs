@@ -1,15 +1,17 @@
-//! Local endpoints: HTTP on loopback and the container runtime's socket. Every probe
-//! is bounded in time and asks only what reads.
+//! Local endpoints: HTTP on loopback, the container runtime's socket, and systemd's bus.
+//! Every probe is bounded in time and asks only what reads.
 
 pub mod cri;
 pub mod http;
 mod recording;
+mod socket;
+mod systemd;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use nodeward_domain::facts::{CriAnswer, HttpAnswer};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, UnitState};
 
 use crate::host::HostRoot;
 use cri::Heard;
@@ -105,6 +107,38 @@ impl Probes {
             Self::Off(why) => CriAnswer::NotAsked { why: why.clone() },
         };
         answer.into()
+    }
+
+    /// Asks systemd about units of the host, in the order in which they are named.
+    #[must_use]
+    pub fn units(&self, root: &HostRoot, names: &[&str]) -> Vec<UnitState> {
+        let unreadable = |why: String| UnitState::Unreadable { why };
+        match self {
+            Self::Live { runtime } => systemd::ask(runtime, root, names),
+            Self::Recorded(recording) => {
+                let recorded = |name: &&str| recording.units.get(*name).cloned();
+                let lacking = || unreadable("the unit is not in the recording".to_owned());
+                names.iter().map(|name| recorded(name).unwrap_or_else(lacking)).collect()
+            }
+            Self::Off(why) => vec![unreadable(why.clone()); names.len()],
+        }
+    }
+
+    /// Asks systemd about one unit of the host while `others` are asked, so that both
+    /// may hang and still cost one limit.
+    pub fn beside_unit<T>(
+        &self,
+        root: &HostRoot,
+        name: &str,
+        others: impl FnOnce() -> T,
+    ) -> (UnitState, T) {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| self.units(root, &[name]).pop());
+            let answer = others();
+            let unit = asked.join().ok().flatten();
+            let failed = || UnitState::Unreadable { why: "asking systemd failed".to_owned() };
+            (unit.unwrap_or_else(failed), answer)
+        })
     }
 }
 

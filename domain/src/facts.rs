@@ -10,6 +10,7 @@ mod os_release;
 mod packages;
 mod process;
 mod sysctl;
+mod unit;
 
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
 pub use http::HttpAnswer;
@@ -20,6 +21,7 @@ pub use os_release::OsRelease;
 pub use packages::{Package, PackageManager, Packages, UnfinishedPackage};
 pub use process::Process;
 pub use sysctl::{ExpectedValue, LiveValue, Namespace, Setting, Sysctl};
+pub use unit::{Unit, UnitFile, UnitState};
 
 use crate::component::Component;
 use crate::observed::{State, Unavailable};
@@ -82,6 +84,18 @@ macro_rules! define {
 }
 
 with_components!(define);
+
+impl ComponentState {
+    /// The unit of systemd that the component runs as, where one was looked for.
+    #[must_use]
+    pub fn unit(&self) -> Option<&UnitState> {
+        match self {
+            Self::Containerd(state) => state.present().map(|containerd| &containerd.unit),
+            Self::Kubelet(state) => state.present().map(|kubelet| &kubelet.unit),
+            _ => None,
+        }
+    }
+}
 
 fn headline<T: Headline>(state: &State<T>) -> String {
     match state {

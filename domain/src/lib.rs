@@ -16,5 +16,6 @@ pub mod observed;
 pub mod platform;
 pub mod policy;
 pub mod responsibility;
+pub mod restarts;
 pub mod standing;
 pub mod version;

@@ -1,17 +1,18 @@
 //! What is remembered of one node: per component the last few states it was seen
 //! in, so that "three times in a row" and "since when" are pure questions.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    ComponentState, Containerd, Kernel, Kubelet, NodeImage, OsRelease, Packages, Sysctl,
+    ComponentState, Containerd, Kernel, Kubelet, NodeImage, OsRelease, Packages, Sysctl, UnitState,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};
+use crate::restarts::Restarts;
 use crate::standing::Standings;
 use crate::with_components;
 
@@ -126,6 +127,8 @@ macro_rules! define {
             pub measured: Measured,
             /// Since when checks have been failing, see [`crate::check::settle`].
             pub standings: Standings,
+            /// How often the units of components were restarted, of those that have one.
+            pub restarts: BTreeMap<Component, Restarts>,
             $(
                 #[doc = concat!("History of [`Component::", stringify!($name), "`].")]
                 pub $word: History<$name>,
@@ -135,6 +138,7 @@ macro_rules! define {
         impl NodeHistory {
             /// Adds the next observation of one component.
             pub fn observe(&mut self, state: ComponentState, observed_at: Timestamp, took: Duration) {
+                self.count_restarts(&state, observed_at);
                 match state {
                     $(ComponentState::$name(state) => {
                         self.$word.observe(Observed { observed_at, took, state });
@@ -150,6 +154,8 @@ macro_rules! define {
                 observed_at: Timestamp,
                 observations: u32,
             ) {
+                self.count_restarts(&state, first_observed_at);
+                self.count_restarts(&state, observed_at);
                 match state {
                     $(ComponentState::$name(state) => {
                         let last = Observed { observed_at, took: Duration::ZERO, state };
@@ -174,6 +180,14 @@ macro_rules! define {
 }
 
 with_components!(define);
+
+impl NodeHistory {
+    fn count_restarts(&mut self, state: &ComponentState, at: Timestamp) {
+        if let Some(unit) = state.unit().and_then(UnitState::loaded) {
+            self.restarts.entry(state.component()).or_default().observe(unit, at);
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

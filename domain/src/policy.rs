@@ -41,6 +41,9 @@ pub struct Policy {
     /// Kernel parameters that may be set, and how far.
     #[serde(rename = "sysctl_range", default)]
     pub sysctl_ranges: Vec<SysctlRange>,
+    /// Drop-ins of units that the provider ships.
+    #[serde(default)]
+    pub shipped_drop_ins: Vec<ShippedDropIns>,
     /// Announced ends of operating systems.
     #[serde(rename = "os_retirement", default)]
     pub os_retirements: Vec<OsRetirement>,
@@ -116,6 +119,18 @@ pub struct SysctlRange {
     pub max: Vec<i64>,
     /// Where it was read.
     pub source: String,
+}
+
+/// The drop-ins that the provider's images and provisioning write for a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShippedDropIns {
+    /// The unit.
+    pub unit: String,
+    /// Their file names.
+    pub names: Vec<String>,
+    #[serde(rename = "source")]
+    _source: String,
 }
 
 impl SysctlRange {

@@ -141,10 +141,12 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use nodeward_domain::facts::{
         Containerd, CriAnswer, ExpectedValue, HttpAnswer, ImageName, Kernel, Kubelet, Label,
         LiveValue, NodeImage, OsRelease, Package, PackageManager, Packages, Process,
-        RuntimeCondition, RuntimeVersion, Setting, Sysctl, UnfinishedPackage,
+        RuntimeCondition, RuntimeVersion, Setting, Sysctl, UnfinishedPackage, Unit, UnitFile,
+        UnitState,
     };
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -238,6 +240,48 @@ mod tests {
         ))
     }
 
+    fn time() -> impl Strategy<Value = Option<Timestamp>> {
+        proptest::option::of(
+            (-9_999_999i64..9_999_999_999, 0i32..1_000_000_000).prop_map(|(seconds, nanos)| {
+                Timestamp::new(seconds, nanos).expect("inside the range")
+            }),
+        )
+    }
+
+    fn unit() -> impl Strategy<Value = UnitState> {
+        let file = || (NAME, time()).prop_map(|(path, modified_at)| UnitFile { path, modified_at });
+        let files = (proptest::option::of(file()), vec(file(), 0..3));
+        let numbers = (any::<(u32, u32, u64, u64, u64, bool)>(), time());
+        let loaded = (vec(TEXT, 5), numbers, files).prop_map(
+            |(texts, (numbers, time), (file, drop_ins))| {
+                let [load_state, active_state, sub_state, result, file_state] =
+                    <[String; 5]>::try_from(texts).expect("five texts");
+                Unit {
+                    load_state,
+                    active_state,
+                    sub_state,
+                    result,
+                    file_state,
+                    restarts: numbers.0,
+                    main_pid: numbers.1,
+                    main_started_microseconds_after_boot: numbers.2,
+                    main_started_at: time,
+                    start_began_microseconds_after_boot: numbers.3,
+                    needs_daemon_reload: numbers.5,
+                    watchdog_microseconds: numbers.4,
+                    file,
+                    drop_ins,
+                }
+            },
+        );
+        prop_oneof![
+            Just(UnitState::NoSystemd),
+            TEXT.prop_map(|why| UnitState::Unreadable { why }),
+            TEXT.prop_map(|file_state| UnitState::NotLoaded { file_state }),
+            loaded.prop_map(|unit| UnitState::Loaded(Box::new(unit))),
+        ]
+    }
+
     fn cri() -> impl Strategy<Value = CriAnswer> {
         let condition =
             (NAME, any::<bool>(), TEXT, TEXT).prop_map(|(kind, status, reason, message)| {
@@ -274,12 +318,20 @@ mod tests {
     }
 
     fn component() -> impl Strategy<Value = ComponentState> {
-        let containerd = (vec(TEXT, 0..3), process(), TEXT, cri())
-            .prop_map(|(traces, process, socket, cri)| Containerd { traces, process, socket, cri });
-        let kubelet = (vec(TEXT, 0..3), process(), TEXT, http(), any::<bool>()).prop_map(
-            |(traces, process, healthz_endpoint, healthz, registers_azure_labels)| Kubelet {
+        let containerd = (vec(TEXT, 0..3), process(), unit(), TEXT, cri()).prop_map(
+            |(traces, process, unit, socket, cri)| Containerd {
                 traces,
                 process,
+                unit,
+                socket,
+                cri,
+            },
+        );
+        let kubelet = (vec(TEXT, 0..3), process(), unit(), TEXT, http(), any::<bool>()).prop_map(
+            |(traces, process, unit, healthz_endpoint, healthz, registers_azure_labels)| Kubelet {
+                traces,
+                process,
+                unit,
                 healthz_endpoint,
                 healthz,
                 registers_azure_labels,

@@ -8,6 +8,7 @@ pub mod capture;
 pub mod containerd;
 pub mod host;
 pub mod image;
+pub mod machine;
 pub mod programs;
 pub mod project;
 pub mod reporter;

@@ -38,6 +38,20 @@ pub fn installed(program: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{program} is not installed; make test-deps installs it"))
 }
 
+/// The folder that this very test was built into, `target`.
+///
+/// # Panics
+/// When it was not built by cargo.
+#[must_use]
+pub fn target() -> PathBuf {
+    folder().parent().expect("target/PROFILE").to_owned()
+}
+
+fn folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test is a program");
+    test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").to_owned()
+}
+
 fn built(program: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(build).join(program)
@@ -45,12 +59,10 @@ fn built(program: &str) -> PathBuf {
 
 /// Builds the programs into the folder that this very test was built into.
 fn build() -> PathBuf {
-    let test = std::env::current_exe().expect("a test is a program");
-    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").to_owned();
-    let target = folder.parent().expect("target/PROFILE").to_owned();
+    let folder = folder();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(target);
+    build.args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(target());
     if folder.ends_with("release") {
         build.arg("--release");
     }

@@ -32,6 +32,9 @@ pub struct Twin {
     replace: BTreeMap<String, Replacement>,
     /// What local endpoints answer, laid over the recording of the host root.
     recorded: Option<serde_json::Value>,
+    /// What they answer besides in the first rounds, one each; the last one stays.
+    #[serde(default)]
+    rounds: Vec<serde_json::Value>,
 }
 
 /// One text in a file that stands there once, and what stands there instead.
@@ -88,14 +91,23 @@ impl Twin {
             );
             std::fs::write(&inside, text.replacen(from.as_str(), to, 1)).expect("written");
         }
-        if let Some(over) = &self.recorded {
-            let text = std::fs::read_to_string(project::answers(&self.base)).expect("a recording");
-            let mut recording = serde_json::from_str(&text).expect("JSON");
-            lay_over(&mut recording, over);
-            let recording: Recording = serde_json::from_value(recording).expect("a recording");
-            host.answer_with(recording);
-        }
+        host.answer_with(self.answers(0));
         host
+    }
+
+    /// What local endpoints answer in that round, counted from zero.
+    ///
+    /// # Panics
+    /// When what is laid over the recording makes it none.
+    #[must_use]
+    pub fn answers(&self, round: usize) -> Recording {
+        let text = std::fs::read_to_string(project::answers(&self.base)).expect("a recording");
+        let mut recording = serde_json::from_str(&text).expect("JSON");
+        let of_round = self.rounds.get(round).or(self.rounds.last());
+        for over in self.recorded.iter().chain(of_round) {
+            lay_over(&mut recording, over);
+        }
+        serde_json::from_value(recording).expect("a recording")
     }
 }
 

@@ -6,24 +6,28 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::COLLECTOR_LIMIT;
+use nodeward_agent::probe::Recording;
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, registry, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
 use nodeward_tests::host::HostCopy;
+use nodeward_tests::project::answers;
 use nodeward_tests::twin::Twin;
 
 /// The moment at which host roots of the tests are looked at.
 const NOW: &str = "2026-11-24T12:00:00Z";
 
-/// The reasons of all findings after as many rounds as a weak probe needs.
-async fn findings(host: &HostCopy) -> Vec<String> {
+/// The reasons of all findings after as many rounds as a weak probe needs, in each of
+/// which local endpoints answer what `answers` has for it.
+async fn findings(mut host: HostCopy, answers: impl Fn(usize) -> Recording) -> Vec<String> {
     let now: Timestamp = NOW.parse().expect("a moment");
     let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
     let mut history = NodeHistory::default();
     for round in 1..=CONFIRMATIONS {
         let at = now - SignedDuration::from_secs(30 * i64::from(CONFIRMATIONS - round));
+        host.answer_with(answers(round as usize - 1));
         let observations = host.round(COLLECTOR_LIMIT).await;
         let measured =
             observations.iter().fold(Default::default(), |all, one| one.measured.or(all));
@@ -46,10 +50,11 @@ async fn every_check_fails_alone_on_its_twin() {
         let twin = Twin::of(check.reason);
         assert!(!twin.story.is_empty(), "{}: nobody says what happened", check.reason);
         if healthy.insert(twin.base.clone()) {
-            let found = findings(&HostCopy::of(&twin.base)).await;
+            let recording = Recording::read(&answers(&twin.base)).expect("a recording");
+            let found = findings(HostCopy::of(&twin.base), |_| recording.clone()).await;
             assert_eq!(found, Vec::<String>::new(), "{} is not healthy", twin.base);
         }
-        let found = findings(&twin.made()).await;
+        let found = findings(twin.made(), |round| twin.answers(round)).await;
         if found != [check.reason] {
             wrong.push(format!("{}: found {found:?}", check.reason));
         }

@@ -33,8 +33,10 @@ pub(super) fn collect(host: &Host) -> Collected {
 fn read(host: &Host) -> Result<State<Containerd>, HostError> {
     let traces = host.root.existing(&TRACES)?;
     let found = find_processes(&host.root, "containerd")?;
-    let Heard { answer, listener } =
-        host.probes.cri(&host.root, &host.containerd_socket, CALL_LIMIT);
+    let (unit, Heard { answer, listener }) =
+        host.probes.beside_unit(&host.root, "containerd.service", || {
+            host.probes.cri(&host.root, &host.containerd_socket, CALL_LIMIT)
+        });
     let silent = matches!(answer, CriAnswer::NoSocket | CriAnswer::NotAsked { .. });
     if traces.is_empty()
         && found.is_empty()
@@ -51,6 +53,7 @@ fn read(host: &Host) -> Result<State<Containerd>, HostError> {
     Ok(State::Present(Arc::new(Containerd {
         traces,
         process,
+        unit,
         socket: host.containerd_socket.clone(),
         cri: answer,
     })))

@@ -37,20 +37,23 @@ fn read(host: &Host) -> Result<State<Kubelet>, HostError> {
         return Ok(State::Absent);
     }
     let arguments = found.as_ref().map_or(&[][..], |found| found.arguments.as_slice());
-    let (healthz_endpoint, healthz) = match endpoint::healthz(&host.root, arguments)? {
-        Some(address) => {
-            let healthz = host.probes.http_get(address, "/healthz", CALL_LIMIT);
-            (format!("http://{address}/healthz"), healthz)
-        }
-        None => {
-            let why = "the kubelet is configured without a health endpoint".to_owned();
-            (String::new(), HttpAnswer::NotAsked { why })
-        }
-    };
+    let address = endpoint::healthz(&host.root, arguments)?;
+    let (unit, (healthz_endpoint, healthz)) =
+        host.probes.beside_unit(&host.root, "kubelet.service", || match address {
+            Some(address) => {
+                let healthz = host.probes.http_get(address, "/healthz", CALL_LIMIT);
+                (format!("http://{address}/healthz"), healthz)
+            }
+            None => {
+                let why = "the kubelet is configured without a health endpoint".to_owned();
+                (String::new(), HttpAnswer::NotAsked { why })
+            }
+        });
     Ok(State::Present(Arc::new(Kubelet {
         traces,
         registers_azure_labels: registers_azure_labels(arguments),
         process: found.map(|Found { process, .. }| process),
+        unit,
         healthz_endpoint,
         healthz,
     })))

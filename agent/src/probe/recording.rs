@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use nodeward_domain::facts::{CriAnswer, HttpAnswer};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, UnitState};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
@@ -21,6 +21,9 @@ pub struct Recording {
     /// When files were last written, by path: what a copy of a node does not keep.
     #[serde(default)]
     pub modified: BTreeMap<String, Timestamp>,
+    /// What systemd says of units, by name.
+    #[serde(default)]
+    pub units: BTreeMap<String, UnitState>,
 }
 
 /// Why a recording could not be used.

@@ -5,7 +5,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, confirmed, facts, verdict_or,
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, confirmed, facts, unit,
+    verdict_or,
 };
 use crate::component::Component;
 use crate::facts::{Containerd, CriAnswer, RuntimeCondition};
@@ -51,6 +52,11 @@ pub(super) const CHECKS: &[Check] = &[
         "The container runtime has no working pod network",
         network_not_ready,
     ),
+    unit::failed::<Containerd>(),
+    unit::restarting::<Containerd>(),
+    unit::disabled::<Containerd>(),
+    unit::stale::<Containerd>(),
+    unit::drop_in::<Containerd>(),
 ];
 
 /// What a judge of this list needs: the facts, once it is settled that they matter.
@@ -140,7 +146,10 @@ fn is_serving(cri: &CriAnswer) -> bool {
 }
 
 fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    shape(
+    if let Some(reason) = unit::stands_for_down::<Containerd>(history, scope, now) {
+        return Verdict::not_applicable(format!("see {reason}"));
+    }
+    let verdict = shape(
         history,
         (scope, policy, now),
         is_down,
@@ -154,7 +163,8 @@ fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -
             };
             format!("{} on {}; {process}", containerd.cri, containerd.socket)
         },
-    )
+    );
+    unit::with_cause::<Containerd>(verdict, history, scope)
 }
 
 fn hung(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {

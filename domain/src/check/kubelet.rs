@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed, facts,
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed, facts, unit,
     verdict_or,
 };
 use crate::component::Component;
@@ -49,6 +49,11 @@ pub(super) const CHECKS: &[Check] = &[
             executable_replaced,
         )
     },
+    unit::failed::<Kubelet>(),
+    unit::restarting::<Kubelet>(),
+    unit::disabled::<Kubelet>(),
+    unit::stale::<Kubelet>(),
+    unit::drop_in::<Kubelet>(),
 ];
 
 const ABSENT: &str = "no trace of a kubelet";
@@ -105,7 +110,10 @@ fn shape(
 }
 
 fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    shape(
+    if let Some(reason) = unit::stands_for_down::<Kubelet>(history, scope, now) {
+        return Verdict::not_applicable(format!("see {reason}"));
+    }
+    let verdict = shape(
         history,
         (scope, policy, now),
         is_down,
@@ -113,7 +121,8 @@ fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -
             kubelet.process.is_some() || matches!(kubelet.healthz, HttpAnswer::Answered { .. })
         },
         |kubelet| format!("no kubelet process; healthz {}", kubelet.healthz),
-    )
+    );
+    unit::with_cause::<Kubelet>(verdict, history, scope)
 }
 
 fn hung(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Headline, Process};
+use super::{Headline, Process, UnitState};
 
 /// What was seen of containerd.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,6 +13,8 @@ pub struct Containerd {
     pub traces: Vec<String>,
     /// The process, if one runs.
     pub process: Option<Process>,
+    /// Its unit, `containerd.service`.
+    pub unit: UnitState,
     /// The socket that was asked, as a path on the host.
     pub socket: String,
     /// What the runtime answered.

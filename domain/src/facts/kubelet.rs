@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Headline, HttpAnswer, Process};
+use super::{Headline, HttpAnswer, Process, UnitState};
 
 /// What was seen of the kubelet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -12,6 +12,8 @@ pub struct Kubelet {
     pub traces: Vec<String>,
     /// The process, if one runs.
     pub process: Option<Process>,
+    /// Its unit, `kubelet.service`.
+    pub unit: UnitState,
     /// The health endpoint that was asked.
     pub healthz_endpoint: String,
     /// What it answered.

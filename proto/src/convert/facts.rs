@@ -1,5 +1,7 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
+mod unit;
+
 use nodeward_domain::facts as domain;
 
 use super::{Invalid, list, name, required, text, texts};
@@ -226,6 +228,7 @@ impl From<&domain::Kubelet> for v1::Kubelet {
         Self {
             traces: kubelet.traces.clone(),
             process: kubelet.process.as_ref().map(Into::into),
+            unit: Some((&kubelet.unit).into()),
             healthz_endpoint: kubelet.healthz_endpoint.clone(),
             healthz: Some((&kubelet.healthz).into()),
             registers_azure_labels: kubelet.registers_azure_labels,
@@ -240,6 +243,7 @@ impl TryFrom<v1::Kubelet> for domain::Kubelet {
         Ok(Self {
             traces: texts("traces", kubelet.traces, TRACES)?,
             process: process(kubelet.process)?,
+            unit: unit::unit(kubelet.unit)?,
             healthz_endpoint: text("healthz_endpoint", kubelet.healthz_endpoint)?,
             healthz: required("healthz", kubelet.healthz)?
                 .try_into()
@@ -329,6 +333,7 @@ impl From<&domain::Containerd> for v1::Containerd {
         Self {
             traces: containerd.traces.clone(),
             process: containerd.process.as_ref().map(Into::into),
+            unit: Some((&containerd.unit).into()),
             socket: containerd.socket.clone(),
             cri: Some((&containerd.cri).into()),
         }
@@ -342,6 +347,7 @@ impl TryFrom<v1::Containerd> for domain::Containerd {
         Ok(Self {
             traces: texts("traces", containerd.traces, TRACES)?,
             process: process(containerd.process)?,
+            unit: unit::unit(containerd.unit)?,
             socket: text("socket", containerd.socket)?,
             cri: required("cri", containerd.cri)?
                 .try_into()

@@ -140,6 +140,90 @@ pub struct Process {
     #[prost(bool, tag = "4")]
     pub executable_replaced: bool,
 }
+/// What systemd said of a unit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UnitState {
+    #[prost(oneof = "unit_state::State", tags = "1, 2, 3, 4")]
+    pub state: ::core::option::Option<unit_state::State>,
+}
+/// Nested message and enum types in `UnitState`.
+pub mod unit_state {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoSystemd {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NotLoaded {
+        /// Empty when there are no files of the unit.
+        #[prost(string, tag = "1")]
+        pub file_state: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum State {
+        /// The host runs without systemd.
+        #[prost(message, tag = "1")]
+        NoSystemd(NoSystemd),
+        /// Why systemd could not be asked.
+        #[prost(string, tag = "2")]
+        Unreadable(::prost::alloc::string::String),
+        #[prost(message, tag = "3")]
+        NotLoaded(NotLoaded),
+        #[prost(message, tag = "4")]
+        Loaded(super::Unit),
+    }
+}
+/// Properties of a unit, named as in org.freedesktop.systemd1(5) behind each.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Unit {
+    /// LoadState
+    #[prost(string, tag = "1")]
+    pub load_state: ::prost::alloc::string::String,
+    /// ActiveState
+    #[prost(string, tag = "2")]
+    pub active_state: ::prost::alloc::string::String,
+    /// SubState
+    #[prost(string, tag = "3")]
+    pub sub_state: ::prost::alloc::string::String,
+    /// Result
+    #[prost(string, tag = "4")]
+    pub result: ::prost::alloc::string::String,
+    /// UnitFileState
+    #[prost(string, tag = "5")]
+    pub file_state: ::prost::alloc::string::String,
+    /// NRestarts
+    #[prost(uint32, tag = "6")]
+    pub restarts: u32,
+    /// MainPID
+    #[prost(uint32, tag = "7")]
+    pub main_pid: u32,
+    /// ExecMainStartTimestampMonotonic
+    #[prost(uint64, tag = "8")]
+    pub main_started_microseconds_after_boot: u64,
+    /// ExecMainStartTimestamp; left out when the main process was never started.
+    #[prost(message, optional, tag = "9")]
+    pub main_started_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// InactiveExitTimestampMonotonic
+    #[prost(uint64, tag = "10")]
+    pub start_began_microseconds_after_boot: u64,
+    /// NeedDaemonReload
+    #[prost(bool, tag = "11")]
+    pub needs_daemon_reload: bool,
+    /// WatchdogUSec
+    #[prost(uint64, tag = "12")]
+    pub watchdog_microseconds: u64,
+    /// FragmentPath; left out when there is no unit file.
+    #[prost(message, optional, tag = "13")]
+    pub file: ::core::option::Option<UnitFile>,
+    /// DropInPaths
+    #[prost(message, repeated, tag = "14")]
+    pub drop_ins: ::prost::alloc::vec::Vec<UnitFile>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitFile {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// Left out when it could not be seen.
+    #[prost(message, optional, tag = "2")]
+    pub modified_at: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// The answer of one bounded HTTP GET.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HttpAnswer {
@@ -188,6 +272,8 @@ pub struct Containerd {
     pub socket: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "4")]
     pub cri: ::core::option::Option<CriAnswer>,
+    #[prost(message, optional, tag = "20")]
+    pub unit: ::core::option::Option<UnitState>,
 }
 /// What the container runtime answered over its socket.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -257,7 +343,7 @@ pub struct RuntimeCondition {
     #[prost(string, tag = "4")]
     pub message: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Kubelet {
     #[prost(string, repeated, tag = "1")]
     pub traces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -269,6 +355,8 @@ pub struct Kubelet {
     pub healthz: ::core::option::Option<HttpAnswer>,
     #[prost(bool, tag = "5")]
     pub registers_azure_labels: bool,
+    #[prost(message, optional, tag = "20")]
+    pub unit: ::core::option::Option<UnitState>,
 }
 /// Parameters of the kernel, by key.
 #[derive(Clone, PartialEq, ::prost::Message)]
