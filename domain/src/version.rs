@@ -1,3 +1,4 @@
 //! Versions, compared by the distribution's own rules.
 
 pub mod dpkg;
+pub mod rpm;
