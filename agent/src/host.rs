@@ -4,6 +4,7 @@
 
 mod process;
 mod root;
+pub mod sqlite;
 mod value;
 
 use jiff::Timestamp;

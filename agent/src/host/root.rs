@@ -108,6 +108,13 @@ pub enum HostError {
         /// The path on the host.
         path: String,
     },
+    /// It was written to whenever it was read: whatever came of it may be half of one
+    /// state and half of another.
+    #[error("is being written to")]
+    Changing {
+        /// The path on the host.
+        path: String,
+    },
     /// What stands there is not what its format allows.
     #[error("{why}")]
     Malformed {
@@ -129,11 +136,12 @@ impl HostError {
             | Self::NotText { path, .. }
             | Self::System { path, .. }
             | Self::TimeNotKept { path }
+            | Self::Changing { path }
             | Self::Malformed { path, .. } => path,
         }
     }
 
-    fn reading(path: &str, error: &std::io::Error) -> Self {
+    pub(super) fn reading(path: &str, error: &std::io::Error) -> Self {
         Self::system(path, Errno::from_raw(error.raw_os_error().unwrap_or(0)))
     }
 
@@ -201,6 +209,11 @@ impl HostRoot {
         }
         reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
             .map_err(|errno| HostError::system(path, errno))
+    }
+
+    /// A regular file, for what reads parts of it and bounds by itself how much.
+    pub(super) fn file(&self, path: &str) -> Result<File, HostError> {
+        self.readable(path).map(File::from)
     }
 
     /// The content of a regular file of at most `limit_bytes`.
