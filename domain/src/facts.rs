@@ -18,7 +18,7 @@ pub use kernel::{Kernel, Taint};
 pub use kubelet::Kubelet;
 pub use node_image::{ImageName, Label, NodeImage};
 pub use os_release::OsRelease;
-pub use packages::{Package, PackageManager, Packages, UnfinishedPackage};
+pub use packages::{Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage};
 pub use process::Process;
 pub use sysctl::{ExpectedValue, LiveValue, Namespace, Setting, Sysctl};
 pub use unit::{Unit, UnitFile, UnitState};

@@ -26,6 +26,10 @@ macro_rules! with_measurements {
             agent_cpu_seconds: quantity,
             /// From the question to the answer of the slower of the runtime's first two calls.
             runtime_round_trip_seconds: quantity,
+            /// When the newest package that takes effect at boot alone was installed, in
+            /// seconds since 1970; where the package manager keeps that. No part of the
+            /// packages' content: nodes with the same packages would differ in it.
+            boot_packages_installed_at_seconds: count,
         }
     };
 }

@@ -202,14 +202,15 @@ mod tests {
     fn package() -> impl Strategy<Value = Package> {
         let source = proptest::option::of(NAME);
         let source_version = proptest::option::of(NAME);
-        (NAME, TEXT, NAME, source, source_version, any::<bool>()).prop_map(
-            |(name, architecture, version, source, source_version, held)| Package {
+        (NAME, TEXT, NAME, source, source_version, any::<bool>(), TEXT).prop_map(
+            |(name, architecture, version, source, source_version, held, origin)| Package {
                 source: source.unwrap_or_else(|| name.clone()),
                 source_version: source_version.unwrap_or_else(|| version.clone()),
                 name,
                 architecture,
                 version,
                 held,
+                origin,
             },
         )
     }
@@ -219,9 +220,10 @@ mod tests {
             (NAME, TEXT, TEXT, TEXT).prop_map(|(name, architecture, version, status)| {
                 UnfinishedPackage { name, architecture, version, status }
             });
-        (TEXT, vec(package(), 0..5), vec(unfinished, 0..3)).prop_map(
-            |(path, installed, unfinished)| Packages {
-                manager: PackageManager::Dpkg,
+        let manager = prop_oneof![Just(PackageManager::Dpkg), Just(PackageManager::Rpm)];
+        (manager, TEXT, vec(package(), 0..5), vec(unfinished, 0..3)).prop_map(
+            |(manager, path, installed, unfinished)| Packages {
+                manager,
                 path,
                 installed,
                 unfinished,
@@ -406,6 +408,7 @@ mod tests {
             source: "s".to_owned(),
             source_version: "1".to_owned(),
             held: false,
+            origin: String::new(),
         };
         let packages = Packages {
             manager: PackageManager::Dpkg,

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod programs;
 pub mod project;
 pub mod reporter;
+pub mod rpm;
 pub mod scenario;
 pub mod service;
 pub mod standin;

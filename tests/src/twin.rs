@@ -1,5 +1,6 @@
 //! Twins: a healthy host root with one thing changed, so that one check alone fails.
-//! Each is a file `tests/twins/<Reason>.toml` that says what is changed.
+//! Each is a file `tests/twins/<Reason>.toml`, or `<Reason>.<what>.toml` for another way
+//! to the same finding, that says what is changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,16 +47,26 @@ struct Replacement {
 }
 
 impl Twin {
-    /// The twin that fails the check of that reason.
+    /// The twins that fail the check of that reason, each with its name:
+    /// `<Reason>.toml`, and where it is judged in several ways `<Reason>.<what>.toml`.
     ///
     /// # Panics
-    /// When there is none, or its file is not in order.
+    /// When there is none, or a file is not in order.
     #[must_use]
-    pub fn of(reason: &str) -> Self {
-        let path = project::root().join(format!("tests/twins/{reason}.toml"));
-        let text = std::fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    pub fn of(reason: &str) -> Vec<(String, Self)> {
+        let folder = project::root().join("tests/twins");
+        let mut names: Vec<String> = std::fs::read_dir(&folder)
+            .expect("the twins")
+            .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
+            .filter(|name| name.split('.').next() == Some(reason))
+            .collect();
+        names.sort();
+        assert!(names.contains(&format!("{reason}.toml")), "{reason} has no twin");
+        let read = |name: String| {
+            let text = std::fs::read_to_string(folder.join(&name)).expect("readable");
+            (toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}")), name)
+        };
+        names.into_iter().map(read).map(|(twin, name)| (name, twin)).collect()
     }
 
     /// Makes it.

@@ -150,6 +150,49 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
     }
 }
 
+/// Databases of rpm, whose files lie in other host roots: the database itself, and the log
+/// that a killed rpm has left.
+const RPM_DATABASE: (&str, &str) = ("aks-azurelinux-3", "/var/lib/rpm/rpmdb.sqlite");
+const RPM_LOG: (&str, &str) = ("aks-azurelinux-3-broken", "/var/lib/rpm/rpmdb.sqlite-wal");
+
+#[tokio::test]
+async fn a_fault_of_rpms_database_costs_the_packages_only_and_says_where_and_why() {
+    for (name, path) in [RPM_DATABASE, RPM_LOG] {
+        let whole = states(HostCopy::of(name).round(LIMIT).await);
+        for fault in FAULTS {
+            let host = HostCopy::of(name);
+            fault.strike(&host.inside(path));
+            let mut seen = states(host.round(LIMIT).await);
+            let place = format!("{path} × {fault:?}");
+            let packages = seen.remove(&Component::Packages).expect("packages");
+            // SQLite too believes a log up to where it is whole, and needs none.
+            let is_none = path == RPM_LOG.1
+                && matches!(
+                    fault,
+                    Fault::Missing
+                        | Fault::Empty
+                        | Fault::Truncated
+                        | Fault::NotText
+                        | Fault::LinkOutOfTheRoot
+                );
+            match packages.why_unavailable() {
+                None => {
+                    assert!(is_none, "{place}: {packages:?}");
+                    assert_ne!(packages, whole[&Component::Packages], "{place}: nothing was lost");
+                }
+                Some(unavailable) => {
+                    assert!(!is_none, "{place}: {unavailable}");
+                    assert_eq!(unavailable.place, path, "{place}: {unavailable}");
+                    assert!(!unavailable.why.is_empty(), "{place}");
+                }
+            }
+            for (other, state) in &seen {
+                assert_eq!(state, &whole[other], "{place} changed {other}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_link_out_of_the_root_leads_nowhere() {
     for (component, path) in NEEDED {

@@ -1,7 +1,7 @@
 //! Checks of `kernel`: did it break, is it the newest that is installed, are its
 //! protections on.
 
-use std::cmp::Ordering;
+mod installed;
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::facts::Taint;
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
-use crate::version::dpkg;
+use installed::Installed;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -81,49 +81,29 @@ fn older_than_installed(history: &NodeHistory, _: &Scope, _: &Policy, _: Timesta
         &history.packages,
         "no package database says which kernels are installed"
     ));
-    let flavour = flavour(&kernel.release);
-    let installed: Vec<&str> = packages
-        .installed
-        .iter()
-        .filter_map(|package| kernel_release(&package.name))
-        .filter(|release| self::flavour(release) == flavour)
-        .collect();
-    let Some(newest) = installed.iter().copied().max_by(|a, b| dpkg::compare(a, b)) else {
-        return Verdict::not_applicable(format!(
-            "no kernel of flavour {flavour:?} is installed as a package"
-        ));
+    let newest = match installed::newest(&kernel.release, packages) {
+        Installed::Newest(newest) => newest,
+        Installed::NoneOfFlavour(flavour) => {
+            return Verdict::not_applicable(format!(
+                "no kernel of flavour {flavour:?} is installed as a package"
+            ));
+        }
+        Installed::Unclear(flavours) => {
+            let evidence = vec![Evidence::new(OSRELEASE, &kernel.release, "")];
+            let why = format!("which of the installed {flavours} follows the running kernel");
+            return Verdict::unknown(why, evidence);
+        }
     };
     let evidence = vec![
-        Evidence::new(OSRELEASE, &kernel.release, newest),
-        Evidence::new(&packages.path, format!("linux-image-{newest}"), ""),
+        Evidence::new(OSRELEASE, &kernel.release, &newest.release),
+        Evidence::new(&packages.path, newest.package, ""),
     ];
-    if dpkg::compare(&kernel.release, newest) != Ordering::Less {
+    if !newest.is_newer_than_running {
         return Verdict::pass(evidence);
     }
-    let message = format!("{} runs, {newest} is installed", kernel.release);
+    let message = format!("{} runs, {} is installed", kernel.release, newest.release);
     let since = kernel_since.max(packages_since);
     Verdict::fail(message, since, customer(Action::Reboot), evidence)
-}
-
-/// The release that a kernel image package installs; none for other packages,
-/// meta packages and debug symbols.
-fn kernel_release(package: &str) -> Option<&str> {
-    let rest = package.strip_prefix("linux-image-")?;
-    let release = rest.strip_prefix("unsigned-").unwrap_or(rest);
-    // A meta package is named for a flavour, or for a flavour and a release line
-    // without a build (`azure-lts-22.04`, `6.1-amd64` has none either).
-    let is_build = release.starts_with(|first: char| first.is_ascii_digit())
-        && release
-            .split('-')
-            .nth(1)
-            .is_some_and(|abi| abi.starts_with(|c: char| c.is_ascii_digit()));
-    (is_build && !release.ends_with("-dbg") && !release.ends_with("-dbgsym")).then_some(release)
-}
-
-/// The part of a release behind version and build: `azure` in `5.15.0-1102-azure`,
-/// `cloud-amd64` in `6.1.0-18-cloud-amd64`.
-fn flavour(release: &str) -> &str {
-    release.splitn(3, '-').nth(2).unwrap_or("")
 }
 
 fn mitigations_off(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
@@ -150,32 +130,4 @@ fn mitigations_off(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestam
         customer(by_hand(scope, action)),
         evidence,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kernel_packages_are_told_from_meta_packages_and_symbols() {
-        for (package, release) in [
-            ("linux-image-5.15.0-1102-azure", Some("5.15.0-1102-azure")),
-            ("linux-image-unsigned-6.8.0-1059-azure", Some("6.8.0-1059-azure")),
-            ("linux-image-6.1.0-18-cloud-amd64", Some("6.1.0-18-cloud-amd64")),
-            ("linux-image-azure-lts-22.04", None),
-            ("linux-image-amd64", None),
-            ("linux-image-6.1-amd64", None),
-            ("linux-image-6.1.0-18-amd64-dbg", None),
-            ("linux-headers-5.15.0-1102-azure", None),
-        ] {
-            assert_eq!(kernel_release(package), release, "{package}");
-        }
-    }
-
-    #[test]
-    fn the_flavour_is_what_follows_version_and_build() {
-        assert_eq!(flavour("5.15.0-1102-azure"), "azure");
-        assert_eq!(flavour("6.1.0-18-cloud-amd64"), "cloud-amd64");
-        assert_eq!(flavour("6.18.44"), "");
-    }
 }

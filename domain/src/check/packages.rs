@@ -1,14 +1,19 @@
 //! Checks of `packages`: is the package database in order.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, verdict_or,
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed, facts,
+    verdict_or,
 };
 use crate::component::Component;
+use crate::facts::{Package, PackageManager, Packages};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
+use crate::version::rpm;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -35,15 +40,33 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+/// Where the tools that update rpm's distributions keep what is held: tdnf and dnf.
+const RPM_HOLDS: &str = "/etc/tdnf/locks.d, /etc/dnf/plugins/versionlock.list";
+
 /// So many packages are named in evidence; the rest is counted.
 const NAMED: usize = 10;
 
+fn customer(scope: &Scope, what: String) -> Turn {
+    Turn {
+        responsible: Responsible::Customer,
+        action: by_hand(scope, Action::Repair { what }),
+        valid_until: None,
+    }
+}
+
 fn unfinished(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (packages, since) = verdict_or!(facts(&history.packages, "no package database"));
-    let mut evidence: Vec<Evidence> = packages
+    match packages.manager {
+        PackageManager::Dpkg => half_configured(packages, since, scope),
+        PackageManager::Rpm => doubled(packages, scope),
+    }
+}
+
+/// dpkg remembers how far it came.
+fn half_configured(packages: &Packages, since: Timestamp, scope: &Scope) -> Verdict {
+    let half_done: Vec<Evidence> = packages
         .unfinished
         .iter()
-        .take(NAMED)
         .map(|package| {
             Evidence::new(
                 &packages.path,
@@ -52,56 +75,98 @@ fn unfinished(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) ->
             )
         })
         .collect();
-    let count = packages.unfinished.len();
-    if count == 0 {
-        return Verdict::pass(vec![Evidence::new(
-            &packages.path,
-            format!("{} packages, none half done", packages.installed.len()),
-            "",
-        )]);
+    if half_done.is_empty() {
+        return Verdict::pass(vec![whole(packages)]);
     }
-    push_rest(&mut evidence, &packages.path, count);
-    let turn = Turn {
-        responsible: Responsible::Customer,
-        action: by_hand(
-            scope,
-            Action::Repair { what: "dpkg --configure -a, then apt-get -f install".to_owned() },
-        ),
-        valid_until: None,
+    let message = match half_done.len() {
+        1 => "one package is half done".to_owned(),
+        count => format!("{count} packages are half done"),
     };
-    Verdict::fail(format!("{count} packages are half done"), since, turn, evidence)
+    let turn = customer(scope, "dpkg --configure -a, then apt-get -f install".to_owned());
+    Verdict::fail(message, since, turn, shortened(packages, half_done))
+}
+
+fn whole(packages: &Packages) -> Evidence {
+    let count = packages.installed.len();
+    Evidence::new(&packages.path, format!("{count} packages, none half done"), "")
+}
+
+/// rpm puts all new packages in place before it erases the old ones: where both are still
+/// there, it was cut off in between, or is at it.
+fn doubled(packages: &Packages, scope: &Scope) -> Verdict {
+    let doubled: Vec<Evidence> = pairs(packages)
+        .map(|[older, newer]| {
+            Evidence::new(
+                &packages.path,
+                format!("{}.{} {}", older.name, older.architecture, older.version),
+                format!("{} alone", newer.version),
+            )
+        })
+        .collect();
+    if doubled.is_empty() {
+        return Verdict::pass(vec![whole(packages)]);
+    }
+    let message = match doubled.len() {
+        1 => "one package is there in two versions: its update was not finished".to_owned(),
+        count => format!("{count} packages are there in two versions: updates were not finished"),
+    };
+    let evidence = shortened(packages, doubled);
+    let since = verdict_or!(confirmed(scope.standing, &evidence));
+    let turn = customer(scope, "rpm -e of the older version of each".to_owned());
+    Verdict::fail(message, since, turn, evidence)
+}
+
+/// Packages that are there twice, the older version first.
+fn pairs(packages: &Packages) -> impl Iterator<Item = [&Package; 2]> {
+    packages
+        .installed
+        .windows(2)
+        .filter_map(|pair| <&[Package; 2]>::try_from(pair).ok())
+        .filter(|[one, other]| one.name == other.name && one.architecture == other.architecture)
+        // Kernels, and modules for them, are kept beside each other on purpose.
+        .filter(|[one, _]| !one.name.starts_with("kernel") && !one.name.starts_with("kmod-"))
+        .map(|[one, other]| match rpm::compare(&one.version, &other.version) {
+            Ordering::Greater => [other, one],
+            Ordering::Less | Ordering::Equal => [one, other],
+        })
 }
 
 fn held(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (packages, since) = verdict_or!(facts(&history.packages, "no package database"));
+    // What holds a package, and how it is let go.
+    let (place, release) = match packages.manager {
+        PackageManager::Dpkg => (packages.path.as_str(), "apt-mark unhold"),
+        PackageManager::Rpm => {
+            (RPM_HOLDS, "dnf versionlock delete, or take out of /etc/tdnf/locks.d:")
+        }
+    };
     let held: Vec<_> = packages.installed.iter().filter(|package| package.held).collect();
     if held.is_empty() {
-        return Verdict::pass(vec![Evidence::new(&packages.path, "no package is held", "")]);
+        return Verdict::pass(vec![Evidence::new(place, "no package is held", "")]);
     }
-    let mut evidence: Vec<Evidence> = held
+    let evidence = held
         .iter()
-        .take(NAMED)
         .map(|package| {
-            Evidence::new(&packages.path, format!("{} {} held", package.name, package.version), "")
+            Evidence::new(place, format!("{} {} held", package.name, package.version), "")
         })
         .collect();
-    push_rest(&mut evidence, &packages.path, held.len());
     let names: Vec<&str> = held.iter().map(|package| package.name.as_str()).take(NAMED).collect();
-    let turn = Turn {
-        responsible: Responsible::Customer,
-        action: by_hand(
-            scope,
-            Action::Repair {
-                what: format!("apt-mark unhold {}, unless it is meant so", names.join(" ")),
-            },
-        ),
-        valid_until: None,
+    let turn = customer(scope, format!("{release} {}, unless it is meant so", names.join(" ")));
+    let message = match held.len() {
+        1 => "one package is held".to_owned(),
+        count => format!("{count} packages are held"),
     };
-    Verdict::fail(format!("{} packages are held", held.len()), since, turn, evidence)
+    Verdict::fail(message, since, turn, shortened(packages, evidence))
 }
 
-fn push_rest(evidence: &mut Vec<Evidence>, path: &str, count: usize) {
-    if count > NAMED {
-        evidence.push(Evidence::new(path, format!("and {} more", count - NAMED), ""));
+fn shortened(packages: &Packages, mut evidence: Vec<Evidence>) -> Vec<Evidence> {
+    if evidence.len() > NAMED {
+        let more = evidence.len() - NAMED;
+        evidence.truncate(NAMED);
+        evidence.push(Evidence::new(&packages.path, format!("and {more} more"), ""));
     }
+    evidence
 }
+
+#[cfg(test)]
+mod tests;

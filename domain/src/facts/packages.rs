@@ -24,6 +24,8 @@ pub struct Packages {
 pub enum PackageManager {
     /// dpkg: Debian, Ubuntu.
     Dpkg,
+    /// rpm: Azure Linux, Fedora and what is made from it.
+    Rpm,
 }
 
 impl PackageManager {
@@ -32,9 +34,29 @@ impl PackageManager {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Dpkg => "dpkg",
+            Self::Rpm => "rpm",
         }
     }
 }
+
+/// The packages of rpm's distributions that hold the image of a kernel, by name: one or,
+/// with `-core`, two per flavour. All else with `kernel` in its name goes along with one.
+pub const RPM_KERNELS: [&str; 14] = [
+    "kernel",
+    "kernel-64k",
+    "kernel-64k-core",
+    "kernel-azure",
+    "kernel-core",
+    "kernel-debug-core",
+    "kernel-hwe",
+    "kernel-hwe-64k",
+    "kernel-ipe",
+    "kernel-lpg-innovate",
+    "kernel-mshv",
+    "kernel-rt",
+    "kernel-rt-core",
+    "kernel-uek-core",
+];
 
 /// One installed package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -43,14 +65,19 @@ pub struct Package {
     pub name: String,
     /// Architecture, such as `amd64` or `all`.
     pub architecture: String,
-    /// Version of the binary package, in the distribution's own form.
+    /// Version of the binary package, in the distribution's own form: of rpm
+    /// `epoch:version-release`, without the epoch where it has none.
     pub version: String,
-    /// Source package that it was built from.
+    /// Source package that it was built from; itself where the database names none.
     pub source: String,
-    /// Version of that source package.
+    /// Version of that source package. From rpm it lacks an epoch where the binary has a
+    /// version of its own: what the source's is, the database does not say.
     pub source_version: String,
-    /// An operator asked the package manager never to change it.
+    /// An operator asked that it never be changed.
     pub held: bool,
+    /// Who it comes from, in the database's own words: rpm's vendor, the `Origin` of
+    /// deb-control(5). Often empty with dpkg.
+    pub origin: String,
 }
 
 /// A package that the package manager has begun and not finished.

@@ -82,6 +82,7 @@ impl From<&domain::Packages> for v1::Packages {
         Self {
             manager: match packages.manager {
                 domain::PackageManager::Dpkg => v1::PackageManager::Dpkg,
+                domain::PackageManager::Rpm => v1::PackageManager::Rpm,
             }
             .into(),
             path: packages.path.clone(),
@@ -95,6 +96,7 @@ impl From<&domain::Packages> for v1::Packages {
                     source: unless(&package.source, &package.name),
                     source_version: unless(&package.source_version, &package.version),
                     held: package.held,
+                    origin: package.origin.clone(),
                 })
                 .collect(),
             unfinished: packages
@@ -121,6 +123,7 @@ impl TryFrom<v1::Packages> for domain::Packages {
         Ok(Self {
             manager: match v1::PackageManager::try_from(packages.manager) {
                 Ok(v1::PackageManager::Dpkg) => domain::PackageManager::Dpkg,
+                Ok(v1::PackageManager::Rpm) => domain::PackageManager::Rpm,
                 Ok(v1::PackageManager::Unspecified) | Err(_) => {
                     return Err(Invalid::new(
                         "manager",
@@ -137,6 +140,7 @@ impl TryFrom<v1::Packages> for domain::Packages {
                     source: or(text("source", package.source)?, &binary),
                     source_version: or(text("source_version", package.source_version)?, &version),
                     held: package.held,
+                    origin: text("origin", package.origin)?,
                     name: binary,
                     version,
                 })

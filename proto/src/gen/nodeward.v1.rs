@@ -117,6 +117,8 @@ pub struct Package {
     pub source_version: ::prost::alloc::string::String,
     #[prost(bool, tag = "6")]
     pub held: bool,
+    #[prost(string, tag = "7")]
+    pub origin: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnfinishedPackage {
@@ -436,6 +438,7 @@ pub mod node_image {
 pub enum PackageManager {
     Unspecified = 0,
     Dpkg = 1,
+    Rpm = 2,
 }
 impl PackageManager {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -446,6 +449,7 @@ impl PackageManager {
         match self {
             Self::Unspecified => "PACKAGE_MANAGER_UNSPECIFIED",
             Self::Dpkg => "PACKAGE_MANAGER_DPKG",
+            Self::Rpm => "PACKAGE_MANAGER_RPM",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -453,6 +457,7 @@ impl PackageManager {
         match value {
             "PACKAGE_MANAGER_UNSPECIFIED" => Some(Self::Unspecified),
             "PACKAGE_MANAGER_DPKG" => Some(Self::Dpkg),
+            "PACKAGE_MANAGER_RPM" => Some(Self::Rpm),
             _ => None,
         }
     }
@@ -526,6 +531,8 @@ pub struct Measurements {
     /// From the question to the answer of the slower of the runtime's first two calls.
     #[prost(double, optional, tag = "7")]
     pub runtime_round_trip_seconds: ::core::option::Option<f64>,
+    #[prost(uint64, optional, tag = "8")]
+    pub boot_packages_installed_at_seconds: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {
