@@ -53,7 +53,7 @@ pub struct Config {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// Where the aggregator listens: https://HOST:PORT, or http://127.0.0.1:7443 on the
+    /// Where the aggregator listens; `run` and `send` need it: https://HOST:PORT, or http://127.0.0.1:7443 on the
     /// same machine.
     #[arg(long, env = "NODEWARD_AGGREGATOR", value_name = "URL")]
     pub aggregator: Option<String>,
@@ -66,7 +66,7 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_INTERVAL", value_name = "DURATION")]
     pub interval: Option<String>,
 
-    /// Unix socket between `collect` and `send`.
+    /// Unix socket between `collect` and `send`; both need it.
     #[arg(long, env = "NODEWARD_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
 

@@ -80,7 +80,7 @@ impl Sender {
                         if !failing {
                             tracing::warn!(
                                 code = ?status.code(),
-                                message = status.message(),
+                                why = status.message(),
                                 "the aggregator does not acknowledge reports"
                             );
                         }

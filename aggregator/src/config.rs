@@ -40,7 +40,7 @@ pub struct Config {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// Where to remember: sqlite:PATH.
+    /// Where to remember; needed: sqlite:PATH.
     #[arg(long, env = "NODEWARD_STORE", value_name = "STORE")]
     pub store: Option<String>,
 
@@ -68,7 +68,8 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// Serve in plain text to this machine alone, and believe its agents their names.
+    /// Serve in plain text to this machine alone, and believe its agents their names; needed
+    /// in this version.
     #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
     #[serde(default)]
     pub insecure_loopback: bool,

@@ -35,7 +35,7 @@ pub struct Global {
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
     pub output: Format,
 
-    /// Columns of a written table; the terminal's own when not given.
+    /// Columns of a written table; the terminal's own, up to 160, when not given.
     #[arg(long, global = true, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=1000))]
     pub width: Option<u16>,
 }
@@ -74,11 +74,13 @@ pub enum Command {
         /// Its cluster, when several have a node of that name.
         #[arg(long, value_name = "NAME")]
         cluster: Option<String>,
-        /// Wait until every component of the node has been reported, for so long at most.
+        /// Wait until every component of the node has been reported, for so long at most
+        /// [default: 60s].
         #[arg(
             long,
             value_name = "DURATION",
             num_args = 0..=1,
+            require_equals = true,
             default_missing_value = "60s",
             value_parser = duration,
         )]
@@ -163,7 +165,8 @@ mod tests {
             }
         };
         assert_eq!(wait("nodeward node a --wait"), Some(Duration::from_secs(60)));
-        assert_eq!(wait("nodeward node a --wait 2m"), Some(Duration::from_secs(120)));
+        assert_eq!(wait("nodeward node a --wait=2m"), Some(Duration::from_secs(120)));
+        assert_eq!(wait("nodeward node --wait a"), Some(Duration::from_secs(60)));
         assert_eq!(wait("nodeward node a --wait=-2m"), None);
         assert_eq!(wait("nodeward node a"), None);
     }

@@ -26,6 +26,13 @@ pub fn manual(programs: Vec<Command>) -> String {
     for (code, meaning) in CODES {
         line(&mut page, format_args!("| {code} | {meaning} |"));
     }
+    page.push_str(
+        "\n## Logs and exit codes of `nodeward-agent` and `nodeward-aggregator`\n\n\
+         Both log to standard error. `NODEWARD_LOG` filters, such as `debug` or \
+         `nodeward_agent::send=debug`; `--log-json` writes an object a line. They end with 0 \
+         when they are told to stop, with 2 when they cannot begin as they were configured, and \
+         with 1 when they have to give up.\n",
+    );
     page
 }
 

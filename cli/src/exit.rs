@@ -14,7 +14,7 @@ pub enum Exit {
     Findings,
     /// 2: the command cannot be carried out as it was given.
     Usage,
-    /// 3: the aggregator cannot be reached.
+    /// 3: the aggregator cannot be reached, or the node has not reported in time.
     Unreachable,
     /// 4: no findings, but the answer is stale, partial or empty.
     Incomplete,
@@ -25,7 +25,7 @@ pub const CODES: [(u8, &str); 5] = [
     (0, "clean: no findings, and nothing is missing from the answer"),
     (1, "findings"),
     (2, "the command cannot be carried out as it was given"),
-    (3, "the aggregator cannot be reached"),
+    (3, "the aggregator cannot be reached, or the node has not reported in time"),
     (4, "no findings, but the answer is stale, partial or empty"),
 ];
 

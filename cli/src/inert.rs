@@ -54,6 +54,30 @@ pub fn cell(value: &str) -> Cow<'_, str> {
     shown
 }
 
+/// A JSON document with escapes in the place of what a terminal would obey. Such
+/// characters stand in strings alone, where an escape means the same.
+#[must_use]
+pub fn json(document: &str) -> String {
+    let mut written = String::with_capacity(document.len());
+    for letter in document.chars() {
+        if is_live(letter) && !letter.is_ascii_control() {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                written.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            written.push(letter);
+        }
+    }
+    written
+}
+
+/// A YAML document with the replacement character in the place of what a terminal would
+/// obey: where an escape may stand hangs on the quotes around it.
+#[must_use]
+pub fn yaml(document: &str) -> String {
+    document.replace(|letter| is_live(letter) && !letter.is_ascii_control(), "\u{fffd}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +95,18 @@ mod tests {
         ] {
             assert_eq!(text(made), shown);
         }
+    }
+
+    #[test]
+    fn documents_say_the_same_and_turn_nothing_around() {
+        let made = "a\u{9b}b\u{202e}c\u{e0001}d\n";
+        let document = json(&serde_json::to_string_pretty(&[made]).expect("JSON"));
+        assert!(!document.contains(|letter: char| is_live(letter) && letter != '\n'));
+        let read: Vec<String> = serde_json::from_str(&document).expect("still JSON");
+        assert_eq!(read, [made]);
+        let document = yaml(&serde_yaml_ng::to_string(&[made]).expect("YAML"));
+        assert!(!document.contains(|letter: char| is_live(letter) && letter != '\n'));
+        serde_yaml_ng::from_str::<Vec<String>>(&document).expect("still YAML");
     }
 
     #[test]

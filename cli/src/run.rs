@@ -59,6 +59,9 @@ impl Failure {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
+            Self::Ask(AskError::Refused {
+                code: Code::InvalidArgument | Code::OutOfRange, ..
+            }) => Exit::Usage,
             Self::Ask(
                 AskError::Unreachable { .. }
                 | AskError::NotInTime { .. }
@@ -168,10 +171,16 @@ fn edition(named: Option<&str>) -> Result<Policy, PolicyError> {
 }
 
 fn style(global: &Global) -> Style {
-    let terminal = || comfy_table::Table::new().width().map(usize::from);
-    let width = global.width.map(usize::from).or_else(terminal).unwrap_or(PLAIN_WIDTH);
+    let terminal = comfy_table::Table::new().width().map(usize::from);
+    Style { format: global.output, width: width(global.width.map(usize::from), terminal) }
+}
+
+/// The columns that are told, or those of the terminal. One that says it has none, as in
+/// many build logs, does not know.
+fn width(told: Option<usize>, terminal: Option<usize>) -> usize {
     // Wider lines are hard to read, narrower ones hard to make.
-    Style { format: global.output, width: width.clamp(40, 160) }
+    let terminal = terminal.filter(|columns| *columns > 0).map(|columns| columns.clamp(40, 160));
+    told.or(terminal).unwrap_or(PLAIN_WIDTH)
 }
 
 impl From<StandingFilter> for Standing {
@@ -220,6 +229,15 @@ fn did_you_mean(nearest: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_without_columns_does_not_know_them() {
+        assert_eq!(width(None, Some(0)), PLAIN_WIDTH);
+        assert_eq!(width(None, None), PLAIN_WIDTH);
+        assert_eq!(width(None, Some(20)), 40);
+        assert_eq!(width(None, Some(500)), 160);
+        assert_eq!(width(Some(500), Some(80)), 500);
+    }
 
     #[test]
     fn a_mistyped_check_is_answered_with_those_that_may_be_meant() {

@@ -9,6 +9,7 @@ mod nodes;
 use serde::Serialize;
 
 use crate::arguments::Format;
+use crate::inert;
 
 pub use checks::{checks, explain};
 pub use node::node;
@@ -47,8 +48,8 @@ fn write<T: Serialize>(
     match style.format {
         Format::Table => Ok(text(false)),
         Format::Wide => Ok(text(true)),
-        Format::Json => Ok(serde_json::to_string_pretty(answer)? + "\n"),
-        Format::Yaml => Ok(serde_yaml_ng::to_string(answer)?),
+        Format::Json => Ok(inert::json(&serde_json::to_string_pretty(answer)?) + "\n"),
+        Format::Yaml => Ok(inert::yaml(&serde_yaml_ng::to_string(answer)?)),
         Format::Csv => {
             let mut writer =
                 csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());

@@ -69,7 +69,7 @@ async fn exit_codes_say_how_it_stands() {
             4,
             "INCOMPLETE: no such node has reported (cluster elsewhere)",
         ),
-        ("node debian-12-plain --wait 5s", 0, "VERDICT   clean"),
+        ("node debian-12-plain --wait=5s", 0, "VERDICT   clean"),
         ("checks", 0, " checks"),
     ] {
         let output = nodeward(&url, line);
@@ -123,7 +123,7 @@ fn an_aggregator_that_is_not_there_is_unreachable_and_named() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", port.local_addr().expect("an address"));
     drop(port);
-    for line in ["nodes", "node a", "node a --wait 1s", "nodes -o json"] {
+    for line in ["nodes", "node a", "node a --wait=1s", "nodes -o json"] {
         let output = nodeward(&url, line);
         assert_eq!(output.status.code(), Some(3), "{line}: {}", said(&output));
         assert!(
