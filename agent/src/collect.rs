@@ -9,6 +9,7 @@ mod node_image;
 mod os_release;
 mod packages;
 mod sysctl;
+mod time_sync;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector { component: Component::Kernel, collect: kernel::collect },
     Collector { component: Component::Packages, collect: packages::collect },
     Collector { component: Component::Sysctl, collect: sysctl::collect },
+    Collector { component: Component::TimeSync, collect: time_sync::collect },
     Collector { component: Component::Containerd, collect: containerd::collect },
     Collector { component: Component::Kubelet, collect: kubelet::collect },
 ];

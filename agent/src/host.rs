@@ -2,6 +2,7 @@
 //! processes in its `/proc`. Everything here only reads, every path resolves inside
 //! the root, every read has a byte limit.
 
+mod namespace;
 mod process;
 mod root;
 pub mod sqlite;
@@ -9,7 +10,7 @@ mod value;
 
 use jiff::Timestamp;
 
-pub use process::{Found, booted_at, find_processes};
+pub use process::{Found, booted_at, find_processes, find_processes_of};
 pub use root::{HostError, HostRoot, Identity, Resolution};
 
 /// What a collector gets to work with.

@@ -1,6 +1,8 @@
-//! Local endpoints: HTTP on loopback, the container runtime's socket, and systemd's bus.
-//! Every probe is bounded in time and asks only what reads.
+//! Local endpoints: HTTP on loopback, the container runtime's socket, systemd's bus,
+//! chronyd, and the kernel's clock. Every probe is bounded in time and asks only what reads.
 
+pub mod chrony;
+pub mod clock;
 pub mod cri;
 pub mod http;
 mod recording;
@@ -93,6 +95,30 @@ impl Probes {
                 None => not_asked(format!("{} is not in the recording", get.url())).into(),
             }),
             Self::Off(why) => gets.map(|_| not_asked(why.clone()).into()),
+        }
+    }
+
+    /// Asks the chronyd that listens there.
+    #[must_use]
+    pub fn chrony(&self, address: SocketAddr, limit: Duration) -> chrony::Answer {
+        match self {
+            Self::Live { .. } => chrony::ask(address, limit),
+            Self::Recorded(recording) => recording.chrony.clone().unwrap_or_else(|| {
+                chrony::Answer::NotAsked { why: "chrony is not in the recording".to_owned() }
+            }),
+            Self::Off(why) => chrony::Answer::NotAsked { why: why.clone() },
+        }
+    }
+
+    /// Asks the kernel for the state of its clock, or says why not.
+    pub fn clock(&self) -> Result<clock::KernelTime, String> {
+        match self {
+            Self::Live { .. } => clock::read().map_err(|error| format!("adjtimex: {error}")),
+            Self::Recorded(recording) => recording
+                .clock
+                .clone()
+                .ok_or_else(|| "the kernel's clock is not in the recording".to_owned()),
+            Self::Off(why) => Err(why.clone()),
         }
     }
 

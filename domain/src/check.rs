@@ -9,6 +9,7 @@ mod node_image;
 mod os_release;
 mod packages;
 mod sysctl;
+mod time_sync;
 mod unit;
 
 use std::collections::BTreeSet;

@@ -20,6 +20,8 @@ macro_rules! with_components {
             Packages packages,
             /// Parameters of the kernel, sysctl.d(5).
             Sysctl sysctl,
+            /// Who keeps the clock, and from which source.
+            TimeSync time_sync,
             /// The container runtime.
             Containerd containerd,
             /// The node agent of Kubernetes.

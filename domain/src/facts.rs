@@ -10,6 +10,7 @@ mod os_release;
 mod packages;
 mod process;
 mod sysctl;
+mod time_sync;
 mod unit;
 
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
@@ -21,6 +22,11 @@ pub use os_release::OsRelease;
 pub use packages::{Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage};
 pub use process::Process;
 pub use sysctl::{ExpectedValue, LiveValue, Namespace, Setting, Sysctl};
+pub use time_sync::{
+    Chrony, ChronyAnswer, ConfiguredSource, DaemonUnit, KernelClock, LeapStatus, PhcDevice,
+    PhcTarget, PtpClock, SourceDirective, SourceMode, SourceState, TimeDaemon, TimeSource,
+    TimeSync, Tracked, UnitFileState,
+};
 pub use unit::{Unit, UnitFile, UnitState};
 
 use crate::component::Component;

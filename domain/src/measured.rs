@@ -30,6 +30,21 @@ macro_rules! with_measurements {
             /// seconds since 1970; where the package manager keeps that. No part of the
             /// packages' content: nodes with the same packages would differ in it.
             boot_packages_installed_at_seconds: count,
+            /// How far the clock is ahead of what its keeper takes for true; behind when
+            /// negative. chrony's own figure, elsewhere the kernel's.
+            clock_offset_seconds: signed,
+            /// How far the kernel counts on the clock being off at most; 16 is its ceiling.
+            clock_max_error_seconds: quantity,
+            /// How far whoever steers the clock thinks that it is off.
+            clock_estimated_error_seconds: quantity,
+            /// How much the time may have spread on its way to chrony.
+            clock_root_dispersion_seconds: quantity,
+            /// Since chrony last updated the clock.
+            clock_update_age_seconds: quantity,
+            /// Since chrony last had a good answer of any source.
+            time_source_age_seconds: quantity,
+            /// The interval at which chrony asks the source that the clock follows.
+            time_source_poll_seconds: quantity,
         }
     };
 }
@@ -71,17 +86,26 @@ with_measurements!(define);
 pub enum Watched {
     /// The container runtime takes longer than a second for calls that do nothing.
     RuntimeSlow,
+    /// The clock is off by more than 100 ms.
+    ClockOffset,
+    /// The clock's last update is older than sixteen intervals of its source.
+    ClockUpdateOverdue,
 }
 
 impl Watched {
     /// Every bound.
-    pub const ALL: [Self; 1] = [Self::RuntimeSlow];
+    pub const ALL: [Self; 3] = [Self::RuntimeSlow, Self::ClockOffset, Self::ClockUpdateOverdue];
 
     /// Whether the measurement is out of bounds; none when it was not taken.
     #[must_use]
     pub fn is_broken(self, measured: &Measurements) -> Option<bool> {
         match self {
             Self::RuntimeSlow => measured.runtime_round_trip_seconds.map(|seconds| seconds > 1.0),
+            Self::ClockOffset => measured.clock_offset_seconds.map(|seconds| seconds.abs() > 0.1),
+            Self::ClockUpdateOverdue => {
+                let poll = measured.time_source_poll_seconds?;
+                measured.clock_update_age_seconds.map(|age| age > 16.0 * poll.max(1.0))
+            }
         }
     }
 }

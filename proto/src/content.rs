@@ -153,6 +153,8 @@ mod tests {
 
     use super::*;
 
+    mod time_sync;
+
     /// A name is never empty; any other text may be.
     const NAME: &str = "[a-zA-Z0-9.+~:-]{1,12}";
     const TEXT: &str = "\\PC{0,20}";
@@ -373,6 +375,7 @@ mod tests {
             state(packages()).prop_map(ComponentState::Packages),
             state(containerd).prop_map(ComponentState::Containerd),
             state(kubelet).prop_map(ComponentState::Kubelet),
+            state(time_sync::facts()).prop_map(ComponentState::TimeSync),
         ]
     }
 

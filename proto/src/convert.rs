@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+mod chrony;
 pub(crate) mod facts;
+mod time_sync;
 
 /// Received data that cannot be taken as it is, and the place of the fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

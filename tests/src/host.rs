@@ -18,6 +18,7 @@ use crate::project;
 /// A copy of a host root that a test may damage.
 #[derive(Debug)]
 pub struct HostCopy {
+    name: String,
     folder: TempDir,
     recording: Recording,
 }
@@ -29,12 +30,23 @@ impl HostCopy {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&project::host(name), folder.path());
         let recording = Recording::read(&project::answers(name)).expect("a recording");
-        Self { folder, recording }
+        Self { name: name.to_owned(), folder, recording }
     }
 
     /// From now on its local endpoints answer that.
     pub fn answer_with(&mut self, recording: Recording) {
         self.recording = recording;
+    }
+
+    /// From now on they answer as recorded for the host root, with this laid over it.
+    ///
+    /// # Panics
+    /// When it then is no recording.
+    pub fn answer_over(&mut self, over: &serde_json::Value) {
+        let text = std::fs::read_to_string(project::answers(&self.name)).expect("a recording");
+        let mut recording = serde_json::from_str(&text).expect("JSON");
+        lay_over(&mut recording, over);
+        self.answer_with(serde_json::from_value(recording).expect("a recording"));
     }
 
     /// The copy's path.
@@ -67,6 +79,21 @@ impl HostCopy {
     /// Runs one round of these collectors with that limit.
     pub async fn round_of(&self, collectors: Vec<Collector>, limit: Duration) -> Vec<Observation> {
         Rounds::with(Arc::new(self.host()), collectors, limit).run().await
+    }
+}
+
+/// Tables are laid over tables, key by key; an answer of an endpoint (it has the key
+/// `answer`) and anything else replaces what was there.
+pub(crate) fn lay_over(under: &mut serde_json::Value, over: &serde_json::Value) {
+    match (under, over) {
+        (serde_json::Value::Object(under), serde_json::Value::Object(over))
+            if !over.contains_key("answer") =>
+        {
+            for (key, value) in over {
+                lay_over(under.entry(key.clone()).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (under, over) => *under = over.clone(),
     }
 }
 

@@ -5,10 +5,12 @@
 pub mod authority;
 pub mod bench;
 pub mod capture;
+pub mod chrony;
 pub mod containerd;
 pub mod host;
 pub mod image;
 pub mod machine;
+pub mod network;
 pub mod programs;
 pub mod project;
 pub mod reporter;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::COLLECTOR_LIMIT;
 use nodeward_agent::host::Resolution;
-use nodeward_agent::probe::Recording;
 use nodeward_agent::round::{Order, round};
 use nodeward_aggregator::fleet::Fleet;
 use nodeward_aggregator::peer::Peer;
@@ -59,7 +58,8 @@ struct Change {
     write: Option<Write>,
     /// … removed, …
     remove: Option<PathBuf>,
-    /// … or local endpoints answer otherwise, as in that recording beside the story.
+    /// … or local endpoints answer otherwise, as in that file beside the story, which is
+    /// laid over the recording of the host root.
     answers: Option<PathBuf>,
 }
 
@@ -171,7 +171,8 @@ impl Change {
             .expect("what is removed is there");
         }
         if let Some(path) = &self.answers {
-            host.answer_with(Recording::read(&folder.join(path)).expect("a recording"));
+            let text = std::fs::read_to_string(folder.join(path)).expect("a recording");
+            host.answer_over(&serde_json::from_str(&text).expect("JSON"));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use nodeward_agent::probe::Recording;
 use serde::Deserialize;
 
-use crate::host::HostCopy;
+use crate::host::{HostCopy, lay_over};
 use crate::project;
 
 /// What makes a twin of a host root.
@@ -127,20 +127,5 @@ fn gone(path: &Path) -> std::io::Result<()> {
         std::fs::remove_dir_all(path)
     } else {
         std::fs::remove_file(path)
-    }
-}
-
-/// Tables are laid over tables, key by key; an answer of an endpoint (it has the key
-/// `answer`) and anything else replaces what was there.
-fn lay_over(under: &mut serde_json::Value, over: &serde_json::Value) {
-    match (under, over) {
-        (serde_json::Value::Object(under), serde_json::Value::Object(over))
-            if !over.contains_key("answer") =>
-        {
-            for (key, value) in over {
-                lay_over(under.entry(key.clone()).or_insert(serde_json::Value::Null), value);
-            }
-        }
-        (under, over) => *under = over.clone(),
     }
 }

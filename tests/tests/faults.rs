@@ -83,6 +83,7 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::Kernel, "/proc/sys/kernel/tainted"),
     (Component::Packages, "/var/lib/dpkg/status"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
+    (Component::TimeSync, "/etc/chrony/chrony.conf"),
     (Component::Containerd, "/proc/1843/stat"),
     (Component::Kubelet, "/etc/default/kubeletconfig.json"),
 ];
@@ -105,8 +106,18 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
             fault,
             Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
         ),
+        // chronyd runs without a file too, and lines that are none of sources do not matter.
+        Component::TimeSync => matches!(
+            fault,
+            Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
+        ),
         _ => false,
     }
+}
+
+/// Whether a collector looks through all processes for its own.
+fn looks_through_processes(component: Component) -> bool {
+    matches!(component, Component::Containerd | Component::Kubelet | Component::TimeSync)
 }
 
 fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState> {
@@ -138,8 +149,7 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                 }
             }
             for (other, state) in &seen {
-                // Both look through the processes for their own.
-                let shares = (path.starts_with("/proc/1") && *other == Component::Kubelet)
+                let shares = (path.starts_with("/proc/1") && looks_through_processes(*other))
                     // The name of an image is a mark of the provider, too.
                     || (path.starts_with("/opt/azure") && *other == Component::OsRelease);
                 if *other != component && !shares {
@@ -251,7 +261,9 @@ fn an_unreadable_file_costs_its_own_component_only() {
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         for one in answer["components"].as_array().expect("components") {
             let headline = one["headline"].as_str().expect("a line");
-            let shares = path.starts_with("/proc/1") && one["component"] == "kubelet";
+            let named = Component::from_name(one["component"].as_str().expect("a name"));
+            let looks = looks_through_processes(named.expect("a component"));
+            let shares = path.starts_with("/proc/1") && looks;
             if one["component"] == component.name() || shares {
                 assert_eq!(one["state"], "unavailable", "{component}: {headline}");
                 let named = path.rsplit('/').next().expect("a name");

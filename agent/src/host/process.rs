@@ -15,6 +15,8 @@ const USER_HZ: u64 = 100;
 /// A process that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
+    /// Its name in the kernel, at most 15 bytes of it.
+    pub name: String,
     /// What is reported of it.
     pub process: Process,
     /// Its arguments, the program's own name first.
@@ -46,6 +48,11 @@ pub fn booted_at(root: &HostRoot) -> Result<Timestamp, HostError> {
 /// The processes of the host of that name, by pid. Zombies and processes of other PID
 /// namespaces (a kubelet inside a container) are left out.
 pub fn find_processes(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostError> {
+    find_processes_of(root, &[name])
+}
+
+/// The same for several names, looked for at once.
+pub fn find_processes_of(root: &HostRoot, wanted: &[&str]) -> Result<Vec<Found>, HostError> {
     let names = root.list("/proc")?;
     let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
     if pids.is_empty() {
@@ -57,7 +64,7 @@ pub fn find_processes(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostErr
     pids.sort_unstable();
     let mut found = Vec::new();
     for pid in pids {
-        match look(root, pid, name) {
+        match look(root, pid, wanted) {
             Ok(Some(process)) => found.push(process),
             Ok(None) => {}
             // It ended while we looked.
@@ -69,13 +76,13 @@ pub fn find_processes(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostErr
     Ok(found)
 }
 
-fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostError> {
+fn look(root: &HostRoot, pid: u32, wanted: &[&str]) -> Result<Option<Found>, HostError> {
     let folder = format!("/proc/{pid}");
     let path = format!("{folder}/stat");
     let bytes = root.read(&path, 64 * 1024)?;
     let stat =
         Stat::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_stat(5)"))?;
-    if stat.comm != name || matches!(stat.state, 'Z' | 'X') {
+    if !wanted.contains(&stat.comm.as_str()) || matches!(stat.state, 'Z' | 'X') {
         return Ok(None);
     }
     if is_inside_container(root, &folder)? {
@@ -97,6 +104,7 @@ fn look(root: &HostRoot, pid: u32, name: &str) -> Result<Option<Found>, HostErro
         Err(error) => return Err(error),
     };
     Ok(Some(Found {
+        name: stat.comm,
         process: Process {
             pid,
             started_seconds_after_boot: stat.starttime / USER_HZ,

@@ -18,6 +18,9 @@ use super::value::value_of;
 /// Symbolic links followed before a path is taken for a loop, as Linux does.
 const LINKS: usize = 40;
 
+/// So often the kernel is asked for a path while others rename and mount.
+const ATTEMPTS: usize = 8;
+
 /// How paths are resolved inside the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
@@ -330,6 +333,17 @@ impl HostRoot {
             .map_err(|errno| HostError::system(&path, errno))
     }
 
+    /// What a symbolic link names; none when something else stands there.
+    pub fn link(&self, path: &str) -> Result<Option<String>, HostError> {
+        let handle = self.handle(path, false)?;
+        match kind(&stat(path, handle.as_fd())?) {
+            "symbolic link" => readlinkat(&handle, "")
+                .map(|target| Some(target.to_string_lossy().into_owned()))
+                .map_err(|errno| HostError::system(path, errno)),
+            _ => Ok(None),
+        }
+    }
+
     /// A handle on a Unix socket, to be connected through `/proc/self/fd`.
     pub fn socket(&self, path: &str) -> Result<OwnedFd, HostError> {
         let handle = self.handle(path, true)?;
@@ -346,15 +360,26 @@ impl HostRoot {
             flags |= OFlag::O_NOFOLLOW;
         }
         match self.resolution {
-            Resolution::Openat2 => {
-                let how = OpenHow::new()
-                    .flags(flags)
-                    .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-                openat2(&self.directory, path, how)
-            }
+            Resolution::Openat2 => self.openat2(path, flags, follow),
             Resolution::Walk => self.walk(Path::new(path), follow),
         }
         .map_err(|errno| HostError::system(path, errno))
+    }
+
+    /// Asks the kernel. It gives up on a path with `..`, as links below `/sys` have them,
+    /// when anything on the machine was renamed or mounted meanwhile, and then wants to be
+    /// asked again. Where that never ends, the walk does without.
+    fn openat2(&self, path: &str, flags: OFlag, follow: bool) -> Result<OwnedFd, Errno> {
+        let how = OpenHow::new()
+            .flags(flags)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        for _ in 0..ATTEMPTS {
+            match openat2(&self.directory, path, how) {
+                Err(Errno::EAGAIN) => {}
+                opened => return opened,
+            }
+        }
+        self.walk(Path::new(path), follow)
     }
 
     /// What `RESOLVE_IN_ROOT` does, component by component. No call here ever follows

@@ -9,8 +9,10 @@ use nodeward_domain::facts::{CriAnswer, HttpAnswer, UnitState};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
+use super::{chrony, clock};
+
 /// Recorded answers of local endpoints.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
     /// Answers by address, such as `http://127.0.0.1:10248/healthz`, with whole bodies.
@@ -24,6 +26,10 @@ pub struct Recording {
     /// What systemd says of units, by name.
     #[serde(default)]
     pub units: BTreeMap<String, UnitState>,
+    /// What chronyd answers, wherever it is asked.
+    pub chrony: Option<chrony::Answer>,
+    /// What the kernel says of its clock.
+    pub clock: Option<clock::KernelTime>,
 }
 
 /// Why a recording could not be used.

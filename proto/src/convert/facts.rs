@@ -182,7 +182,7 @@ impl TryFrom<v1::Process> for domain::Process {
 }
 
 /// A process that may be absent.
-fn process(process: Option<v1::Process>) -> Result<Option<domain::Process>, Invalid> {
+pub(super) fn process(process: Option<v1::Process>) -> Result<Option<domain::Process>, Invalid> {
     process
         .map(|process| process.try_into().map_err(|invalid: Invalid| invalid.within("process")))
         .transpose()

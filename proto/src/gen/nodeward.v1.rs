@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -37,6 +37,8 @@ pub mod component_content {
         Sysctl(super::Sysctl),
         #[prost(message, tag = "16")]
         NodeImage(super::NodeImage),
+        #[prost(message, tag = "17")]
+        TimeSync(super::TimeSync),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -433,6 +435,435 @@ pub mod node_image {
         pub value: ::prost::alloc::string::String,
     }
 }
+/// Who keeps the machine's clock, and how.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TimeSync {
+    /// What says that this is a container.
+    #[prost(string, repeated, tag = "1")]
+    pub container_marks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "2")]
+    pub kernel: ::core::option::Option<time_sync::KernelClock>,
+    #[prost(message, repeated, tag = "3")]
+    pub daemons: ::prost::alloc::vec::Vec<time_sync::Daemon>,
+    /// Left out where there is no trace of chrony.
+    #[prost(message, optional, tag = "4")]
+    pub chrony: ::core::option::Option<Chrony>,
+    #[prost(message, repeated, tag = "5")]
+    pub ptp_clocks: ::prost::alloc::vec::Vec<time_sync::PtpClock>,
+}
+/// Nested message and enum types in `TimeSync`.
+pub mod time_sync {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct KernelClock {
+        #[prost(oneof = "kernel_clock::Clock", tags = "1, 2")]
+        pub clock: ::core::option::Option<kernel_clock::Clock>,
+    }
+    /// Nested message and enum types in `KernelClock`.
+    pub mod kernel_clock {
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct Read {
+            /// Bits STA\_\* of linux/timex.h that are a state.
+            #[prost(uint32, tag = "1")]
+            pub status: u32,
+            #[prost(bool, tag = "2")]
+            pub is_error_bounded: bool,
+            #[prost(sint32, tag = "3")]
+            pub tai_offset_seconds: i32,
+        }
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Clock {
+            #[prost(message, tag = "1")]
+            Read(Read),
+            /// Why it was not read.
+            #[prost(string, tag = "2")]
+            Unread(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Daemon {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(string, repeated, tag = "2")]
+        pub traces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// Left out where systemd has none.
+        #[prost(message, optional, tag = "3")]
+        pub unit: ::core::option::Option<Unit>,
+        /// Left out when it does not run.
+        #[prost(message, optional, tag = "4")]
+        pub process: ::core::option::Option<super::Process>,
+        #[prost(bool, tag = "5")]
+        pub only_watches: bool,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Unit {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(enumeration = "unit::State", tag = "2")]
+        pub state: i32,
+    }
+    /// Nested message and enum types in `Unit`.
+    pub mod unit {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum State {
+            Unspecified = 0,
+            Enabled = 1,
+            Disabled = 2,
+            Masked = 3,
+        }
+        impl State {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unspecified => "STATE_UNSPECIFIED",
+                    Self::Enabled => "STATE_ENABLED",
+                    Self::Disabled => "STATE_DISABLED",
+                    Self::Masked => "STATE_MASKED",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                    "STATE_ENABLED" => Some(Self::Enabled),
+                    "STATE_DISABLED" => Some(Self::Disabled),
+                    "STATE_MASKED" => Some(Self::Masked),
+                    _ => None,
+                }
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct PtpClock {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub clock_name: ::prost::alloc::string::String,
+    }
+}
+/// What chrony is configured to do, and what chronyd says.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Chrony {
+    #[prost(string, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "2")]
+    pub configured: ::prost::alloc::vec::Vec<chrony::ConfiguredSource>,
+    /// Empty when it was asked nowhere.
+    #[prost(string, tag = "3")]
+    pub endpoint: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub answer: ::core::option::Option<chrony::Answer>,
+}
+/// Nested message and enum types in `Chrony`.
+pub mod chrony {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ConfiguredSource {
+        #[prost(string, tag = "1")]
+        pub file: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "2")]
+        pub line: u32,
+        #[prost(enumeration = "configured_source::Directive", tag = "3")]
+        pub directive: i32,
+        #[prost(string, tag = "4")]
+        pub text: ::prost::alloc::string::String,
+        /// Left out when the line names no hardware clock.
+        #[prost(message, optional, tag = "5")]
+        pub phc: ::core::option::Option<PhcDevice>,
+    }
+    /// Nested message and enum types in `ConfiguredSource`.
+    pub mod configured_source {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum Directive {
+            Unspecified = 0,
+            Server = 1,
+            Pool = 2,
+            Peer = 3,
+            Refclock = 4,
+        }
+        impl Directive {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unspecified => "DIRECTIVE_UNSPECIFIED",
+                    Self::Server => "DIRECTIVE_SERVER",
+                    Self::Pool => "DIRECTIVE_POOL",
+                    Self::Peer => "DIRECTIVE_PEER",
+                    Self::Refclock => "DIRECTIVE_REFCLOCK",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "DIRECTIVE_UNSPECIFIED" => Some(Self::Unspecified),
+                    "DIRECTIVE_SERVER" => Some(Self::Server),
+                    "DIRECTIVE_POOL" => Some(Self::Pool),
+                    "DIRECTIVE_PEER" => Some(Self::Peer),
+                    "DIRECTIVE_REFCLOCK" => Some(Self::Refclock),
+                    _ => None,
+                }
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct PhcDevice {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(oneof = "phc_device::Target", tags = "2, 3, 4")]
+        pub target: ::core::option::Option<phc_device::Target>,
+    }
+    /// Nested message and enum types in `PhcDevice`.
+    pub mod phc_device {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Target {
+            /// Name of the clock below /sys/class/ptp.
+            #[prost(string, tag = "2")]
+            Clock(::prost::alloc::string::String),
+            #[prost(message, tag = "3")]
+            Missing(super::Missing),
+            /// Why it could not be told.
+            #[prost(string, tag = "4")]
+            Unread(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Missing {}
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Answer {
+        #[prost(oneof = "answer::Answer", tags = "1, 2, 3, 4, 5")]
+        pub answer: ::core::option::Option<answer::Answer>,
+    }
+    /// Nested message and enum types in `Answer`.
+    pub mod answer {
+        #[derive(Clone, PartialEq, ::prost::Oneof)]
+        pub enum Answer {
+            #[prost(message, tag = "1")]
+            Tracked(super::Tracked),
+            #[prost(message, tag = "2")]
+            Refused(super::Refused),
+            #[prost(message, tag = "3")]
+            TimedOut(super::TimedOut),
+            #[prost(message, tag = "4")]
+            Failed(super::Failed),
+            /// Why nothing was asked.
+            #[prost(string, tag = "5")]
+            NotAsked(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Refused {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct TimedOut {
+        #[prost(string, tag = "1")]
+        pub call: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "2")]
+        pub after_milliseconds: u64,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Failed {
+        #[prost(string, tag = "1")]
+        pub call: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub why: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Tracked {
+        #[prost(string, tag = "1")]
+        pub reference: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "2")]
+        pub stratum: u32,
+        #[prost(enumeration = "tracked::Leap", tag = "3")]
+        pub leap: i32,
+        #[prost(message, repeated, tag = "4")]
+        pub sources: ::prost::alloc::vec::Vec<Source>,
+        #[prost(uint32, tag = "5")]
+        pub sources_left_out: u32,
+        #[prost(uint32, tag = "6")]
+        pub offline: u32,
+        #[prost(uint32, tag = "7")]
+        pub unresolved: u32,
+    }
+    /// Nested message and enum types in `Tracked`.
+    pub mod tracked {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum Leap {
+            Unspecified = 0,
+            Normal = 1,
+            InsertSecond = 2,
+            DeleteSecond = 3,
+            Unsynchronised = 4,
+        }
+        impl Leap {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unspecified => "LEAP_UNSPECIFIED",
+                    Self::Normal => "LEAP_NORMAL",
+                    Self::InsertSecond => "LEAP_INSERT_SECOND",
+                    Self::DeleteSecond => "LEAP_DELETE_SECOND",
+                    Self::Unsynchronised => "LEAP_UNSYNCHRONISED",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "LEAP_UNSPECIFIED" => Some(Self::Unspecified),
+                    "LEAP_NORMAL" => Some(Self::Normal),
+                    "LEAP_INSERT_SECOND" => Some(Self::InsertSecond),
+                    "LEAP_DELETE_SECOND" => Some(Self::DeleteSecond),
+                    "LEAP_UNSYNCHRONISED" => Some(Self::Unsynchronised),
+                    _ => None,
+                }
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Source {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(enumeration = "source::Mode", tag = "2")]
+        pub mode: i32,
+        #[prost(enumeration = "source::State", tag = "3")]
+        pub state: i32,
+        #[prost(uint32, tag = "4")]
+        pub stratum: u32,
+        #[prost(bool, tag = "5")]
+        pub is_reachable: bool,
+    }
+    /// Nested message and enum types in `Source`.
+    pub mod source {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum Mode {
+            Unspecified = 0,
+            Server = 1,
+            Peer = 2,
+            ReferenceClock = 3,
+        }
+        impl Mode {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unspecified => "MODE_UNSPECIFIED",
+                    Self::Server => "MODE_SERVER",
+                    Self::Peer => "MODE_PEER",
+                    Self::ReferenceClock => "MODE_REFERENCE_CLOCK",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "MODE_UNSPECIFIED" => Some(Self::Unspecified),
+                    "MODE_SERVER" => Some(Self::Server),
+                    "MODE_PEER" => Some(Self::Peer),
+                    "MODE_REFERENCE_CLOCK" => Some(Self::ReferenceClock),
+                    _ => None,
+                }
+            }
+        }
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum State {
+            Unspecified = 0,
+            Selected = 1,
+            Selectable = 2,
+            Falseticker = 3,
+            Jittery = 4,
+            Unselectable = 5,
+        }
+        impl State {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unspecified => "STATE_UNSPECIFIED",
+                    Self::Selected => "STATE_SELECTED",
+                    Self::Selectable => "STATE_SELECTABLE",
+                    Self::Falseticker => "STATE_FALSETICKER",
+                    Self::Jittery => "STATE_JITTERY",
+                    Self::Unselectable => "STATE_UNSELECTABLE",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                    "STATE_SELECTED" => Some(Self::Selected),
+                    "STATE_SELECTABLE" => Some(Self::Selectable),
+                    "STATE_FALSETICKER" => Some(Self::Falseticker),
+                    "STATE_JITTERY" => Some(Self::Jittery),
+                    "STATE_UNSELECTABLE" => Some(Self::Unselectable),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PackageManager {
@@ -533,6 +964,27 @@ pub struct Measurements {
     pub runtime_round_trip_seconds: ::core::option::Option<f64>,
     #[prost(uint64, optional, tag = "8")]
     pub boot_packages_installed_at_seconds: ::core::option::Option<u64>,
+    /// How far the clock is ahead of what its keeper takes for true.
+    #[prost(double, optional, tag = "9")]
+    pub clock_offset_seconds: ::core::option::Option<f64>,
+    /// How far the kernel counts on the clock being off at most.
+    #[prost(double, optional, tag = "10")]
+    pub clock_max_error_seconds: ::core::option::Option<f64>,
+    /// How far whoever steers the clock thinks that it is off.
+    #[prost(double, optional, tag = "11")]
+    pub clock_estimated_error_seconds: ::core::option::Option<f64>,
+    /// How much the time may have spread on its way to chrony.
+    #[prost(double, optional, tag = "12")]
+    pub clock_root_dispersion_seconds: ::core::option::Option<f64>,
+    /// Since chrony last updated the clock.
+    #[prost(double, optional, tag = "13")]
+    pub clock_update_age_seconds: ::core::option::Option<f64>,
+    /// Since chrony last had a good answer of any source.
+    #[prost(double, optional, tag = "14")]
+    pub time_source_age_seconds: ::core::option::Option<f64>,
+    /// The interval at which chrony asks the source that the clock follows.
+    #[prost(double, optional, tag = "15")]
+    pub time_source_poll_seconds: ::core::option::Option<f64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {
