@@ -3,7 +3,9 @@
 //! a collector that panics costs its own component and nothing else.
 
 mod containerd;
+mod flag;
 mod kernel;
+mod kube_proxy;
 mod kubelet;
 mod node_image;
 mod os_release;
@@ -58,6 +60,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector { component: Component::TimeSync, collect: time_sync::collect },
     Collector { component: Component::Containerd, collect: containerd::collect },
     Collector { component: Component::Kubelet, collect: kubelet::collect },
+    Collector { component: Component::KubeProxy, collect: kube_proxy::collect },
 ];
 
 /// The most that one collector may take: a second to connect and five to answer, and

@@ -10,7 +10,8 @@ mod value;
 
 use jiff::Timestamp;
 
-pub use process::{Found, booted_at, find_processes, find_processes_of};
+pub use namespace::{Foreign, namespace};
+pub use process::{Found, booted_at, find_processes, find_processes_anywhere, find_processes_of};
 pub use root::{HostError, HostRoot, Identity, Resolution};
 
 /// What a collector gets to work with.

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod cri;
 pub mod http;
 mod recording;
+pub mod series;
 mod socket;
 mod systemd;
 

@@ -4,6 +4,7 @@
 
 mod containerd;
 mod kernel;
+mod kube_proxy;
 mod kubelet;
 mod node_image;
 mod os_release;

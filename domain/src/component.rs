@@ -26,6 +26,8 @@ macro_rules! with_components {
             Containerd containerd,
             /// The node agent of Kubernetes.
             Kubelet kubelet,
+            /// What leads the traffic of Services to pods.
+            KubeProxy kube_proxy,
         }
     };
 }

@@ -4,6 +4,7 @@
 mod containerd;
 mod http;
 mod kernel;
+mod kube_proxy;
 mod kubelet;
 mod node_image;
 mod os_release;
@@ -16,6 +17,7 @@ mod unit;
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
 pub use http::HttpAnswer;
 pub use kernel::{Kernel, Taint};
+pub use kube_proxy::{FamilyHealth, FeatureGate, KubeProxy, ProxyConfiguration, ProxyHealth};
 pub use kubelet::Kubelet;
 pub use node_image::{ImageName, Label, NodeImage};
 pub use os_release::OsRelease;

@@ -45,6 +45,19 @@ macro_rules! with_measurements {
             time_source_age_seconds: quantity,
             /// The interval at which chrony asks the source that the clock follows.
             time_source_poll_seconds: quantity,
+            /// Since kube-proxy last wrote its rules for IPv4, or for both families before
+            /// Kubernetes 1.33.
+            kube_proxy_ipv4_sync_age_seconds: quantity,
+            /// Since kube-proxy last wrote its rules for IPv6.
+            kube_proxy_ipv6_sync_age_seconds: quantity,
+            /// How long a change of the rules for IPv4, or for both families before
+            /// Kubernetes 1.33, has been waiting at least; zero when none is.
+            kube_proxy_ipv4_sync_pending_seconds: quantity,
+            /// How long a change of the rules for IPv6 has been waiting at least.
+            kube_proxy_ipv6_sync_pending_seconds: quantity,
+            /// Since kube-proxy's start, rules that could not be written as a part and were
+            /// written as a whole.
+            kube_proxy_partial_restore_failures_total: count,
         }
     };
 }
@@ -90,11 +103,18 @@ pub enum Watched {
     ClockOffset,
     /// The clock's last update is older than sixteen intervals of its source.
     ClockUpdateOverdue,
+    /// A change of kube-proxy's rules has been waiting for more than a minute.
+    KubeProxySyncPending,
 }
 
 impl Watched {
     /// Every bound.
-    pub const ALL: [Self; 3] = [Self::RuntimeSlow, Self::ClockOffset, Self::ClockUpdateOverdue];
+    pub const ALL: [Self; 4] = [
+        Self::RuntimeSlow,
+        Self::ClockOffset,
+        Self::ClockUpdateOverdue,
+        Self::KubeProxySyncPending,
+    ];
 
     /// Whether the measurement is out of bounds; none when it was not taken.
     #[must_use]
@@ -106,6 +126,12 @@ impl Watched {
                 let poll = measured.time_source_poll_seconds?;
                 measured.clock_update_age_seconds.map(|age| age > 16.0 * poll.max(1.0))
             }
+            Self::KubeProxySyncPending => measured
+                .kube_proxy_ipv4_sync_pending_seconds
+                .into_iter()
+                .chain(measured.kube_proxy_ipv6_sync_pending_seconds)
+                .reduce(f64::max)
+                .map(|seconds| seconds > 60.0),
         }
     }
 }

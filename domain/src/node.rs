@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    ComponentState, Containerd, Kernel, Kubelet, NodeImage, OsRelease, Packages, Sysctl, TimeSync,
-    UnitState,
+    ComponentState, Containerd, Kernel, KubeProxy, Kubelet, NodeImage, OsRelease, Packages, Sysctl,
+    TimeSync, UnitState,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

@@ -44,6 +44,9 @@ pub struct Policy {
     /// Drop-ins of units that the provider ships.
     #[serde(default)]
     pub shipped_drop_ins: Vec<ShippedDropIns>,
+    /// Modes in which kube-proxy may run.
+    #[serde(rename = "kube_proxy_mode", default)]
+    pub kube_proxy_modes: Vec<KubeProxyMode>,
     /// Announced ends of operating systems.
     #[serde(rename = "os_retirement", default)]
     pub os_retirements: Vec<OsRetirement>,
@@ -105,6 +108,30 @@ pub struct OsRetirement {
     pub images_removed_on: civil::Date,
     /// Where it was read.
     pub source: String,
+}
+
+/// A mode in which kube-proxy may run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubeProxyMode {
+    /// As kube-proxy names it.
+    pub mode: String,
+    /// How the provider stands to it.
+    pub standing: ModeStanding,
+    /// Where it was read.
+    pub source: String,
+}
+
+/// How a provider stands to a mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeStanding {
+    /// Clusters have it unless another one is chosen.
+    Default,
+    /// It may be chosen.
+    Offered,
+    /// It may be chosen, and is supported as best effort.
+    Preview,
 }
 
 /// How far a kernel parameter may be set.

@@ -143,10 +143,10 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
 mod tests {
     use jiff::Timestamp;
     use nodeward_domain::facts::{
-        Containerd, CriAnswer, ExpectedValue, HttpAnswer, ImageName, Kernel, Kubelet, Label,
-        LiveValue, NodeImage, OsRelease, Package, PackageManager, Packages, Process,
-        RuntimeCondition, RuntimeVersion, Setting, Sysctl, UnfinishedPackage, Unit, UnitFile,
-        UnitState,
+        Containerd, CriAnswer, ExpectedValue, FamilyHealth, FeatureGate, HttpAnswer, ImageName,
+        Kernel, KubeProxy, Kubelet, Label, LiveValue, NodeImage, OsRelease, Package,
+        PackageManager, Packages, Process, ProxyConfiguration, ProxyHealth, RuntimeCondition,
+        RuntimeVersion, Setting, Sysctl, UnfinishedPackage, Unit, UnitFile, UnitState,
     };
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -321,6 +321,61 @@ mod tests {
         ]
     }
 
+    fn proxy_health() -> impl Strategy<Value = ProxyHealth> {
+        let family = (NAME, any::<bool>())
+            .prop_map(|(family, is_healthy)| FamilyHealth { family, is_healthy });
+        let eligible = proptest::option::of(any::<bool>());
+        (TEXT, http(), http(), vec(family, 0..3), eligible).prop_map(
+            |(endpoint, livez, healthz, families, node_eligible)| ProxyHealth {
+                endpoint,
+                livez,
+                healthz,
+                families,
+                node_eligible,
+            },
+        )
+    }
+
+    fn proxy_configuration() -> impl Strategy<Value = ProxyConfiguration> {
+        let gate = (NAME, any::<bool>()).prop_map(|(name, is_on)| FeatureGate { name, is_on });
+        let period = proptest::option::of(any::<u32>());
+        (TEXT, TEXT, TEXT, period, vec(gate, 0..3)).prop_map(
+            |(mode, health, metrics, sync_period_seconds, feature_gates)| ProxyConfiguration {
+                mode,
+                health_bind_address: health,
+                metrics_bind_address: metrics,
+                sync_period_seconds,
+                feature_gates,
+            },
+        )
+    }
+
+    fn kube_proxy() -> impl Strategy<Value = KubeProxy> {
+        let found = (vec(TEXT, 0..3), process(), any::<bool>());
+        let endpoint = (TEXT, http(), http(), http());
+        let alpha = proptest::option::of(vec(TEXT, 0..3));
+        let configuration = proptest::option::of(proxy_configuration());
+        (found, proxy_health(), endpoint, TEXT, alpha, configuration).prop_map(
+            |(found, health, endpoint, version, alpha_features, configuration)| {
+                let (traces, process, in_container) = found;
+                let (metrics_endpoint, proxy_mode, metrics, configz) = endpoint;
+                KubeProxy {
+                    traces,
+                    process,
+                    in_container,
+                    health,
+                    metrics_endpoint,
+                    proxy_mode,
+                    metrics,
+                    version,
+                    alpha_features,
+                    configz,
+                    configuration,
+                }
+            },
+        )
+    }
+
     fn component() -> impl Strategy<Value = ComponentState> {
         let containerd = (vec(TEXT, 0..3), process(), unit(), TEXT, cri()).prop_map(
             |(traces, process, unit, socket, cri)| Containerd {
@@ -376,6 +431,7 @@ mod tests {
             state(containerd).prop_map(ComponentState::Containerd),
             state(kubelet).prop_map(ComponentState::Kubelet),
             state(time_sync::facts()).prop_map(ComponentState::TimeSync),
+            state(kube_proxy()).prop_map(ComponentState::KubeProxy),
         ]
     }
 

@@ -44,6 +44,29 @@ impl Capture {
         Some(Self { folder, probes })
     }
 
+    /// Every state that was recorded; none, and said so, when there is no corpus here.
+    ///
+    /// # Panics
+    /// When there is one and it has no recordings.
+    #[must_use]
+    pub fn all() -> Vec<(String, Self)> {
+        let Some(corpus) = std::env::var_os("NODEWARD_CORPUS") else {
+            println!("left out: NODEWARD_CORPUS names no folder of recordings");
+            return Vec::new();
+        };
+        let folder = Path::new(&corpus).join("captures");
+        let mut all: Vec<(String, Self)> = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .map(|entry| entry.expect("readable"))
+            .filter(|entry| entry.path().join("SUMMARY.txt").is_file())
+            .map(|entry| entry.file_name().into_string().expect("text"))
+            .filter_map(|state| Self::of(&state).map(|capture| (state, capture)))
+            .collect();
+        assert!(!all.is_empty(), "{}: no recordings", folder.display());
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
+    }
+
     /// What came of one probe, such as `kubelet-10250-healthz-anon`.
     ///
     /// # Panics

@@ -9,6 +9,7 @@ pub mod chrony;
 pub mod containerd;
 pub mod host;
 pub mod image;
+pub mod judged;
 pub mod machine;
 pub mod network;
 pub mod programs;

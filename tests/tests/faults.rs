@@ -86,6 +86,7 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::TimeSync, "/etc/chrony/chrony.conf"),
     (Component::Containerd, "/proc/1843/stat"),
     (Component::Kubelet, "/etc/default/kubeletconfig.json"),
+    (Component::KubeProxy, "/proc/10361/stat"),
 ];
 
 /// Faults that are none for that file, and what is seen instead.
@@ -93,7 +94,9 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
     match component {
         // The process has ended between listing and reading, so it is not there; the
         // runtime's own answer says the rest.
-        Component::Containerd => fault == Fault::Missing || fault == Fault::LinkOutOfTheRoot,
+        Component::Containerd | Component::KubeProxy => {
+            fault == Fault::Missing || fault == Fault::LinkOutOfTheRoot
+        }
         // No configuration file is needed, and one on the default port is as good.
         Component::Kubelet => {
             matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot)
@@ -117,7 +120,10 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
 
 /// Whether a collector looks through all processes for its own.
 fn looks_through_processes(component: Component) -> bool {
-    matches!(component, Component::Containerd | Component::Kubelet | Component::TimeSync)
+    matches!(
+        component,
+        Component::Containerd | Component::Kubelet | Component::TimeSync | Component::KubeProxy
+    )
 }
 
 fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState> {

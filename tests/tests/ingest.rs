@@ -216,9 +216,10 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             Component::Kubelet => ("unavailable", "form 2"),
             Component::OsRelease => ("unavailable", "facts of another component"),
             Component::Packages | Component::Containerd => ("unavailable", "not valid"),
-            Component::Sysctl | Component::NodeImage | Component::TimeSync => {
-                ("not_reported", "not reported")
-            }
+            Component::Sysctl
+            | Component::NodeImage
+            | Component::TimeSync
+            | Component::KubeProxy => ("not_reported", "not reported"),
         };
         assert_eq!(component.state, expected.0, "{component:?}");
         assert!(component.headline.contains(expected.1), "{component:?}");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nodeward_domain::facts::{ComponentState, HttpAnswer, Kubelet};
 use nodeward_domain::observed::State;
 
+use super::flag::flag;
 use super::{Collected, state};
 use crate::host::{Found, Host, HostError, find_processes};
 
@@ -59,24 +60,6 @@ fn read(host: &Host) -> Result<State<Kubelet>, HostError> {
     })))
 }
 
-/// The value of a flag, in both spellings. The last one counts, as in the kubelet.
-fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
-    let mut value = None;
-    let mut arguments = arguments.iter().map(String::as_str).peekable();
-    while let Some(argument) = arguments.next() {
-        let Some(rest) = argument.strip_prefix("--").and_then(|flag| flag.strip_prefix(name))
-        else {
-            continue;
-        };
-        if let Some(inline) = rest.strip_prefix('=') {
-            value = Some(inline);
-        } else if rest.is_empty() {
-            value = arguments.peek().copied();
-        }
-    }
-    value
-}
-
 fn registers_azure_labels(arguments: &[String]) -> bool {
     flag(arguments, "node-labels").is_some_and(|labels| {
         labels.split(',').any(|label| label.starts_with("kubernetes.azure.com/"))
@@ -89,14 +72,6 @@ mod tests {
 
     fn arguments(line: &str) -> Vec<String> {
         line.split_whitespace().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn flags_are_read_in_both_spellings_and_the_last_counts() {
-        let line = arguments("kubelet --config=/a --healthz-port 1 --healthz-port=2 --v=2");
-        assert_eq!(flag(&line, "config"), Some("/a"));
-        assert_eq!(flag(&line, "healthz-port"), Some("2"));
-        assert_eq!(flag(&line, "healthz"), None);
     }
 
     #[test]

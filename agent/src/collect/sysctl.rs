@@ -62,6 +62,6 @@ fn live(host: &Host, key: &str, foreign: &BTreeMap<Namespace, String>) -> LiveVa
 fn foreign_namespaces(host: &Host) -> BTreeMap<Namespace, String> {
     [Namespace::Network, Namespace::Ipc, Namespace::Pid, Namespace::Uts]
         .into_iter()
-        .filter_map(|namespace| Some((namespace, host.foreign_namespace(namespace.link())?)))
+        .filter_map(|namespace| Some((namespace, host.foreign(namespace.link())?.to_string())))
         .collect()
 }

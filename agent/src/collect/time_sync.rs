@@ -79,7 +79,7 @@ fn read(host: &Host) -> Result<(TimeSync, Measurements), HostError> {
 
 /// Asks chronyd, unless the agent's loopback is another than the host's.
 fn ask(host: &Host, address: std::net::SocketAddr) -> Answer {
-    match host.foreign_namespace("net") {
+    match host.foreign("net").map(|foreign| foreign.to_string()) {
         Some(why) => Answer::NotAsked { why },
         None => host.probes.chrony(address, CALL_LIMIT),
     }

@@ -1,29 +1,49 @@
-//! Namespaces of the agent and of the host, namespaces(7): what the kernel shows of some
-//! of them, and who answers on loopback, is the reader's own and not the machine's.
+//! Namespaces of the host, namespaces(7): the kernel shows a reader much of `/proc` and
+//! every loopback port as those of the reader's own.
 
-use std::path::Path;
+use super::{Host, HostRoot};
 
-use super::Host;
+/// Why what the agent sees is not, or may not be, the host's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreign {
+    /// It is in another namespace of that name.
+    Another(&'static str),
+    /// Whether it is could not be told: the links may be read with SYS_PTRACE alone.
+    NotKnown(&'static str),
+}
 
-impl Host {
-    /// Why what the agent sees of a namespace is not, or may not be, the host's; none when
-    /// it is. `link` is the name below `/proc/PID/ns`.
-    #[must_use]
-    pub fn foreign_namespace(&self, link: &str) -> Option<String> {
-        if !self.probes.is_live() || self.root.path() == Path::new("/") {
-            return None;
-        }
-        let own = std::fs::read_link(format!("/proc/self/ns/{link}")).ok()?;
-        // Process 1 may be closed even to root; kernel threads are in the host's namespaces.
-        let theirs = ["1", "2"]
-            .into_iter()
-            .find_map(|pid| self.root.read_link(&format!("/proc/{pid}/ns/{link}")).ok());
-        match theirs {
-            Some(theirs) if own.as_os_str() == theirs.as_str() => None,
-            Some(_) => Some(format!("the agent is not in the host's {link} namespace")),
-            None => {
-                Some(format!("whether the agent is in the host's {link} namespace is not known"))
+impl std::fmt::Display for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Another(link) => write!(f, "the agent is not in the host's {link} namespace"),
+            Self::NotKnown(link) => {
+                write!(f, "whether the agent is in the host's {link} namespace is not known")
             }
         }
     }
+}
+
+impl Host {
+    /// Why the agent's namespace, named as below `/proc/PID/ns`, is not the host's; none
+    /// when it is, or when nothing of the running machine is asked.
+    #[must_use]
+    pub fn foreign(&self, link: &'static str) -> Option<Foreign> {
+        let is_own_root = self.root.path() == std::path::Path::new("/");
+        if !self.probes.is_live() || is_own_root {
+            return None;
+        }
+        let own = std::fs::read_link(format!("/proc/self/ns/{link}")).ok()?;
+        match namespace(&self.root, link) {
+            Some(theirs) if own.as_os_str() == theirs.as_str() => None,
+            Some(_) => Some(Foreign::Another(link)),
+            None => Some(Foreign::NotKnown(link)),
+        }
+    }
+}
+
+/// The host's namespace of that name; none when it may not be seen.
+#[must_use]
+pub fn namespace(root: &HostRoot, link: &str) -> Option<String> {
+    // Process 1 may be closed even to root; kernel threads are in the host's namespaces.
+    ["1", "2"].into_iter().find_map(|pid| root.read_link(&format!("/proc/{pid}/ns/{link}")).ok())
 }

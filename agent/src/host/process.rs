@@ -6,6 +6,7 @@ use procfs_core::process::{Stat, Status};
 
 use nodeward_domain::facts::Process;
 
+use super::namespace::namespace;
 use super::{HostError, HostRoot};
 
 /// Ticks a second in `/proc/PID/stat`: USER_HZ, which is 100 on every architecture
@@ -21,6 +22,8 @@ pub struct Found {
     pub process: Process,
     /// Its arguments, the program's own name first.
     pub arguments: Vec<String>,
+    /// It has a pid of its own in a namespace below the one we look from.
+    pub in_container: bool,
 }
 
 impl Found {
@@ -53,6 +56,24 @@ pub fn find_processes(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostErr
 
 /// The same for several names, looked for at once.
 pub fn find_processes_of(root: &HostRoot, wanted: &[&str]) -> Result<Vec<Found>, HostError> {
+    find(root, wanted, false)
+}
+
+/// The processes of that name in the host's network, by pid, be they inside of containers
+/// or not. Left out are zombies and processes that are seen to have a network of their
+/// own: a node inside of a container has one, and a name alone any pod may take.
+pub fn find_processes_anywhere(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostError> {
+    let mut found = find(root, &[name], true)?;
+    if let Some(network) = namespace(root, "net") {
+        found.retain(|found| {
+            let own = root.read_link(&format!("/proc/{}/ns/net", found.process.pid));
+            own.map_or(true, |own| own == network)
+        });
+    }
+    Ok(found)
+}
+
+fn find(root: &HostRoot, wanted: &[&str], anywhere: bool) -> Result<Vec<Found>, HostError> {
     let names = root.list("/proc")?;
     let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
     if pids.is_empty() {
@@ -64,7 +85,7 @@ pub fn find_processes_of(root: &HostRoot, wanted: &[&str]) -> Result<Vec<Found>,
     pids.sort_unstable();
     let mut found = Vec::new();
     for pid in pids {
-        match look(root, pid, wanted) {
+        match look(root, pid, wanted, anywhere) {
             Ok(Some(process)) => found.push(process),
             Ok(None) => {}
             // It ended while we looked.
@@ -76,7 +97,12 @@ pub fn find_processes_of(root: &HostRoot, wanted: &[&str]) -> Result<Vec<Found>,
     Ok(found)
 }
 
-fn look(root: &HostRoot, pid: u32, wanted: &[&str]) -> Result<Option<Found>, HostError> {
+fn look(
+    root: &HostRoot,
+    pid: u32,
+    wanted: &[&str],
+    anywhere: bool,
+) -> Result<Option<Found>, HostError> {
     let folder = format!("/proc/{pid}");
     let path = format!("{folder}/stat");
     let bytes = root.read(&path, 64 * 1024)?;
@@ -85,7 +111,8 @@ fn look(root: &HostRoot, pid: u32, wanted: &[&str]) -> Result<Option<Found>, Hos
     if !wanted.contains(&stat.comm.as_str()) || matches!(stat.state, 'Z' | 'X') {
         return Ok(None);
     }
-    if is_inside_container(root, &folder)? {
+    let in_container = is_inside_container(root, &folder)?;
+    if in_container && !anywhere {
         return Ok(None);
     }
     let arguments = root.read(&format!("{folder}/cmdline"), 1024 * 1024)?;
@@ -98,7 +125,11 @@ fn look(root: &HostRoot, pid: u32, wanted: &[&str]) -> Result<Option<Found>, Hos
     let (executable, executable_replaced) = match root.read_link(&format!("{folder}/exe")) {
         Ok(target) => match target.strip_suffix(" (deleted)") {
             Some(path) => (path.to_owned(), true),
-            None => (target, arguments.first().is_some_and(|name| is_moved(root, pid, name))),
+            // In a container the path is one of the container's.
+            None => {
+                let started_as = arguments.first().filter(|_| !in_container);
+                (target, started_as.is_some_and(|path| is_moved(root, pid, path)))
+            }
         },
         Err(HostError::System { errno: nix::errno::Errno::EACCES, .. }) => (String::new(), false),
         Err(error) => return Err(error),
@@ -112,6 +143,7 @@ fn look(root: &HostRoot, pid: u32, wanted: &[&str]) -> Result<Option<Found>, Hos
             executable_replaced,
         },
         arguments,
+        in_container,
     }))
 }
 

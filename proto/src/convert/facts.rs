@@ -1,5 +1,6 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
+mod kube_proxy;
 mod unit;
 
 use nodeward_domain::facts as domain;

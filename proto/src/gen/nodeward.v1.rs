@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -39,6 +39,8 @@ pub mod component_content {
         NodeImage(super::NodeImage),
         #[prost(message, tag = "17")]
         TimeSync(super::TimeSync),
+        #[prost(message, tag = "21")]
+        KubeProxy(super::KubeProxy),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -361,6 +363,87 @@ pub struct Kubelet {
     pub registers_azure_labels: bool,
     #[prost(message, optional, tag = "20")]
     pub unit: ::core::option::Option<UnitState>,
+}
+/// What leads the traffic of Services to pods. Nothing in its answers that moves while
+/// nothing happens stands here.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KubeProxy {
+    /// What shows that it is meant to run here.
+    #[prost(string, repeated, tag = "1")]
+    pub traces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "2")]
+    pub process: ::core::option::Option<Process>,
+    #[prost(bool, tag = "3")]
+    pub in_container: bool,
+    #[prost(message, optional, tag = "4")]
+    pub health: ::core::option::Option<kube_proxy::Health>,
+    /// Empty when it is told to have none.
+    #[prost(string, tag = "5")]
+    pub metrics_endpoint: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub proxy_mode: ::core::option::Option<HttpAnswer>,
+    #[prost(message, optional, tag = "7")]
+    pub metrics: ::core::option::Option<HttpAnswer>,
+    #[prost(string, tag = "8")]
+    pub version: ::prost::alloc::string::String,
+    /// Left out where it does not say.
+    #[prost(message, optional, tag = "9")]
+    pub alpha_features: ::core::option::Option<kube_proxy::AlphaFeatures>,
+    #[prost(message, optional, tag = "10")]
+    pub configz: ::core::option::Option<HttpAnswer>,
+    /// Left out where it does not say.
+    #[prost(message, optional, tag = "11")]
+    pub configuration: ::core::option::Option<kube_proxy::Configuration>,
+}
+/// Nested message and enum types in `KubeProxy`.
+pub mod kube_proxy {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Health {
+        /// Empty when it is told to have none.
+        #[prost(string, tag = "1")]
+        pub endpoint: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "2")]
+        pub livez: ::core::option::Option<super::HttpAnswer>,
+        #[prost(message, optional, tag = "3")]
+        pub healthz: ::core::option::Option<super::HttpAnswer>,
+        #[prost(message, repeated, tag = "4")]
+        pub families: ::prost::alloc::vec::Vec<Family>,
+        #[prost(bool, optional, tag = "5")]
+        pub node_eligible: ::core::option::Option<bool>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Family {
+        #[prost(string, tag = "1")]
+        pub family: ::prost::alloc::string::String,
+        #[prost(bool, tag = "2")]
+        pub is_healthy: bool,
+    }
+    /// Those that are on.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct AlphaFeatures {
+        #[prost(string, repeated, tag = "1")]
+        pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Configuration {
+        #[prost(string, tag = "1")]
+        pub mode: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub health_bind_address: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub metrics_bind_address: ::prost::alloc::string::String,
+        #[prost(uint32, optional, tag = "4")]
+        pub sync_period_seconds: ::core::option::Option<u32>,
+        #[prost(message, repeated, tag = "5")]
+        pub feature_gates: ::prost::alloc::vec::Vec<FeatureGate>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct FeatureGate {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(bool, tag = "2")]
+        pub is_on: bool,
+    }
 }
 /// Parameters of the kernel, by key.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -985,6 +1068,20 @@ pub struct Measurements {
     /// The interval at which chrony asks the source that the clock follows.
     #[prost(double, optional, tag = "15")]
     pub time_source_poll_seconds: ::core::option::Option<f64>,
+    /// Since kube-proxy last wrote its rules, by IP family; before Kubernetes 1.33 it tells
+    /// no families, and IPv4 stands for both.
+    #[prost(double, optional, tag = "31")]
+    pub kube_proxy_ipv4_sync_age_seconds: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "32")]
+    pub kube_proxy_ipv6_sync_age_seconds: ::core::option::Option<f64>,
+    /// How long a change of its rules has been waiting at least; zero when none is.
+    #[prost(double, optional, tag = "33")]
+    pub kube_proxy_ipv4_sync_pending_seconds: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "34")]
+    pub kube_proxy_ipv6_sync_pending_seconds: ::core::option::Option<f64>,
+    /// Rules that it could not write as a part and wrote as a whole, since its start.
+    #[prost(uint64, optional, tag = "35")]
+    pub kube_proxy_partial_restore_failures_total: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Deserialize;
 
-use super::flag;
+use super::super::flag::flag;
 use crate::host::{HostError, HostRoot};
 
 /// Where the configuration lies when no flag names it: upstream's place, AKS's place.
