@@ -3,6 +3,7 @@
 //! the root, every read has a byte limit.
 
 mod namespace;
+mod outline;
 mod process;
 mod root;
 pub mod sqlite;
@@ -11,6 +12,7 @@ mod value;
 use jiff::Timestamp;
 
 pub use namespace::{Foreign, namespace};
+pub use outline::Assignment;
 pub use process::{Found, booted_at, find_processes, find_processes_anywhere, find_processes_of};
 pub use root::{HostError, HostRoot, Identity, Resolution};
 

@@ -1,8 +1,10 @@
 //! Local endpoints: HTTP on loopback, the container runtime's socket, systemd's bus,
 //! chronyd, and the kernel's clock. Every probe is bounded in time and asks only what reads.
 
+mod call;
 pub mod chrony;
 pub mod clock;
+mod containerd_api;
 pub mod cri;
 pub mod http;
 mod recording;
@@ -20,7 +22,7 @@ use crate::host::HostRoot;
 use cri::Heard;
 use http::{Get, Reply};
 
-pub use recording::{Recording, RecordingError};
+pub use recording::{Recording, RecordingError, RuntimeRecording};
 
 /// A connection must stand after this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -126,14 +128,33 @@ impl Probes {
     /// Asks the container runtime behind a socket of the host.
     #[must_use]
     pub fn cri(&self, root: &HostRoot, socket: &str, limit: Duration) -> Heard {
-        let answer = match self {
-            Self::Live { runtime } => return cri::ask(runtime, root, socket, limit),
-            Self::Recorded(recording) => recording.cri.clone().unwrap_or_else(|| {
-                CriAnswer::NotAsked { why: "the runtime is not in the recording".to_owned() }
-            }),
-            Self::Off(why) => CriAnswer::NotAsked { why: why.clone() },
-        };
-        answer.into()
+        const LACKING: &str = "the runtime is not in the recording";
+        let not_asked = |why: &str| CriAnswer::NotAsked { why: why.to_owned() };
+        match self {
+            Self::Live { runtime } => cri::ask(runtime, root, socket, limit),
+            Self::Recorded(recording) => {
+                let answer = recording.cri.clone().unwrap_or_else(|| not_asked(LACKING));
+                // Where nobody answers, nothing else is answered.
+                let nobody = matches!(
+                    answer,
+                    CriAnswer::NoSocket
+                        | CriAnswer::Refused
+                        | CriAnswer::TimedOut { .. }
+                        | CriAnswer::NotAsked { .. }
+                );
+                match &recording.runtime {
+                    Some(runtime) if !nobody => Heard {
+                        answer,
+                        replies: runtime.replies.clone(),
+                        listener: None,
+                        round_trip: runtime.round_trip_milliseconds.map(Duration::from_millis),
+                        ready_sandboxes: runtime.ready_sandboxes,
+                    },
+                    _ => answer.into(),
+                }
+            }
+            Self::Off(why) => not_asked(why).into(),
+        }
     }
 
     /// Asks systemd about units of the host, in the order in which they are named.

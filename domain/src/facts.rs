@@ -1,7 +1,7 @@
 //! The facts that collectors read, one type per component. Facts carry no opinion:
 //! what they mean is judged in [`crate::check`].
 
-mod containerd;
+pub mod containerd;
 mod http;
 mod kernel;
 mod kube_proxy;

@@ -58,6 +58,8 @@ macro_rules! with_measurements {
             /// Since kube-proxy's start, rules that could not be written as a part and were
             /// written as a whole.
             kube_proxy_partial_restore_failures_total: count,
+            /// Pod sandboxes that the runtime says are ready.
+            ready_sandboxes: count,
         }
     };
 }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    ComponentState, Containerd, Kernel, KubeProxy, Kubelet, NodeImage, OsRelease, Packages, Sysctl,
-    TimeSync, UnitState,
+    ComponentState, Containerd, CriAnswer, Kernel, KubeProxy, Kubelet, NodeImage, OsRelease,
+    Packages, Sysctl, TimeSync, UnitState,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};
@@ -130,6 +130,9 @@ macro_rules! define {
             pub standings: Standings,
             /// How often the units of components were restarted, of those that have one.
             pub restarts: BTreeMap<Component, Restarts>,
+            /// Starts of the container runtime's process that were seen, where systemd does
+            /// not tell of its unit.
+            pub containerd_starts: Restarts,
             $(
                 #[doc = concat!("History of [`Component::", stringify!($name), "`].")]
                 pub $word: History<$name>,
@@ -186,6 +189,13 @@ impl NodeHistory {
     fn count_restarts(&mut self, state: &ComponentState, at: Timestamp) {
         if let Some(unit) = state.unit().and_then(UnitState::loaded) {
             self.restarts.entry(state.component()).or_default().observe(unit, at);
+        }
+        // While nobody answers, the process that is seen need not be the one that would.
+        if let ComponentState::Containerd(State::Present(containerd)) = state
+            && matches!(containerd.cri, CriAnswer::Serving { .. } | CriAnswer::Unimplemented { .. })
+            && let Some(process) = &containerd.process
+        {
+            self.containerd_starts.observe_process(process, at);
         }
     }
 }

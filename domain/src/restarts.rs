@@ -1,4 +1,4 @@
-//! How often a unit was restarted of late. Between two crashes a looping unit is active
+//! How often a unit, or a process, was restarted of late. Between two crashes a looping unit is active
 //! and well, so what systemd counts is compared from one look to the next. The few runs
 //! that a history keeps would not do: a unit that loops changes with every look, and
 //! four looks are two minutes.
@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::Unit;
+use crate::facts::{Process, Unit};
 
 /// Restarts longer ago than this are forgotten.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(20);
@@ -16,7 +16,7 @@ pub const WINDOW: SignedDuration = SignedDuration::from_mins(20);
 /// the same.
 pub const LOOP: u32 = 5;
 
-/// The restarts of one unit that were seen within [`WINDOW`]. Kept in memory alone: after
+/// The restarts of one unit or process that were seen within [`WINDOW`]. Kept in memory alone: after
 /// a restart of the aggregator the stored runs tell what they can.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Restarts {
@@ -60,7 +60,16 @@ impl Count {
 impl Restarts {
     /// Compares the unit with what it was at the last look.
     pub fn observe(&mut self, unit: &Unit, at: Timestamp) {
-        let count = Count::of(unit);
+        self.take(Count::of(unit), at);
+    }
+
+    /// Compares a process with the one of the last look, where nobody counts its restarts.
+    pub fn observe_process(&mut self, process: &Process, at: Timestamp) {
+        let started = process.started_seconds_after_boot.saturating_mul(1_000_000);
+        self.take(Count { restarts: 0, started }, at);
+    }
+
+    fn take(&mut self, count: Count, at: Timestamp) {
         match self.last {
             Some((last, before)) if at.duration_since(last) < WINDOW => {
                 let restarts = count.since(before);
@@ -161,6 +170,22 @@ mod tests {
         assert_eq!(looks.count(at(21)), 3);
         assert_eq!(looks.count(at(30)), 0);
         assert_eq!(looks.watched_since(), Some(at(0)));
+    }
+
+    #[test]
+    fn of_a_process_each_start_that_is_seen_counts() {
+        let mut watched = Restarts::default();
+        for (minute, started) in [(0, 30), (1, 30), (2, 95), (3, 150), (4, 12), (5, 40)] {
+            let process = Process {
+                pid: 1,
+                started_seconds_after_boot: started,
+                executable: String::new(),
+                executable_replaced: false,
+            };
+            watched.observe_process(&process, at(minute));
+        }
+        // The fourth minute was after another boot.
+        assert_eq!(watched.count(at(5)), 3);
     }
 
     #[test]

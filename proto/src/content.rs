@@ -152,6 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::convert::facts::containerd::tests::{configuration, replies};
 
     mod time_sync;
 
@@ -377,15 +378,15 @@ mod tests {
     }
 
     fn component() -> impl Strategy<Value = ComponentState> {
-        let containerd = (vec(TEXT, 0..3), process(), unit(), TEXT, cri()).prop_map(
-            |(traces, process, unit, socket, cri)| Containerd {
-                traces,
-                process,
-                unit,
-                socket,
-                cri,
-            },
-        );
+        let containerd = (
+            (vec(TEXT, 0..3), vec(TEXT, 0..2), process(), unit()),
+            (configuration(), TEXT, cri(), replies()),
+        )
+            .prop_map(
+                |((traces, runc, process, unit), (configuration, socket, cri, replies))| {
+                    Containerd { traces, runc, process, unit, configuration, socket, cri, replies }
+                },
+            );
         let kubelet = (vec(TEXT, 0..3), process(), unit(), TEXT, http(), any::<bool>()).prop_map(
             |(traces, process, unit, healthz_endpoint, healthz, registers_azure_labels)| Kubelet {
                 traces,

@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::pod::PAUSE_IMAGE;
 use crate::programs::installed;
 use crate::service::{PATIENCE, Program};
 
@@ -19,6 +20,9 @@ const CRI_PLUGIN: &str = "io.containerd.grpc.v1.cri";
 
 /// Where the tests' own containers are, apart from those of CRI.
 const NAMESPACE: &str = "test";
+
+/// Where those of CRI are.
+pub(crate) const CRI_NAMESPACE: &str = "k8s.io";
 
 /// A containerd that a test has started.
 #[derive(Debug)]
@@ -41,12 +45,37 @@ impl Containerd {
         Self::start_with(&format!("disabled_plugins = [\"{CRI_PLUGIN}\"]\n"))
     }
 
-    fn start_with(first_lines: &str) -> Self {
+    /// Starts one whose CRI plugin refuses its configuration, and does not start for that.
+    #[must_use]
+    pub fn with_refused_configuration() -> Self {
+        let table = format!("[plugins.\"{CRI_PLUGIN}\".registry");
+        let folder = "config_path = \"/nowhere\"";
+        let mirror = "endpoint = [\"https://localhost\"]";
+        Self::start_with(&format!("{table}]\n{folder}\n{table}.mirrors.a]\n{mirror}\n"))
+    }
+
+    /// Starts one from a copy of the program, which can then be replaced on disk.
+    #[must_use]
+    pub fn from_a_copy() -> Self {
+        let mut containerd = Self::start();
+        containerd.kill();
+        std::fs::copy(installed("containerd"), containerd.path("containerd")).expect("copied");
+        containerd.start_again();
+        containerd
+    }
+
+    /// Puts another file in the place of the copy, as a package manager does.
+    pub fn replace_on_disk(&self) {
+        std::fs::write(self.path("new"), "another one").expect("written");
+        std::fs::rename(self.path("new"), self.path("containerd")).expect("renamed");
+    }
+
+    fn start_with(last_lines: &str) -> Self {
         // A socket's path may have 107 bytes: the folder must have a short name.
         let folder = tempfile::Builder::new().prefix("nwc").tempdir_in("/tmp").expect("a folder");
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("cni")).expect("a folder");
-        std::fs::write(path("config.toml"), configuration(folder.path(), first_lines))
+        std::fs::write(path("config.toml"), configuration(folder.path(), last_lines))
             .expect("a configuration");
         let mut containerd = Self { program: serve(folder.path()), folder };
         containerd.wait_until_served();
@@ -137,24 +166,30 @@ impl Containerd {
 
     /// Ends the containers that still run on it. It may be ill: nothing is waited for long.
     fn end_containers(&self) {
-        let bounded =
-            |arguments: &[&str]| self.ctr(&[&["--timeout", "10s"], arguments].concat()).output();
-        let listed = bounded(&["task", "ls", "--quiet"]).map(|output| output.stdout);
-        for name in String::from_utf8_lossy(&listed.unwrap_or_default()).lines() {
-            let _ = bounded(&["task", "rm", "--force", name]);
+        for namespace in [NAMESPACE, CRI_NAMESPACE] {
+            let bounded = |arguments: &[&str]| {
+                let first = ["--timeout", "10s", "--namespace", namespace];
+                self.ctr(&[&first, arguments].concat()).output()
+            };
+            let listed = bounded(&["task", "ls", "--quiet"]).map(|output| output.stdout);
+            for name in String::from_utf8_lossy(&listed.unwrap_or_default()).lines() {
+                let _ = bounded(&["task", "rm", "--force", name]);
+            }
         }
     }
 
     /// Ends the containers that containerd has not ended, with their cgroups.
     fn delete_orphans(&self) {
-        let root = self.path("runc").join(NAMESPACE);
-        for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
-            let _ = Command::new(installed("runc"))
-                .arg("--root")
-                .arg(&root)
-                .args(["delete", "--force"])
-                .arg(entry.file_name())
-                .output();
+        for namespace in [NAMESPACE, CRI_NAMESPACE] {
+            let root = self.path("runc").join(namespace);
+            for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
+                let _ = Command::new(installed("runc"))
+                    .arg("--root")
+                    .arg(&root)
+                    .args(["delete", "--force"])
+                    .arg(entry.file_name())
+                    .output();
+            }
         }
     }
 }
@@ -185,21 +220,28 @@ impl Drop for Containerd {
 }
 
 /// Its configuration: everything that it writes lies below the folder.
-fn configuration(folder: &Path, first_lines: &str) -> String {
+fn configuration(folder: &Path, lines: &str) -> String {
     let path = |name: &str| folder.join(name).display().to_string();
+    // Only what stands before the first table is of the top level.
+    let (first, last) = if lines.starts_with('[') { ("", lines) } else { (lines, "") };
     format!(
-        "version = 2\n{first_lines}\
+        "version = 2\n{first}\
          root = {root:?}\nstate = {state:?}\n\
          [grpc]\naddress = {socket:?}\n\
          [ttrpc]\naddress = {ttrpc:?}\n\
          [plugins.\"{CRI_PLUGIN}\"]\nrestrict_oom_score_adj = true\n\
+         sandbox_image = {PAUSE_IMAGE:?}\n\
          [plugins.\"{CRI_PLUGIN}\".cni]\nconf_dir = {cni:?}\nbin_dir = {cni:?}\n\
-         [plugins.\"io.containerd.internal.v1.opt\"]\npath = {opt:?}\n",
+         [plugins.\"{CRI_PLUGIN}\".containerd.runtimes.runc]\n\
+         runtime_type = \"io.containerd.runc.v2\"\n\
+         [plugins.\"{CRI_PLUGIN}\".containerd.runtimes.runc.options]\nRoot = {runc:?}\n\
+         [plugins.\"io.containerd.internal.v1.opt\"]\npath = {opt:?}\n{last}",
         root = path("root"),
         state = path("state"),
         socket = path("c.sock"),
         ttrpc = path("t.sock"),
         cni = path("cni"),
+        runc = path("runc"),
         opt = path("opt"),
     )
 }
@@ -208,8 +250,9 @@ fn configuration(folder: &Path, first_lines: &str) -> String {
 fn serve(folder: &Path) -> Program {
     let log =
         std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log");
+    let copy = folder.join("containerd");
     Program::start(
-        Command::new(installed("containerd"))
+        Command::new(if copy.exists() { copy } else { installed("containerd") })
             .arg("--config")
             .arg(folder.join("config.toml"))
             .args(["--log-level", "warn"])

@@ -12,6 +12,8 @@ pub mod image;
 pub mod judged;
 pub mod machine;
 pub mod network;
+pub mod node;
+pub mod pod;
 pub mod programs;
 pub mod project;
 pub mod reporter;

@@ -214,7 +214,10 @@ mod real_image {
                         format!("the agent is not in the host's {} namespace", namespace.link());
                     hide(states, namespace, &why);
                 }
-                containerd(states).process = containerd(&mut inside.clone()).process.clone();
+                // Another process may have been started with another configuration.
+                let seen = containerd(&mut inside.clone()).clone();
+                let facts = containerd(states);
+                (facts.process, facts.configuration) = (seen.process, seen.configuration);
             })
             .await;
     }

@@ -1,15 +1,18 @@
-//! Collects `containerd`: traces of an installation, the process, and what the
-//! runtime answers over its socket.
+//! Collects `containerd`: traces of an installation, the process, its configuration
+//! file, and what the runtime answers over its socket.
+
+mod configuration;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use nodeward_domain::facts::{ComponentState, Containerd, CriAnswer};
+use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::State;
 
 use super::{Collected, state};
-use crate::host::{Host, HostError, find_processes};
-use crate::probe::cri::Heard;
+use crate::host::{Found, Host, HostError, find_processes};
+use configuration::configuration;
 
 /// What an installation leaves on disk.
 const TRACES: [&str; 8] = [
@@ -23,21 +26,26 @@ const TRACES: [&str; 8] = [
     "/var/lib/containerd",
 ];
 
-/// Both calls together must be answered in this time.
+/// Where runc may lie.
+const RUNC: [&str; 4] =
+    ["/usr/bin/runc", "/usr/local/bin/runc", "/usr/local/sbin/runc", "/usr/sbin/runc"];
+
+/// Connecting and all calls together may take this time.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) fn collect(host: &Host) -> Collected {
-    ComponentState::Containerd(state(read(host))).into()
+    let mut measured = Measurements::default();
+    let state = state(read(host, &mut measured));
+    Collected { state: ComponentState::Containerd(state), measured }
 }
 
-fn read(host: &Host) -> Result<State<Containerd>, HostError> {
+fn read(host: &Host, measured: &mut Measurements) -> Result<State<Containerd>, HostError> {
     let traces = host.root.existing(&TRACES)?;
     let found = find_processes(&host.root, "containerd")?;
-    let (unit, Heard { answer, listener }) =
-        host.probes.beside_unit(&host.root, "containerd.service", || {
-            host.probes.cri(&host.root, &host.containerd_socket, CALL_LIMIT)
-        });
-    let silent = matches!(answer, CriAnswer::NoSocket | CriAnswer::NotAsked { .. });
+    let (unit, heard) = host.probes.beside_unit(&host.root, "containerd.service", || {
+        host.probes.cri(&host.root, &host.containerd_socket, CALL_LIMIT)
+    });
+    let silent = matches!(heard.answer, CriAnswer::NoSocket | CriAnswer::NotAsked { .. });
     if traces.is_empty()
         && found.is_empty()
         && silent
@@ -45,16 +53,21 @@ fn read(host: &Host) -> Result<State<Containerd>, HostError> {
     {
         return Ok(State::Absent);
     }
+    measured.runtime_round_trip_seconds = heard.round_trip.map(|trip| trip.as_secs_f64());
+    measured.ready_sandboxes = heard.ready_sandboxes;
     // A machine may run several: the one that is meant is the one behind the socket.
-    let process = found
+    let found = found
         .into_iter()
-        .map(|found| found.process)
-        .find(|process| listener.is_none_or(|listener| listener == process.pid));
+        .find(|found| heard.listener.is_none_or(|listener| listener == found.process.pid));
+    let arguments = found.as_ref().map_or(&[][..], |found| found.arguments.as_slice());
     Ok(State::Present(Arc::new(Containerd {
         traces,
-        process,
+        runc: host.root.existing(&RUNC)?,
+        configuration: configuration(&host.root, arguments),
+        process: found.map(|Found { process, .. }| process),
         unit,
         socket: host.containerd_socket.clone(),
-        cri: answer,
+        cri: heard.answer,
+        replies: heard.replies,
     })))
 }

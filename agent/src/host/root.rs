@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
+use super::outline::{Assignment, outline};
 use super::value::value_of;
 
 /// Symbolic links followed before a path is taken for a loop, as Linux does.
@@ -248,6 +249,20 @@ impl HostRoot {
         let file = File::from(self.readable(path)?).take(limit_bytes);
         let value = value_of(file, key).map_err(|error| HostError::reading(path, &error))?;
         value.map(|value| text(path, value)).transpose()
+    }
+
+    /// The assignments of these keys in the first `limit_bytes` of a TOML file that may
+    /// hold secrets: of other values nothing is kept. Tables are told by their heading
+    /// where it begins with `tables`.
+    pub fn read_outline(
+        &self,
+        path: &str,
+        tables: &str,
+        keys: &[&str],
+        limit_bytes: u64,
+    ) -> Result<Vec<Assignment>, HostError> {
+        let file = File::from(self.readable(path)?).take(limit_bytes);
+        outline(file, tables, keys).map_err(|error| HostError::reading(path, &error))
     }
 
     /// Whether there is something of that name, of whatever kind.

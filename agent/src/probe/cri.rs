@@ -1,180 +1,210 @@
-//! The Container Runtime Interface v1 over a Unix socket: `Version` and `Status`, the
-//! two calls that read and that every runtime answers at once.
+//! The container runtime behind a Unix socket: of the Container Runtime Interface v1,
+//! and of containerd's own services, the calls that read. `Status` is asked without
+//! `verbose`, whose answer may hold passwords of registries.
 
-use std::io::ErrorKind;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+mod connection;
+
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use nix::errno::Errno;
+use nodeward_domain::facts::containerd::{
+    CgroupDriver, ImageStores, Replies, RuntimeConfig, SandboxList,
+};
 use nodeward_domain::facts::{CriAnswer, RuntimeCondition, RuntimeVersion};
-use tokio::net::UnixStream;
-use tokio::time::timeout;
-use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
+use tokio::time::Instant;
+use tonic::transport::Channel;
 
-use super::CONNECT_LIMIT;
-use crate::host::{HostError, HostRoot};
+use super::call::{Deadline, Unanswered, reply, told};
+use super::containerd_api;
+use crate::host::HostRoot;
+use api::image_service_client::ImageServiceClient;
 use api::runtime_service_client::RuntimeServiceClient;
 
-/// Generated messages and client of our own small copy of `runtime.v1`.
+/// Generated messages and clients of our own small copy of `runtime.v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 mod api {
     include!("../gen/runtime.v1.rs");
 }
 
-/// Between two attempts to connect to a listener whose queue is full.
-const CONNECT_AGAIN: Duration = Duration::from_millis(50);
-
 /// A runtime that answers with more than this is not one we know.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// A list of sandboxes carries every annotation of their pods.
+const SANDBOXES_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What was heard on the socket.
 #[derive(Debug)]
 pub struct Heard {
-    /// The runtime's answer.
+    /// The runtime's answer to the first two calls.
     pub answer: CriAnswer,
+    /// What the calls beside them brought.
+    pub replies: Replies,
     /// The process that listens there, if the kernel shows it to us.
     pub listener: Option<u32>,
+    /// From the question to the answer of the slower of the first two calls; none when
+    /// one of them was not answered.
+    pub round_trip: Option<Duration>,
+    /// Sandboxes that are ready; none when they could not be listed.
+    pub ready_sandboxes: Option<u64>,
 }
 
 impl From<CriAnswer> for Heard {
+    /// Nobody could be asked.
     fn from(answer: CriAnswer) -> Self {
-        Self { answer, listener: None }
+        let replies = Replies::not_asked(&match &answer {
+            CriAnswer::NotAsked { why } => why.clone(),
+            other => other.to_string(),
+        });
+        Self { answer, replies, listener: None, round_trip: None, ready_sandboxes: None }
     }
 }
 
-/// Asks the runtime. `limit` holds for both calls together, which run side by side, so
-/// that a runtime that hangs costs one limit and not two.
+/// Asks the runtime. `limit` holds for all calls together, which run side by side, so
+/// that a runtime that hangs costs it once.
 pub fn ask(
     runtime: &tokio::runtime::Handle,
     root: &HostRoot,
     socket: &str,
     limit: Duration,
 ) -> Heard {
-    let handle = match root.socket(socket) {
+    let handle = match connection::find(root, socket) {
         Ok(handle) => handle,
-        Err(HostError::Missing { .. } | HostError::System { errno: Errno::ENOTDIR, .. }) => {
-            return CriAnswer::NoSocket.into();
-        }
-        Err(HostError::System { errno: Errno::EACCES | Errno::EPERM, .. }) => {
-            return not_allowed().into();
-        }
-        Err(error) => return failed("connect", error.to_string()).into(),
+        Err(answer) => return answer.into(),
     };
     runtime.block_on(async {
-        let stream = match connect(handle).await {
+        let deadline = Deadline::after(limit);
+        let stream = match connection::connect(handle).await {
             Ok(stream) => stream,
             Err(answer) => return answer.into(),
         };
-        // The kernel keeps who called listen(2), even while that process is stopped.
-        let listener = stream.peer_cred().ok().and_then(|peer| peer.pid());
-        let listener = listener.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
-        let answer = match channel(stream).await {
-            Ok(channel) => call(channel, limit).await,
-            Err(answer) => answer,
+        let listener = connection::listener(&stream);
+        let heard = match connection::channel(stream).await {
+            Ok(channel) => call(&channel, deadline).await,
+            Err(answer) => answer.into(),
         };
-        Heard { answer, listener }
+        Heard { listener, ..heard }
     })
 }
 
-fn failed(call: &str, why: String) -> CriAnswer {
-    CriAnswer::Failed { call: call.to_owned(), why }
-}
-
-/// A right that the agent lacks is no fault of the runtime.
-fn not_allowed() -> CriAnswer {
-    CriAnswer::NotAsked { why: "permission denied: the agent may not open the socket".to_owned() }
-}
-
-fn timed_out(call: &str, limit: Duration) -> CriAnswer {
-    CriAnswer::TimedOut {
-        call: call.to_owned(),
-        after_milliseconds: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-    }
-}
-
-async fn connect(handle: OwnedFd) -> Result<UnixStream, CriAnswer> {
-    // The handle keeps the socket that was found inside the root; its path might lead
-    // elsewhere by now, and might be too long for a socket address.
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    let attempts = async {
-        loop {
-            match UnixStream::connect(&path).await {
-                // The queue of a listener that accepts nobody is full.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    tokio::time::sleep(CONNECT_AGAIN).await;
-                }
-                connected => return connected,
-            }
-        }
-    };
-    match timeout(CONNECT_LIMIT, attempts).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(match error.kind() {
-            ErrorKind::ConnectionRefused => CriAnswer::Refused,
-            ErrorKind::PermissionDenied => not_allowed(),
-            _ => failed("connect", error.to_string()),
-        }),
-        Err(_) => Err(timed_out("connect", CONNECT_LIMIT)),
-    }
-}
-
-async fn channel(stream: UnixStream) -> Result<Channel, CriAnswer> {
-    let mut stream = Some(TokioIo::new(stream));
-    // containerd wants the authority `localhost`.
-    Endpoint::from_static("http://localhost")
-        .connect_with_connector(tower::service_fn(move |_| {
-            let stream = stream.take();
-            async move { stream.ok_or_else(|| std::io::Error::other("connection lost")) }
-        }))
-        .await
-        .map_err(|error| failed("connect", error.to_string()))
-}
-
-async fn call(channel: Channel, limit: Duration) -> CriAnswer {
-    let mut version_client =
-        RuntimeServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT_BYTES);
-    let mut status_client = version_client.clone();
-    let (version, status) = tokio::join!(
-        timeout(limit, version_client.version(api::VersionRequest { version: "v1".to_owned() })),
-        timeout(limit, status_client.status(api::StatusRequest { verbose: false })),
+async fn call(channel: &Channel, deadline: Deadline) -> Heard {
+    let client =
+        || RuntimeServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_LIMIT_BYTES);
+    let (mut version, mut status, mut config) = (client(), client(), client());
+    let mut sandboxes = client().max_decoding_message_size(SANDBOXES_LIMIT_BYTES);
+    let mut images =
+        ImageServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_LIMIT_BYTES);
+    let started = Instant::now();
+    let (version, status, sandboxes, config, images, own) = tokio::join!(
+        async {
+            let asked = api::VersionRequest { version: "v1".to_owned() };
+            (deadline.wait(version.version(asked)).await, started.elapsed())
+        },
+        async {
+            let asked = api::StatusRequest { verbose: false };
+            (deadline.wait(status.status(asked)).await, started.elapsed())
+        },
+        deadline.wait(sandboxes.list_pod_sandbox(ready())),
+        deadline.wait(config.runtime_config(api::RuntimeConfigRequest {})),
+        deadline.wait(images.image_fs_info(api::ImageFsInfoRequest {})),
+        containerd_api::ask(channel, deadline),
     );
+    let round_trip = match (&version, &status) {
+        ((Ok(_), version), (Ok(_), status)) => Some(*version.max(status)),
+        _ => None,
+    };
+    let ready_sandboxes = sandboxes.as_ref().ok().map(|list| list.items.len() as u64);
+    Heard {
+        answer: answer(version.0, status.0),
+        replies: Replies {
+            list_pod_sandbox: reply(sandboxes, |_| SandboxList {}),
+            runtime_config: reply(config, runtime_config),
+            image_fs_info: reply(images, image_stores),
+            version: own.version,
+            server: own.server,
+            plugins: own.plugins,
+        },
+        listener: None,
+        round_trip,
+        ready_sandboxes,
+    }
+}
+
+/// The answer of the first two calls.
+fn answer(
+    version: Result<api::VersionResponse, Unanswered>,
+    status: Result<api::StatusResponse, Unanswered>,
+) -> CriAnswer {
     let version = match version {
-        Err(_) => return timed_out("Version", limit),
-        Ok(Err(status)) => return refused("Version", &status),
-        Ok(Ok(version)) => version.into_inner(),
+        Ok(version) => version,
+        Err(unanswered) => return unanswered.to_answer("Version"),
     };
     let status = match status {
-        Err(_) => return timed_out("Status", limit),
-        Ok(Err(status)) => return refused("Status", &status),
-        Ok(Ok(status)) => status.into_inner().status.unwrap_or_default(),
+        Ok(status) => status.status.unwrap_or_default(),
+        Err(unanswered) => return unanswered.to_answer("Status"),
     };
     let mut conditions: Vec<RuntimeCondition> = status
         .conditions
-        .into_iter()
+        .iter()
         .map(|condition| RuntimeCondition {
-            kind: condition.r#type,
+            kind: told(&condition.r#type),
             status: condition.status,
-            reason: condition.reason,
-            message: condition.message,
+            reason: told(&condition.reason),
+            message: told(&condition.message),
         })
         .collect();
     conditions.sort_unstable();
     CriAnswer::Serving {
         version: RuntimeVersion {
-            name: version.runtime_name,
-            version: version.runtime_version,
-            api_version: version.runtime_api_version,
+            name: told(&version.runtime_name),
+            version: told(&version.runtime_version),
+            api_version: told(&version.runtime_api_version),
         },
         conditions,
     }
 }
 
-fn refused(call: &str, status: &tonic::Status) -> CriAnswer {
-    if status.code() == Code::Unimplemented {
-        CriAnswer::Unimplemented { message: status.message().to_owned() }
-    } else {
-        failed(call, format!("{:?}: {}", status.code(), status.message()))
+/// Only those that are ready.
+fn ready() -> api::ListPodSandboxRequest {
+    let state = api::PodSandboxStateValue { state: api::PodSandboxState::SandboxReady.into() };
+    api::ListPodSandboxRequest { filter: Some(api::PodSandboxFilter { state: Some(state) }) }
+}
+
+fn runtime_config(config: api::RuntimeConfigResponse) -> RuntimeConfig {
+    let driver = config.linux.map(|linux| linux.cgroup_driver());
+    RuntimeConfig {
+        cgroup_driver: driver.map(|driver| match driver {
+            // Zero, and so never on the wire.
+            api::CgroupDriver::Systemd => CgroupDriver::Systemd,
+            api::CgroupDriver::Cgroupfs => CgroupDriver::Cgroupfs,
+        }),
+    }
+}
+
+fn image_stores(stores: api::ImageFsInfoResponse) -> ImageStores {
+    let mut folders: Vec<String> = stores
+        .image_filesystems
+        .into_iter()
+        .filter_map(|store| store.fs_id)
+        .map(|id| told(&id.mountpoint))
+        .collect();
+    folders.sort_unstable();
+    folders.dedup();
+    ImageStores { folders }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_is_zero_is_still_said() {
+        let linux = |driver| api::LinuxRuntimeConfiguration { cgroup_driver: driver };
+        for (said, expected) in [
+            (Some(linux(0)), Some(CgroupDriver::Systemd)),
+            (Some(linux(1)), Some(CgroupDriver::Cgroupfs)),
+            (None, None),
+        ] {
+            let read = runtime_config(api::RuntimeConfigResponse { linux: said });
+            assert_eq!(read.cgroup_driver, expected);
+        }
     }
 }

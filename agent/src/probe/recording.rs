@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use nodeward_domain::facts::containerd::Replies;
 use nodeward_domain::facts::{CriAnswer, HttpAnswer, UnitState};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub struct Recording {
     pub http: BTreeMap<String, HttpAnswer>,
     /// The container runtime's answer.
     pub cri: Option<CriAnswer>,
+    /// What the container runtime answered besides.
+    pub runtime: Option<RuntimeRecording>,
     /// When files were last written, by path: what a copy of a node does not keep.
     #[serde(default)]
     pub modified: BTreeMap<String, Timestamp>,
@@ -30,6 +33,18 @@ pub struct Recording {
     pub chrony: Option<chrony::Answer>,
     /// What the kernel says of its clock.
     pub clock: Option<clock::KernelTime>,
+}
+
+/// What the container runtime answered beside `Version` and `Status`, and how fast.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeRecording {
+    /// From the question to the answer of the slower of `Version` and `Status`.
+    pub round_trip_milliseconds: Option<u64>,
+    /// How many sandboxes it listed.
+    pub ready_sandboxes: Option<u64>,
+    /// What each further call brought.
+    pub replies: Replies,
 }
 
 /// Why a recording could not be used.

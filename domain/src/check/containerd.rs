@@ -2,21 +2,35 @@
 //! because each asks for something else. Facts about the shapes: the CRI v1 API and
 //! containerd's answers when killed, stopped, without CRI plugin and without network.
 
+mod answers;
+mod deprecations;
+mod plugins;
+mod restarts;
+mod store;
+#[cfg(test)]
+mod tests;
+mod versions;
+
 use jiff::Timestamp;
 
-use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, confirmed, facts, unit,
-    verdict_or,
-};
+use super::{Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, unit};
 use crate::component::Component;
-use crate::facts::{Containerd, CriAnswer, RuntimeCondition};
+use crate::facts::{Containerd, CriAnswer};
 use crate::node::NodeHistory;
 use crate::platform::Platform;
 use crate::policy::Policy;
-use crate::responsibility::{Action, turn_for_broken_component};
+use crate::responsibility::Action;
 
 const CRI_API: &str =
     "https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto";
+
+const INTROSPECTION_API: &str = "https://github.com/containerd/containerd/blob/main/api/services/introspection/v1/introspection.proto";
+
+const PROC: &str = "https://manpages.debian.org/bookworm/manpages/proc.5.en.html";
+
+/// What containerd calls itself. On the socket another runtime may answer, which has
+/// none of containerd's own services.
+const NAME: &str = "containerd";
 
 /// A check of containerd that cites the provider's duty to repair it.
 const fn check(
@@ -38,22 +52,89 @@ const fn check(
 }
 
 pub(super) const CHECKS: &[Check] = &[
-    check("ContainerdDown", "Nobody listens on the container runtime's socket", down),
-    check("ContainerdHung", "The container runtime accepts connections and does not answer", hung),
+    check("ContainerdDown", "Nobody listens on the container runtime's socket", answers::down),
+    check(
+        "ContainerdHung",
+        "The container runtime accepts connections and does not answer",
+        answers::hung,
+    ),
     check(
         "CriDisabled",
         "containerd runs without serving the CRI v1 that the kubelet needs",
-        cri_disabled,
+        answers::cri_disabled,
     ),
-    check("CriFailing", "The container runtime answers CRI calls with errors", cri_failing),
-    check("RuntimeNotReady", "The container runtime says that it is not ready", runtime_not_ready),
+    check(
+        "CriFailing",
+        "The container runtime answers CRI calls with errors",
+        answers::cri_failing,
+    ),
+    Check {
+        source: INTROSPECTION_API,
+        ..check(
+            "PluginFailed",
+            "A part of containerd that pods need has not started",
+            plugins::failed,
+        )
+    },
+    check(
+        "RuntimeNotReady",
+        "The container runtime says that it is not ready",
+        answers::runtime_not_ready,
+    ),
     check(
         "PodNetworkNotReady",
         "The container runtime has no working pod network",
-        network_not_ready,
+        answers::network_not_ready,
     ),
+    check(
+        "SandboxListFailing",
+        "The container runtime answers and cannot list its pod sandboxes",
+        store::sandbox_list_failing,
+    ),
+    Check {
+        severity: Severity::Warning,
+        responsible: "customer",
+        policy: PolicyLink::None,
+        ..check(
+            "RuntimeSlow",
+            "The container runtime takes longer than a second for calls that do nothing",
+            store::slow,
+        )
+    },
+    Check {
+        severity: Severity::Warning,
+        responsible: "customer",
+        policy: PolicyLink::None,
+        source: PROC,
+        ..check(
+            "ContainerdRestartPending",
+            "The containerd on disk is not the one that runs; a restart is pending",
+            restarts::restart_pending,
+        )
+    },
+    Check {
+        severity: Severity::Warning,
+        responsible: "customer",
+        policy: PolicyLink::Cites("kubernetes-native-change"),
+        ..check(
+            "ContainerdNotAsPackaged",
+            "The containerd that runs is of another version than its package",
+            versions::not_as_packaged,
+        )
+    },
+    Check {
+        severity: Severity::Information,
+        responsible: "customer",
+        policy: PolicyLink::None,
+        source: "https://github.com/containerd/containerd/blob/main/RELEASES.md#deprecated-features",
+        ..check(
+            "ContainerdDeprecations",
+            "containerd is used in ways that a coming version will not know",
+            deprecations::deprecations,
+        )
+    },
     unit::failed::<Containerd>(),
-    unit::restarting::<Containerd>(),
+    Check { judge: restarts::restarting, ..unit::restarting::<Containerd>() },
     unit::disabled::<Containerd>(),
     unit::stale::<Containerd>(),
     unit::drop_in::<Containerd>(),
@@ -83,181 +164,49 @@ fn evidence(containerd: &Containerd, expected: &str) -> Vec<Evidence> {
     vec![Evidence::new(&containerd.socket, containerd.cri.to_string(), expected)]
 }
 
-/// The check that an answer is the matter of; none for one that lets further ones be
-/// asked. What lies behind a broken answer cannot be seen and is not counted as unknown
-/// once more: the check that owns the answer stands for it.
-const fn owner(cri: &CriAnswer) -> Option<&'static str> {
-    match cri {
+/// The check that stands for what lies behind a broken answer; none for one that lets
+/// further ones be asked. What cannot be seen behind it is not counted as unknown once
+/// more.
+fn owner(containerd: &Containerd) -> Option<&'static str> {
+    match containerd.cri {
         CriAnswer::NoSocket | CriAnswer::Refused => Some("ContainerdDown"),
         CriAnswer::TimedOut { .. } => Some("ContainerdHung"),
+        CriAnswer::Unimplemented { .. } if plugins::explain_missing_cri(containerd) => {
+            Some("PluginFailed")
+        }
         CriAnswer::Unimplemented { .. } => Some("CriDisabled"),
         CriAnswer::Failed { .. } => Some("CriFailing"),
         CriAnswer::Serving { .. } | CriAnswer::NotAsked { .. } => None,
     }
 }
 
-/// Judges one failure shape: `broken` says whether the runtime is in it, `excluded_by`
-/// whether its answer shows that it is not. Any other answer leaves it to the check that
-/// owns that answer, or unknown.
-fn shape(
-    history: &NodeHistory,
-    (scope, policy, now): (&Scope, &Policy, Timestamp),
-    broken: fn(&CriAnswer) -> bool,
-    excluded_by: fn(&CriAnswer) -> bool,
-    expected: &str,
-    message: impl Fn(&Containerd) -> String,
-) -> Verdict {
-    let containerd = verdict_or!(runtime(history, scope));
-    let evidence = evidence(containerd, expected);
-    if broken(&containerd.cri) {
-        let holding = history.containerd.holding(|seen| broken(&seen.cri));
-        let since = verdict_or!(confirmed(holding, &evidence));
-        let turn =
-            turn_for_broken_component(scope.platform, policy, since, now, "containerd.service");
-        return Verdict::fail(message(containerd), since, turn, evidence);
-    }
-    if excluded_by(&containerd.cri) {
-        Verdict::pass(evidence)
-    } else if let Some(owner) = owner(&containerd.cri) {
-        Verdict::not_applicable(format!("the runtime did not get that far, see {owner}"))
-    } else {
-        Verdict::unknown(format!("the runtime does not say it: {}", containerd.cri), evidence)
+/// What a judge needs of which the question begins where CRI is served.
+fn serving<'a>(history: &'a NodeHistory, scope: &Scope) -> Result<&'a Containerd, Verdict> {
+    let containerd = runtime(history, scope)?;
+    match owner(containerd) {
+        Some(owner) => Err(behind(owner)),
+        None => Ok(containerd),
     }
 }
 
-fn is_down(cri: &CriAnswer) -> bool {
-    matches!(cri, CriAnswer::NoSocket | CriAnswer::Refused)
+fn behind(owner: &str) -> Verdict {
+    Verdict::not_applicable(format!("the runtime did not get that far, see {owner}"))
 }
 
-fn is_hung(cri: &CriAnswer) -> bool {
-    matches!(cri, CriAnswer::TimedOut { .. })
-}
-
-fn is_disabled(cri: &CriAnswer) -> bool {
-    matches!(cri, CriAnswer::Unimplemented { .. })
-}
-
-fn is_failing(cri: &CriAnswer) -> bool {
-    matches!(cri, CriAnswer::Failed { .. })
-}
-
-fn is_serving(cri: &CriAnswer) -> bool {
-    matches!(cri, CriAnswer::Serving { .. })
-}
-
-fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    if let Some(reason) = unit::stands_for_down::<Containerd>(history, scope, now) {
-        return Verdict::not_applicable(format!("see {reason}"));
-    }
-    let verdict = shape(
-        history,
-        (scope, policy, now),
-        is_down,
-        |cri| !is_down(cri),
-        "a listening socket",
-        |containerd| {
-            let process = if containerd.process.is_some() {
-                "a containerd process runs, but none listens there"
-            } else {
-                "no containerd process"
-            };
-            format!("{} on {}; {process}", containerd.cri, containerd.socket)
-        },
-    );
-    unit::with_cause::<Containerd>(verdict, history, scope)
-}
-
-fn hung(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    shape(
-        history,
-        (scope, policy, now),
-        is_hung,
-        |cri| is_serving(cri) || is_disabled(cri) || is_failing(cri),
-        "an answer in time",
-        |containerd| format!("containerd hangs: {}", containerd.cri),
-    )
-}
-
-fn cri_disabled(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    let verdict = shape(
-        history,
-        (scope, policy, now),
-        is_disabled,
-        |cri| is_serving(cri) || is_failing(cri),
-        "CRI v1 served",
-        |containerd| containerd.cri.to_string(),
-    );
-    // A disabled plugin is a line in a configuration file: a restart does not help.
-    with_action(verdict, scope, || Action::Revert {
-        change: "disabled_plugins in /etc/containerd/config.toml".to_owned(),
-    })
-}
-
-fn cri_failing(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    shape(
-        history,
-        (scope, policy, now),
-        is_failing,
-        |cri| is_serving(cri) || is_disabled(cri),
-        "Version and Status answered",
-        |containerd| containerd.cri.to_string(),
-    )
-}
-
-/// The condition of that type, if the runtime answered with one.
-fn condition<'a>(cri: &'a CriAnswer, kind: &str) -> Option<&'a RuntimeCondition> {
-    match cri {
-        CriAnswer::Serving { conditions, .. } => {
-            conditions.iter().find(|condition| condition.kind == kind)
+/// Some questions are about containerd alone.
+fn native(containerd: &Containerd) -> Result<(), Verdict> {
+    match &containerd.cri {
+        CriAnswer::Serving { version, .. } if version.name != NAME => {
+            Err(Verdict::not_applicable(format!("the runtime is {}", version.name)))
         }
-        _ => None,
+        _ => Ok(()),
     }
 }
 
-fn has(cri: &CriAnswer, kind: &str, status: bool) -> bool {
-    condition(cri, kind).is_some_and(|condition| condition.status == status)
-}
-
-/// What the runtime says of a condition that does not hold.
-fn complaint(containerd: &Containerd, kind: &str) -> String {
-    condition(&containerd.cri, kind).map_or_else(String::new, |condition| {
-        format!("{kind}=false, {}: {}", condition.reason, condition.message)
-    })
-}
-
-fn runtime_not_ready(
-    history: &NodeHistory,
-    scope: &Scope,
-    policy: &Policy,
-    now: Timestamp,
-) -> Verdict {
-    shape(
-        history,
-        (scope, policy, now),
-        |cri| has(cri, "RuntimeReady", false),
-        |cri| has(cri, "RuntimeReady", true),
-        "RuntimeReady=true",
-        |containerd| complaint(containerd, "RuntimeReady"),
-    )
-}
-
-fn network_not_ready(
-    history: &NodeHistory,
-    scope: &Scope,
-    policy: &Policy,
-    now: Timestamp,
-) -> Verdict {
-    let verdict = shape(
-        history,
-        (scope, policy, now),
-        |cri| has(cri, "NetworkReady", false),
-        |cri| has(cri, "NetworkReady", true),
-        "NetworkReady=true",
-        |containerd| complaint(containerd, "NetworkReady"),
-    );
-    with_action(verdict, scope, || Action::Investigate {
-        at: "/etc/cni/net.d and the DaemonSet that writes it".to_owned(),
-    })
+/// Since when something that holds now, and needs no confirmation, has held.
+fn since(history: &NodeHistory, holds: impl Fn(&Containerd) -> bool) -> Timestamp {
+    let newest = || history.containerd.newest().map(|run| run.first_observed_at);
+    history.containerd.holding(holds).since.or_else(newest).unwrap_or(Timestamp::MIN)
 }
 
 /// Replaces the operator's restart by what really helps; a provider's turn stays.
@@ -269,3 +218,6 @@ fn with_action(mut verdict: Verdict, scope: &Scope, action: impl Fn() -> Action)
     }
     verdict
 }
+
+/// Where the log of containerd is found.
+const JOURNAL: &str = "journalctl -u containerd.service";

@@ -2,6 +2,15 @@
 //! Interface (CRI v1) answers. A socket file, a process and a serving gRPC health
 //! service each prove nothing: only an answered CRI call does.
 
+mod configuration;
+mod replies;
+
+pub use configuration::{Configuration, SystemdCgroup};
+pub use replies::{
+    CgroupDriver, Deprecation, FailedPlugin, ImageStores, Plugins, Replies, Reply, RuntimeConfig,
+    SandboxList, Server, ServerVersion,
+};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Headline, Process, UnitState};
@@ -11,14 +20,21 @@ use super::{Headline, Process, UnitState};
 pub struct Containerd {
     /// Paths that show an installation, such as the binary or the unit, sorted.
     pub traces: Vec<String>,
+    /// Paths of runc, which containers are started with, sorted. Its version is in no
+    /// file that can be read without running it; that of its package is.
+    pub runc: Vec<String>,
     /// The process, if one runs.
     pub process: Option<Process>,
     /// Its unit, `containerd.service`.
     pub unit: UnitState,
+    /// What its configuration file says.
+    pub configuration: Configuration,
     /// The socket that was asked, as a path on the host.
     pub socket: String,
-    /// What the runtime answered.
+    /// What the runtime answered to the two calls that every CRI runtime knows.
     pub cri: CriAnswer,
+    /// What it answered to further calls, which were asked beside them.
+    pub replies: Replies,
 }
 
 /// What the container runtime answered over its socket.
@@ -86,6 +102,14 @@ pub struct RuntimeCondition {
     pub message: String,
 }
 
+impl RuntimeCondition {
+    /// Whether it is one that every runtime has, or does not hold. Others that hold only
+    /// make a line long.
+    fn is_telling(&self) -> bool {
+        matches!(self.kind.as_str(), "RuntimeReady" | "NetworkReady") || !self.status
+    }
+}
+
 impl std::fmt::Display for CriAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -98,7 +122,7 @@ impl std::fmt::Display for CriAnswer {
             Self::Failed { call, why } => write!(f, "{call}: {why}"),
             Self::Serving { version, conditions } => {
                 write!(f, "{} {}", version.name, version.version)?;
-                for condition in conditions {
+                for condition in conditions.iter().filter(|one| one.is_telling()) {
                     write!(f, ", {}={}", condition.kind, condition.status)?;
                 }
                 Ok(())

@@ -1,5 +1,6 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
+pub(crate) mod containerd;
 mod kube_proxy;
 mod unit;
 
@@ -12,7 +13,6 @@ use crate::v1;
 const TRACES: usize = 64;
 const PARAMETERS: usize = 512;
 const PACKAGES: usize = 50_000;
-const CONDITIONS: usize = 64;
 const SETTINGS: usize = 4096;
 const LABELS: usize = 1024;
 
@@ -254,109 +254,6 @@ impl TryFrom<v1::Kubelet> for domain::Kubelet {
                 .try_into()
                 .map_err(|invalid: Invalid| invalid.within("healthz"))?,
             registers_azure_labels: kubelet.registers_azure_labels,
-        })
-    }
-}
-
-impl From<&domain::CriAnswer> for v1::CriAnswer {
-    fn from(answer: &domain::CriAnswer) -> Self {
-        use v1::cri_answer::{Answer, Failed, NoSocket, Refused, Serving, TimedOut};
-        let answer = match answer.clone() {
-            domain::CriAnswer::NoSocket => Answer::NoSocket(NoSocket {}),
-            domain::CriAnswer::Refused => Answer::Refused(Refused {}),
-            domain::CriAnswer::TimedOut { call, after_milliseconds } => {
-                Answer::TimedOut(TimedOut { call, after_milliseconds })
-            }
-            domain::CriAnswer::Unimplemented { message } => Answer::Unimplemented(message),
-            domain::CriAnswer::Failed { call, why } => Answer::Failed(Failed { call, why }),
-            domain::CriAnswer::Serving { version, conditions } => Answer::Serving(Serving {
-                runtime_name: version.name,
-                runtime_version: version.version,
-                runtime_api_version: version.api_version,
-                conditions: conditions
-                    .into_iter()
-                    .map(|condition| v1::RuntimeCondition {
-                        r#type: condition.kind,
-                        status: condition.status,
-                        reason: condition.reason,
-                        message: condition.message,
-                    })
-                    .collect(),
-            }),
-            domain::CriAnswer::NotAsked { why } => Answer::NotAsked(why),
-        };
-        Self { answer: Some(answer) }
-    }
-}
-
-impl TryFrom<v1::CriAnswer> for domain::CriAnswer {
-    type Error = Invalid;
-
-    fn try_from(answer: v1::CriAnswer) -> Result<Self, Invalid> {
-        use v1::cri_answer::Answer;
-        Ok(match required("answer", answer.answer)? {
-            Answer::NoSocket(_) => Self::NoSocket,
-            Answer::Refused(_) => Self::Refused,
-            Answer::TimedOut(timed_out) => Self::TimedOut {
-                call: text("timed_out.call", timed_out.call)?,
-                after_milliseconds: timed_out.after_milliseconds,
-            },
-            Answer::Unimplemented(message) => {
-                Self::Unimplemented { message: text("unimplemented", message)? }
-            }
-            Answer::Failed(failed) => Self::Failed {
-                call: text("failed.call", failed.call)?,
-                why: text("failed.why", failed.why)?,
-            },
-            Answer::Serving(serving) => Self::Serving {
-                version: domain::RuntimeVersion {
-                    name: text("serving.runtime_name", serving.runtime_name)?,
-                    version: text("serving.runtime_version", serving.runtime_version)?,
-                    api_version: text("serving.runtime_api_version", serving.runtime_api_version)?,
-                },
-                conditions: list(
-                    "serving.conditions",
-                    serving.conditions,
-                    CONDITIONS,
-                    |condition| {
-                        Ok(domain::RuntimeCondition {
-                            kind: name("type", condition.r#type)?,
-                            status: condition.status,
-                            reason: text("reason", condition.reason)?,
-                            message: text("message", condition.message)?,
-                        })
-                    },
-                )?,
-            },
-            Answer::NotAsked(why) => Self::NotAsked { why: text("not_asked", why)? },
-        })
-    }
-}
-
-impl From<&domain::Containerd> for v1::Containerd {
-    fn from(containerd: &domain::Containerd) -> Self {
-        Self {
-            traces: containerd.traces.clone(),
-            process: containerd.process.as_ref().map(Into::into),
-            unit: Some((&containerd.unit).into()),
-            socket: containerd.socket.clone(),
-            cri: Some((&containerd.cri).into()),
-        }
-    }
-}
-
-impl TryFrom<v1::Containerd> for domain::Containerd {
-    type Error = Invalid;
-
-    fn try_from(containerd: v1::Containerd) -> Result<Self, Invalid> {
-        Ok(Self {
-            traces: texts("traces", containerd.traces, TRACES)?,
-            process: process(containerd.process)?,
-            unit: unit::unit(containerd.unit)?,
-            socket: text("socket", containerd.socket)?,
-            cri: required("cri", containerd.cri)?
-                .try_into()
-                .map_err(|invalid: Invalid| invalid.within("cri"))?,
         })
     }
 }

@@ -278,8 +278,238 @@ pub struct Containerd {
     pub socket: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "4")]
     pub cri: ::core::option::Option<CriAnswer>,
+    /// Paths of runc.
+    #[prost(string, repeated, tag = "5")]
+    pub runc: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Left out by agents that do not read it.
+    #[prost(message, optional, tag = "6")]
+    pub configuration: ::core::option::Option<ContainerdConfiguration>,
+    /// Left out by agents that do not ask.
+    #[prost(message, optional, tag = "7")]
+    pub replies: ::core::option::Option<ContainerdReplies>,
     #[prost(message, optional, tag = "20")]
     pub unit: ::core::option::Option<UnitState>,
+}
+/// What containerd's configuration file says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContainerdConfiguration {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(oneof = "containerd_configuration::SystemdCgroup", tags = "2, 3, 4")]
+    pub systemd_cgroup: ::core::option::Option<containerd_configuration::SystemdCgroup>,
+}
+/// Nested message and enum types in `ContainerdConfiguration`.
+pub mod containerd_configuration {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Unset {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum SystemdCgroup {
+        /// The file says so.
+        #[prost(bool, tag = "2")]
+        Set(bool),
+        /// It does not say, or is not there.
+        #[prost(message, tag = "3")]
+        Unset(Unset),
+        /// Why it cannot be told.
+        #[prost(string, tag = "4")]
+        Unknown(::prost::alloc::string::String),
+    }
+}
+/// What each further call of the runtime brought: its answer, or why there is none.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ContainerdReplies {
+    /// CRI ListPodSandbox.
+    #[prost(oneof = "containerd_replies::ListPodSandboxReply", tags = "1, 2")]
+    pub list_pod_sandbox_reply: ::core::option::Option<
+        containerd_replies::ListPodSandboxReply,
+    >,
+    /// CRI RuntimeConfig.
+    #[prost(oneof = "containerd_replies::RuntimeConfigReply", tags = "3, 4")]
+    pub runtime_config_reply: ::core::option::Option<
+        containerd_replies::RuntimeConfigReply,
+    >,
+    /// CRI ImageFsInfo.
+    #[prost(oneof = "containerd_replies::ImageFsInfoReply", tags = "5, 6")]
+    pub image_fs_info_reply: ::core::option::Option<
+        containerd_replies::ImageFsInfoReply,
+    >,
+    /// Version of containerd's own service.
+    #[prost(oneof = "containerd_replies::VersionReply", tags = "7, 8")]
+    pub version_reply: ::core::option::Option<containerd_replies::VersionReply>,
+    /// Server of containerd's introspection.
+    #[prost(oneof = "containerd_replies::ServerReply", tags = "9, 10")]
+    pub server_reply: ::core::option::Option<containerd_replies::ServerReply>,
+    /// Plugins of containerd's introspection.
+    #[prost(oneof = "containerd_replies::PluginsReply", tags = "11, 12")]
+    pub plugins_reply: ::core::option::Option<containerd_replies::PluginsReply>,
+}
+/// Nested message and enum types in `ContainerdReplies`.
+pub mod containerd_replies {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Unanswered {
+        #[prost(oneof = "unanswered::Reason", tags = "1, 2, 3, 4")]
+        pub reason: ::core::option::Option<unanswered::Reason>,
+    }
+    /// Nested message and enum types in `Unanswered`.
+    pub mod unanswered {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Reason {
+            /// The runtime's message: it knows no such call.
+            #[prost(string, tag = "1")]
+            Unimplemented(::prost::alloc::string::String),
+            #[prost(uint64, tag = "2")]
+            TimedOutAfterMilliseconds(u64),
+            /// gRPC status code and message.
+            #[prost(string, tag = "3")]
+            Failed(::prost::alloc::string::String),
+            /// Why nothing was asked, or why the answer was not taken.
+            #[prost(string, tag = "4")]
+            NotAsked(::prost::alloc::string::String),
+        }
+    }
+    /// They could be listed; how many are ready is a measurement.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct SandboxList {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct RuntimeConfig {
+        #[prost(enumeration = "CgroupDriver", tag = "1")]
+        pub cgroup_driver: i32,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ImageStores {
+        #[prost(string, repeated, tag = "1")]
+        pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ServerVersion {
+        #[prost(string, tag = "1")]
+        pub version: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub revision: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Server {
+        #[prost(string, tag = "1")]
+        pub uuid: ::prost::alloc::string::String,
+        /// Process id in the server's own PID namespace; 0 when it does not say.
+        #[prost(uint64, tag = "2")]
+        pub pid: u64,
+        #[prost(message, repeated, tag = "3")]
+        pub deprecations: ::prost::alloc::vec::Vec<Deprecation>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Deprecation {
+        #[prost(string, tag = "1")]
+        pub id: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub message: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Plugins {
+        #[prost(uint32, tag = "1")]
+        pub started: u32,
+        #[prost(message, repeated, tag = "2")]
+        pub failed: ::prost::alloc::vec::Vec<FailedPlugin>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct FailedPlugin {
+        #[prost(string, tag = "1")]
+        pub r#type: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub id: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub folder: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub message: ::prost::alloc::string::String,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum CgroupDriver {
+        /// The runtime does not say.
+        Unspecified = 0,
+        Systemd = 1,
+        Cgroupfs = 2,
+    }
+    impl CgroupDriver {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "CGROUP_DRIVER_UNSPECIFIED",
+                Self::Systemd => "CGROUP_DRIVER_SYSTEMD",
+                Self::Cgroupfs => "CGROUP_DRIVER_CGROUPFS",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "CGROUP_DRIVER_UNSPECIFIED" => Some(Self::Unspecified),
+                "CGROUP_DRIVER_SYSTEMD" => Some(Self::Systemd),
+                "CGROUP_DRIVER_CGROUPFS" => Some(Self::Cgroupfs),
+                _ => None,
+            }
+        }
+    }
+    /// CRI ListPodSandbox.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum ListPodSandboxReply {
+        #[prost(message, tag = "1")]
+        SandboxList(SandboxList),
+        #[prost(message, tag = "2")]
+        NoSandboxList(Unanswered),
+    }
+    /// CRI RuntimeConfig.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum RuntimeConfigReply {
+        #[prost(message, tag = "3")]
+        Config(RuntimeConfig),
+        #[prost(message, tag = "4")]
+        NoConfig(Unanswered),
+    }
+    /// CRI ImageFsInfo.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum ImageFsInfoReply {
+        #[prost(message, tag = "5")]
+        ImageStores(ImageStores),
+        #[prost(message, tag = "6")]
+        NoImageStores(Unanswered),
+    }
+    /// Version of containerd's own service.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum VersionReply {
+        #[prost(message, tag = "7")]
+        ServerVersion(ServerVersion),
+        #[prost(message, tag = "8")]
+        NoServerVersion(Unanswered),
+    }
+    /// Server of containerd's introspection.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum ServerReply {
+        #[prost(message, tag = "9")]
+        Identity(Server),
+        #[prost(message, tag = "10")]
+        NoIdentity(Unanswered),
+    }
+    /// Plugins of containerd's introspection.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum PluginsReply {
+        #[prost(message, tag = "11")]
+        PluginList(Plugins),
+        #[prost(message, tag = "12")]
+        NoPluginList(Unanswered),
+    }
 }
 /// What the container runtime answered over its socket.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1082,6 +1312,9 @@ pub struct Measurements {
     /// Rules that it could not write as a part and wrote as a whole, since its start.
     #[prost(uint64, optional, tag = "35")]
     pub kube_proxy_partial_restore_failures_total: ::core::option::Option<u64>,
+    /// Pod sandboxes that the runtime says are ready.
+    #[prost(uint64, optional, tag = "16")]
+    pub ready_sandboxes: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {

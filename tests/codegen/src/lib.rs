@@ -35,11 +35,19 @@ pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
         "proto/src/gen",
         true,
     )?;
+    for (proto, package) in [
+        ("cri.proto", "runtime.v1"),
+        ("containerd_version.proto", "containerd.services.version.v1"),
+        ("containerd_introspection.proto", "containerd.services.introspection.v1"),
+    ] {
+        files.extend(one(&root.join("agent/proto"), &[proto], package, "agent/src/gen", false)?);
+    }
+    // What the agent must never call: it is made for the tests alone.
     files.extend(one(
-        &root.join("agent/proto"),
-        &["cri.proto"],
+        &root.join("tests/proto"),
+        &["cri_pods.proto"],
         "runtime.v1",
-        "agent/src/gen",
+        "tests/src/gen",
         false,
     )?);
     Ok(files)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::check::{Outcome, Verdict, judge_node};
+use crate::facts::containerd::{Configuration, Replies, SystemdCgroup};
 use crate::facts::{
     ComponentState, Containerd, CriAnswer, HttpAnswer, Kubelet, OsRelease, Process, Unit, UnitFile,
     UnitState,
@@ -268,6 +269,7 @@ fn what_was_written_after_the_start_is_not_in_force() {
 fn a_container_runtime_that_nothing_needs_is_not_judged() {
     let containerd = Containerd {
         traces: Vec::new(),
+        runc: Vec::new(),
         process: None,
         unit: UnitState::Loaded(Box::new(Unit {
             active_state: "failed".to_owned(),
@@ -276,6 +278,8 @@ fn a_container_runtime_that_nothing_needs_is_not_judged() {
         })),
         socket: "/run/containerd/containerd.sock".to_owned(),
         cri: CriAnswer::Refused,
+        configuration: Configuration { path: String::new(), systemd_cgroup: SystemdCgroup::Unset },
+        replies: Replies::not_asked("not in this test"),
     };
     let mut history = NodeHistory::default();
     for state in [

@@ -1,0 +1,181 @@
+//! A few keys of a TOML file that may hold secrets beside them: read byte by byte, so
+//! that of other values nothing is ever kept, not even in a buffer.
+
+use std::io::{Read, Result};
+
+/// A table's heading or a value longer than this is not kept whole.
+const KEPT_BYTES: usize = 4096;
+
+/// One assignment, `key = value` on a line of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// Heading of the table that it stands in, without brackets; empty before the first,
+    /// and in tables whose heading does not begin as asked.
+    pub table: String,
+    /// The key.
+    pub key: String,
+    /// What stands behind `=`, without blanks around it and without a comment.
+    pub value: String,
+}
+
+/// What the line that is being read has shown itself to be.
+enum Line {
+    /// Blanks so far.
+    Blank,
+    /// An opening bracket: a table's heading, or an element of a list.
+    Bracket,
+    /// So much of a heading.
+    Heading(Vec<u8>),
+    /// The heading of a table that is not asked for.
+    OtherHeading,
+    /// So much of a key, which is the beginning of one that is wanted.
+    Key(Vec<u8>),
+    /// A wanted key, its number, and then blanks.
+    Named(usize),
+    /// A wanted key's number and so much of its value.
+    Value(usize, Vec<u8>),
+    /// Another one.
+    Other,
+}
+
+/// The assignments of these keys, in order. Tables are told by heading where it begins
+/// with `tables`; of any other only that it begins is known.
+#[expect(clippy::unbuffered_bytes, reason = "a buffer would take in the secrets beside it")]
+pub(super) fn outline(file: impl Read, tables: &str, keys: &[&str]) -> Result<Vec<Assignment>> {
+    let mut found = Vec::new();
+    let mut table = String::new();
+    let mut end = |line: Line| match line {
+        Line::Heading(heading) => table = name(&heading),
+        Line::OtherHeading => table.clear(),
+        Line::Value(key, value) => found.push(Assignment {
+            table: table.clone(),
+            key: keys[key].to_owned(),
+            value: plain(&value),
+        }),
+        Line::Blank | Line::Bracket | Line::Key(_) | Line::Named(_) | Line::Other => {}
+    };
+    let mut line = Line::Blank;
+    for byte in file.bytes() {
+        line = match byte? {
+            b'\n' => {
+                end(line);
+                Line::Blank
+            }
+            byte => line.next(byte, tables, keys),
+        };
+    }
+    end(line);
+    Ok(found)
+}
+
+impl Line {
+    /// The same line, one byte later.
+    fn next(self, byte: u8, tables: &str, keys: &[&str]) -> Self {
+        let is_blank = matches!(byte, b' ' | b'\t' | b'\r');
+        match self {
+            Self::Blank if is_blank => Self::Blank,
+            Self::Blank if byte == b'[' => Self::Bracket,
+            Self::Blank => Self::Key(Vec::new()).next(byte, tables, keys),
+            // What is quoted may be a secret in a list; a table that is asked for is not.
+            Self::Bracket if byte.is_ascii_alphanumeric() || is_blank => {
+                Self::Heading(Vec::new()).next(byte, tables, keys)
+            }
+            Self::Heading(heading) => match grown(heading, byte) {
+                Some(heading) if is_start(&heading, tables) => Self::Heading(heading),
+                _ => Self::OtherHeading,
+            },
+            Self::OtherHeading => Self::OtherHeading,
+            Self::Key(key) if is_blank || byte == b'=' => {
+                match keys.iter().position(|wanted| wanted.as_bytes() == key) {
+                    Some(wanted) => Self::Named(wanted).next(byte, tables, keys),
+                    None => Self::Other,
+                }
+            }
+            Self::Key(mut key) => {
+                key.push(byte);
+                match keys.iter().any(|wanted| wanted.as_bytes().starts_with(&key)) {
+                    true => Self::Key(key),
+                    false => Self::Other,
+                }
+            }
+            Self::Named(key) if is_blank => Self::Named(key),
+            Self::Named(key) if byte == b'=' => Self::Value(key, Vec::new()),
+            Self::Value(key, value) => {
+                grown(value, byte).map_or(Self::Other, |value| Self::Value(key, value))
+            }
+            Self::Bracket | Self::Named(_) | Self::Other => Self::Other,
+        }
+    }
+}
+
+/// The text with one byte more, unless it is too long to be kept.
+fn grown(mut text: Vec<u8>, byte: u8) -> Option<Vec<u8>> {
+    text.push(byte);
+    (text.len() <= KEPT_BYTES).then_some(text)
+}
+
+/// Whether the text is the start of one that begins so, or already one.
+fn is_start(text: &[u8], begins_with: &str) -> bool {
+    let begins_with = begins_with.as_bytes();
+    let length = text.len().min(begins_with.len());
+    text[..length] == begins_with[..length]
+}
+
+/// A heading without its closing bracket; empty when it has none.
+fn name(heading: &[u8]) -> String {
+    let heading = String::from_utf8_lossy(heading);
+    heading.rsplit_once(']').map(|(name, _)| name.trim().to_owned()).unwrap_or_default()
+}
+
+/// A value without blanks and comment. No value that is wanted has a `#` in it.
+fn plain(value: &[u8]) -> String {
+    let value = String::from_utf8_lossy(value);
+    value.split('#').next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<(String, String, String)> {
+        let read = outline(text.as_bytes(), "plugins.", &["SystemdCgroup", "imports"]);
+        let read = read.expect("readable").into_iter();
+        read.map(|one| (one.table, one.key, one.value)).collect()
+    }
+
+    fn one(table: &str, key: &str, value: &str) -> Vec<(String, String, String)> {
+        vec![(table.to_owned(), key.to_owned(), value.to_owned())]
+    }
+
+    #[test]
+    fn a_key_is_found_with_its_table() {
+        for (text, expected) in [
+            ("imports = [\"a\"]\n", one("", "imports", "[\"a\"]")),
+            (" \timports=[ ] # none\n", one("", "imports", "[ ]")),
+            ("[plugins.\"a.b\".c]\n SystemdCgroup = true", {
+                one("plugins.\"a.b\".c", "SystemdCgroup", "true")
+            }),
+            (
+                "[plugins.a] # it\nSystemdCgroup=false\r\n",
+                one("plugins.a", "SystemdCgroup", "false"),
+            ),
+            // A heading that is not asked for ends the table before it.
+            ("[plugins.a]\n[metrics]\nimports = 1\n", one("", "imports", "1")),
+        ] {
+            assert_eq!(read(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_kept() {
+        for text in [
+            "",
+            "SystemdCgroups = true\nSystemd = true\n# SystemdCgroup = true\n",
+            "xSystemdCgroup = true\nSystemdCgroup\n",
+            "password = \"imports = [1]\"\n",
+            "[[\"imports = 1\"]]\n",
+        ] {
+            assert_eq!(read(text), Vec::new(), "{text:?}");
+        }
+    }
+}
