@@ -119,7 +119,6 @@ impl Probes {
             Self::Live { .. } => clock::read().map_err(|error| format!("adjtimex: {error}")),
             Self::Recorded(recording) => recording
                 .clock
-                .clone()
                 .ok_or_else(|| "the kernel's clock is not in the recording".to_owned()),
             Self::Off(why) => Err(why.clone()),
         }

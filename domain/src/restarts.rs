@@ -1,7 +1,7 @@
-//! How often a unit, or a process, was restarted of late. Between two crashes a looping unit is active
-//! and well, so what systemd counts is compared from one look to the next. The few runs
-//! that a history keeps would not do: a unit that loops changes with every look, and
-//! four looks are two minutes.
+//! How often a unit, or a process, was restarted of late. Between two crashes a looping
+//! unit is active and well, so what systemd counts is compared from one look to the next.
+//! The few runs that a history keeps would not do: a unit that loops changes with every
+//! look, and four looks are two minutes.
 
 use std::collections::VecDeque;
 
@@ -16,8 +16,8 @@ pub const WINDOW: SignedDuration = SignedDuration::from_mins(20);
 /// the same.
 pub const LOOP: u32 = 5;
 
-/// The restarts of one unit or process that were seen within [`WINDOW`]. Kept in memory alone: after
-/// a restart of the aggregator the stored runs tell what they can.
+/// The restarts of one unit or process that were seen within [`WINDOW`]. Kept in memory
+/// alone: after a restart of the aggregator the stored runs tell what they can.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Restarts {
     /// The first look since which there was no gap as long as the window.
@@ -35,11 +35,13 @@ struct Count {
     restarts: u32,
     /// When its main process was started, in microseconds after boot; zero when never.
     started: u64,
+    /// The process, where no unit tells: two may have been started within one second.
+    pid: u32,
 }
 
 impl Count {
     const fn of(unit: &Unit) -> Self {
-        Self { restarts: unit.restarts, started: unit.main_started_microseconds_after_boot }
+        Self { restarts: unit.restarts, started: unit.main_started_microseconds_after_boot, pid: 0 }
     }
 
     /// How often the unit was started anew since `before`.
@@ -49,7 +51,10 @@ impl Count {
             return self.restarts;
         }
         match self.restarts.checked_sub(before.restarts) {
-            Some(0) => u32::from(self.started > before.started && before.started > 0),
+            Some(0) => {
+                let is_later = self.started > before.started && before.started > 0;
+                u32::from(is_later || self.pid != before.pid)
+            }
             Some(more) => more,
             // A start by hand has set the count to zero.
             None => self.restarts.saturating_add(1),
@@ -66,7 +71,7 @@ impl Restarts {
     /// Compares a process with the one of the last look, where nobody counts its restarts.
     pub fn observe_process(&mut self, process: &Process, at: Timestamp) {
         let started = process.started_seconds_after_boot.saturating_mul(1_000_000);
-        self.take(Count { restarts: 0, started }, at);
+        self.take(Count { restarts: 0, started, pid: process.pid }, at);
     }
 
     fn take(&mut self, count: Count, at: Timestamp) {
@@ -134,7 +139,7 @@ mod tests {
     }
 
     fn count(restarts: u32, started: u64) -> Count {
-        Count { restarts, started }
+        Count { restarts, started, pid: 0 }
     }
 
     #[test]

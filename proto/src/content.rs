@@ -423,16 +423,17 @@ mod tests {
                 labels,
             });
         prop_oneof![
-            state(image).prop_map(ComponentState::NodeImage),
+            state(image).prop_map(ComponentState::NodeImage).boxed(),
             state(vec(setting, 0..4).prop_map(|settings| Sysctl { settings }))
-                .prop_map(ComponentState::Sysctl),
-            state(os_release()).prop_map(ComponentState::OsRelease),
-            state(kernel()).prop_map(ComponentState::Kernel),
-            state(packages()).prop_map(ComponentState::Packages),
-            state(containerd).prop_map(ComponentState::Containerd),
-            state(kubelet).prop_map(ComponentState::Kubelet),
-            state(time_sync::facts()).prop_map(ComponentState::TimeSync),
-            state(kube_proxy()).prop_map(ComponentState::KubeProxy),
+                .prop_map(ComponentState::Sysctl)
+                .boxed(),
+            state(os_release()).prop_map(ComponentState::OsRelease).boxed(),
+            state(kernel()).prop_map(ComponentState::Kernel).boxed(),
+            state(packages()).prop_map(ComponentState::Packages).boxed(),
+            state(containerd).prop_map(ComponentState::Containerd).boxed(),
+            state(kubelet).prop_map(ComponentState::Kubelet).boxed(),
+            state(time_sync::facts()).prop_map(ComponentState::TimeSync).boxed(),
+            state(kube_proxy()).prop_map(ComponentState::KubeProxy).boxed(),
         ]
     }
 

@@ -83,7 +83,7 @@ mod real_chrony {
         assert_eq!((lost.leap, lost.stratum), (LeapStatus::Normal, 3), "{lost:?}");
         assert_eq!(lost.reference, "127.0.0.1");
         assert!(lost.offset_seconds.abs() < 0.001, "{lost:?}");
-        assert!(lost.update_age_seconds.is_some_and(|age| age >= 7.0), "{lost:?}");
+        assert!(lost.update_age_seconds.is_some_and(|age| age >= 4.0), "{lost:?}");
         assert_eq!(machine.judged(&chrony).await, ["TimeSourceUnreachable"]);
 
         chrony.start_server();
@@ -221,9 +221,17 @@ mod real_chrony {
             },
             || chrony.chronyc("sources"),
         );
-        let Activity { online, offline, unresolved } =
-            chrony.asker().activity().expect("an answer");
-        assert_eq!(format!("{online},{offline},0,0,{unresolved}"), chrony.chronyc("activity"));
+        // Right after its start the source is asked in a burst, which counts apart.
+        let mut asker = chrony.asker();
+        seen_together(
+            "activity",
+            &[],
+            || {
+                let Activity { online, offline, unresolved } = asker.activity().expect("an answer");
+                fields(&format!("{online},{offline},0,0,{unresolved}"))
+            },
+            || chrony.chronyc("activity"),
+        );
     }
 
     /// A program in a PID namespace of its own, so that `nodeward inspect` beside it sees

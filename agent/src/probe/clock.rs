@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 const NANOSECONDS: i32 = 0x2000;
 
 /// What the kernel says of the clock.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelTime {
     /// `STA_*` of `linux/timex.h`, as one number.
