@@ -2,43 +2,29 @@
 //! however many nodes have it. Queries are answered from here alone; what must last
 //! is in the store.
 
+mod load;
 mod node;
+mod place;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::facts::ComponentState;
-use nodeward_domain::node::RUNS_KEPT;
 use nodeward_domain::policy::Policy;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
 pub use node::{NodeMemory, Turn};
+pub use place::{Place, Visit};
 
 use crate::peer::Peer;
-use crate::store::{ChangeNumber, Seen, Store, StoreError};
+use crate::store::{Seen, Spoilt};
 
 /// A node's place in the fleet: cluster first, as everywhere.
 pub type Key = (String, String);
-
-/// One node's place.
-#[derive(Debug)]
-pub struct Place {
-    /// Held while a report of this node is taken, so that each is committed and
-    /// remembered before the next is looked at.
-    pub turn: tokio::sync::Mutex<()>,
-    memory: Mutex<Memory>,
-}
-
-#[derive(Debug)]
-struct Memory {
-    /// The life that reports; none before its first report is committed.
-    node: Option<NodeMemory>,
-    /// UIDs of lives that have ended.
-    ended: Vec<String>,
-}
 
 /// Every node, every content.
 #[derive(Debug)]
@@ -47,6 +33,8 @@ pub struct Fleet {
     places: RwLock<BTreeMap<Key, Arc<Place>>>,
     /// Decoded contents; none inside for a component that this build does not know.
     contents: RwLock<HashMap<Digest, Option<ComponentState>>>,
+    /// How many rows of the store turned out to be spoilt.
+    spoilt: AtomicU64,
 }
 
 /// Which nodes are asked for.
@@ -74,58 +62,16 @@ pub enum NoAnswer {
     },
 }
 
-impl Place {
-    fn new() -> Self {
-        Self {
-            turn: tokio::sync::Mutex::new(()),
-            memory: Mutex::new(Memory { node: None, ended: Vec::new() }),
-        }
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether that life of the node has ended: another has reported since.
-    #[must_use]
-    pub fn has_ended(&self, uid: &str) -> bool {
-        self.memory().ended.iter().any(|ended| ended == uid)
-    }
-
-    /// Looks at the life that reports, if it is that one.
-    pub fn with_life<T>(&self, uid: &str, look: impl FnOnce(&NodeMemory) -> T) -> Option<T> {
-        self.memory().node.as_ref().filter(|node| node.peer().uid == uid).map(look)
-    }
-}
-
 impl Fleet {
     /// A fleet without nodes, judged by that policy.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self { policy, places: RwLock::new(BTreeMap::new()), contents: RwLock::new(HashMap::new()) }
-    }
-
-    /// The fleet as it was stored.
-    pub async fn load(policy: Policy, store: &dyn Store) -> Result<Self, StoreError> {
-        let fleet = Self::new(policy);
-        let (nodes, _) = store.load_since(ChangeNumber::default(), RUNS_KEPT).await?;
-        for stored in nodes {
-            for interval in &stored.intervals {
-                if !fleet.has(interval.digest)
-                    && let Some(content) = store.content(interval.digest).await?
-                {
-                    fleet.remember(&content);
-                }
-            }
-            let place = fleet.place(&stored.peer);
-            let node = NodeMemory::restore(stored, |digest| fleet.known(digest));
-            let mut memory = place.memory();
-            // Lives come in the order of their beginnings: the last is the one that reports.
-            if let Some(ended) = memory.node.replace(node) {
-                memory.ended.push(ended.peer().uid.clone());
-            }
+        Self {
+            policy,
+            places: RwLock::new(BTreeMap::new()),
+            contents: RwLock::new(HashMap::new()),
+            spoilt: AtomicU64::new(0),
         }
-        Ok(fleet)
     }
 
     /// The policy by which nodes are judged.
@@ -134,12 +80,24 @@ impl Fleet {
         &self.policy
     }
 
-    /// A node's place, made when it is not there yet.
-    pub fn place(&self, peer: &Peer) -> Arc<Place> {
+    /// A node's place, if it has one.
+    #[must_use]
+    pub fn find(&self, peer: &Peer) -> Option<Arc<Place>> {
         let key = (peer.cluster.clone(), peer.node.clone());
-        if let Some(place) = read(&self.places).get(&key) {
-            return Arc::clone(place);
+        read(&self.places).get(&key).cloned()
+    }
+
+    /// Goes to a node's place, which is made when it is not there yet, and taken away
+    /// afterwards when nothing has been put there: who is refused takes up no memory.
+    pub fn visit<'a>(&'a self, peer: &'a Peer) -> Visit<'a> {
+        Visit { fleet: self, peer, place: self.place(peer) }
+    }
+
+    fn place(&self, peer: &Peer) -> Arc<Place> {
+        if let Some(place) = self.find(peer) {
+            return place;
         }
+        let key = (peer.cluster.clone(), peer.node.clone());
         let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(places.entry(key).or_insert_with(|| Arc::new(Place::new())))
     }
@@ -205,7 +163,8 @@ impl Fleet {
         contents.retain(|digest, _| used.contains(digest));
     }
 
-    fn all(&self) -> Vec<Arc<Place>> {
+    /// Every node's place.
+    pub(crate) fn all(&self) -> Vec<Arc<Place>> {
         read(&self.places).values().cloned().collect()
     }
 
@@ -252,6 +211,23 @@ impl Fleet {
                 clusters: several.into_iter().map(|answer| answer.cluster).collect(),
             }),
         }
+    }
+
+    /// Counts a row of the store that is spoilt, and says so to whoever can mend it.
+    pub fn count_spoilt(&self, spoilt: &Spoilt) {
+        self.spoilt.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            table = spoilt.table,
+            row = spoilt.row,
+            why = spoilt.why,
+            "a row of the store is spoilt and left out; what it held is taken from the next report"
+        );
+    }
+
+    /// How many rows of the store turned out to be spoilt.
+    #[must_use]
+    pub fn spoilt(&self) -> u64 {
+        self.spoilt.load(Ordering::Relaxed)
     }
 
     /// What moved since it was last asked, to be saved lazily.

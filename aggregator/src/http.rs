@@ -1,8 +1,7 @@
-//! HTTP for machines: `/healthz` (the process answers), `/readyz` (the store answers
+//! HTTP for machines: `/healthz` (the process answers), `/readyz` (the store commits
 //! too), `/metrics` (OpenMetrics text).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,11 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::health;
 use crate::metrics::Metrics;
 use crate::store::Store;
-
-/// The store must answer in this time to be ready.
-const READY_LIMIT: Duration = Duration::from_secs(2);
 
 /// The pages' routes.
 pub fn router(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Router {
@@ -25,15 +22,10 @@ pub fn router(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Router {
 }
 
 async fn ready(State(store): State<Arc<dyn Store>>) -> Response {
-    match tokio::time::timeout(READY_LIMIT, store.ping()).await {
-        Ok(Ok(())) => "ok\n".into_response(),
-        Ok(Err(error)) => not_ready(&error.to_string()),
-        Err(_) => not_ready(&format!("store: no answer within {} s", READY_LIMIT.as_secs())),
+    match health::trouble(store.as_ref()).await {
+        None => "ok\n".into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
-}
-
-fn not_ready(why: &str) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response()
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {

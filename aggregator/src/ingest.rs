@@ -1,26 +1,26 @@
 //! Takes reports: who speaks, what was said, is it next in the order, commit,
 //! remember, and only then acknowledge.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod asked;
+mod upload;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 use nodeward_proto::report::{Report, Reported, duration};
-use nodeward_proto::v1::put_content_request::Part;
+use nodeward_proto::v1;
 use nodeward_proto::v1::report_service_server::ReportService;
-use nodeward_proto::{CONTENT_LIMIT_BYTES, v1};
 use tonic::{Request, Response, Status, Streaming};
+
+use asked::Asked;
 
 use crate::fleet::{Fleet, Place, Turn};
 use crate::metrics::{Metrics, Outcome};
 use crate::peer::{Authenticator, Peer};
 use crate::store::{Batch, Store, StoreError};
-
-/// One agent at a time is asked for a content; after this long without it, another.
-const ASKED_FOR: Duration = Duration::from_secs(30);
 
 /// So long an agent waits at least before it reports again.
 const NEXT_REPORT_AFTER: Duration = Duration::from_secs(1);
@@ -31,8 +31,7 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     authenticator: Arc<dyn Authenticator>,
     metrics: Arc<Metrics>,
-    /// Contents that an agent has been asked for, and when.
-    asked: Mutex<HashMap<Digest, Instant>>,
+    asked: Asked,
 }
 
 impl std::fmt::Debug for Ingest {
@@ -50,7 +49,7 @@ impl Ingest {
         authenticator: Arc<dyn Authenticator>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { fleet, store, authenticator, metrics, asked: Mutex::new(HashMap::new()) }
+        Self { fleet, store, authenticator, metrics, asked: Asked::default() }
     }
 
     async fn take(
@@ -60,18 +59,22 @@ impl Ingest {
     ) -> Result<v1::ReportResponse, Status> {
         let mut report = Report::try_from(report)
             .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
-        let place = self.fleet.place(peer);
+        let place = self.fleet.visit(peer);
+        let _turn = place.turn.lock().await;
         if place.has_ended(&peer.uid) {
             return Err(Status::failed_precondition(format!(
                 "node {} has been made anew: this life of it has ended",
                 peer.node
             )));
         }
-        let _turn = place.turn.lock().await;
+        // What needs no commit rests on what was committed.
+        self.store.intact().map_err(|error| unavailable(&error))?;
         let received_at = Timestamp::now();
         let turn = place.with_life(&peer.uid, |node| node.turn(&report)).unwrap_or(Turn::Next);
         match turn {
-            Turn::Before(why) => return Err(Status::failed_precondition(why)),
+            Turn::Before(why) | Turn::Contradicts(why) => {
+                return Err(Status::failed_precondition(why));
+            }
             Turn::Again => {}
             Turn::Next => self.commit(peer, &place, &mut report, received_at).await?,
         }
@@ -120,6 +123,7 @@ impl Ingest {
         self.fleet.change(place, peer, received_at, |node| {
             let policy = self.fleet.policy();
             node.take(report, received_at, policy, |digest| self.fleet.known(digest));
+            node.forget_strangers(report);
         });
         for content in &contents {
             self.fleet.arrived(content.digest());
@@ -127,13 +131,18 @@ impl Ingest {
         Ok(())
     }
 
-    /// Brings contents back into memory that only the store has.
+    /// Brings contents back into memory that only the store has. One that is spoilt there
+    /// is as good as none: it is asked for and replaced.
     async fn recall(&self, report: &Report) -> Result<(), StoreError> {
         for reported in &report.components {
-            if !self.fleet.has(reported.digest)
-                && let Some(content) = self.store.content(reported.digest).await?
-            {
-                self.fleet.remember(&content);
+            if self.fleet.has(reported.digest) {
+                continue;
+            }
+            match self.store.content(reported.digest).await {
+                Ok(Some(content)) => self.fleet.remember(&content),
+                Ok(None) => {}
+                Err(StoreError::Spoilt(row)) => self.fleet.count_spoilt(&row),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -150,7 +159,7 @@ impl Ingest {
             .components
             .iter()
             .map(|reported| reported.digest)
-            .filter(|digest| !self.fleet.has(*digest) && self.may_ask(*digest))
+            .filter(|digest| !self.fleet.has(*digest) && self.asked.ask(*digest, peer))
             .map(|digest| digest.as_bytes().to_vec())
             .collect();
         let verdict = self.fleet.change(place, peer, now, |node| {
@@ -169,25 +178,14 @@ impl Ingest {
         }
     }
 
-    /// Whether this agent is the one to ask for a content: a roll-out must not upload
-    /// one list as often as it has nodes.
-    fn may_ask(&self, digest: Digest) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.retain(|_, since| since.elapsed() < ASKED_FOR);
-        match asked.entry(digest) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(Instant::now());
-                true
-            }
-        }
-    }
-
     async fn store_content(&self, peer: &Peer, content: Content) -> Result<(), Status> {
         let digest = content.digest();
         if !self.fleet.has(digest) {
             // Nobody fills the store with what no node has reported.
-            let awaited = self.fleet.place(peer).with_life(&peer.uid, |node| node.awaits(digest));
+            let awaited = self
+                .fleet
+                .find(peer)
+                .and_then(|place| place.with_life(&peer.uid, |node| node.awaits(digest)));
             if awaited != Some(true) {
                 return Err(Status::failed_precondition(
                     "header.digest: is of no component that this node has reported",
@@ -197,8 +195,21 @@ impl Ingest {
             self.fleet.remember(&content);
             self.fleet.arrived(digest);
         }
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest);
-        Ok(())
+        self.store.intact().map_err(|error| unavailable(&error))
+    }
+
+    /// Takes an upload. However it ends, nobody is asked for that content any more: who
+    /// still lacks it asks again.
+    async fn upload(
+        &self,
+        peer: &Peer,
+        parts: &mut Streaming<v1::PutContentRequest>,
+    ) -> Result<(), Status> {
+        let header = upload::header(parts).await?;
+        let _asked =
+            Digest::from_bytes(&header.digest).map(|digest| self.asked.answered(digest, peer));
+        let content = upload::assemble(header, parts).await?;
+        self.store_content(peer, content).await
     }
 }
 
@@ -211,40 +222,6 @@ fn content_of(reported: &mut Reported) -> Option<Content> {
 fn unavailable(error: &StoreError) -> Status {
     tracing::error!(%error, "nothing of the report was acknowledged");
     Status::unavailable("the store does not commit; nothing of it was acknowledged")
-}
-
-/// Puts the parts of an upload together and looks whether they are what was announced.
-async fn assemble(parts: &mut Streaming<v1::PutContentRequest>) -> Result<Content, Status> {
-    let refuse = |why: String| Status::invalid_argument(why);
-    let Some(v1::PutContentRequest { part: Some(Part::Header(header)) }) = parts.message().await?
-    else {
-        return Err(refuse("header: must be the first part".to_owned()));
-    };
-    let size = usize::try_from(header.size_bytes).unwrap_or(usize::MAX);
-    if size > CONTENT_LIMIT_BYTES {
-        return Err(refuse(format!(
-            "header.size_bytes: {size}, at most {CONTENT_LIMIT_BYTES} are accepted"
-        )));
-    }
-    // Grows with what really comes, not with what was announced.
-    let mut bytes = Vec::new();
-    while let Some(part) = parts.message().await? {
-        let Some(Part::Chunk(chunk)) = part.part else {
-            return Err(refuse("chunk: only chunks follow the header".to_owned()));
-        };
-        if bytes.len() + chunk.len() > size {
-            return Err(refuse(format!("chunk: more than the {size} bytes of header.size_bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    if bytes.len() != size {
-        return Err(refuse(format!("header.size_bytes: {size}, but {} came", bytes.len())));
-    }
-    let content = Content { component: header.component, form: header.form, bytes };
-    if Digest::from_bytes(&header.digest) != Some(content.digest()) {
-        return Err(refuse("header.digest: is not the digest of the content".to_owned()));
-    }
-    Ok(content)
 }
 
 #[tonic::async_trait]
@@ -269,13 +246,13 @@ impl ReportService for Ingest {
     ) -> Result<Response<v1::PutContentResponse>, Status> {
         let (metadata, extensions, mut parts) = request.into_parts();
         let stored = match self.authenticator.authenticate(&metadata, &extensions) {
-            Ok(peer) => match assemble(&mut parts).await {
-                Ok(content) => self.store_content(&peer, content).await,
-                Err(status) => Err(status),
-            },
+            Ok(peer) => self.upload(&peer, &mut parts).await,
             Err(status) => Err(status),
         };
         self.metrics.content(Outcome::of(&stored));
         stored.map(|()| Response::new(v1::PutContentResponse {}))
     }
 }
+
+#[cfg(test)]
+mod tests;

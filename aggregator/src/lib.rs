@@ -7,7 +7,9 @@
 //! [`config`] says how.
 
 pub mod config;
+pub mod connections;
 pub mod fleet;
+pub mod health;
 pub mod http;
 pub mod ingest;
 pub mod metrics;

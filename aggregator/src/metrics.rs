@@ -11,7 +11,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric as _,
 };
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -123,6 +124,13 @@ impl Collector for FleetStanding {
                 *turns.entry(&row.acts_first).or_default() += 1;
             }
         }
+        let help = "Rows of the store that turned out to be spoilt";
+        ConstCounter::new(self.fleet.spoilt()).encode(encoder.encode_descriptor(
+            "store_spoilt_rows",
+            help,
+            None,
+            MetricType::Counter,
+        )?)?;
         gauges(&mut encoder, "nodes", "Nodes by standing", "standing", &standings)?;
         gauges(
             &mut encoder,
@@ -141,7 +149,6 @@ fn gauges(
     label: &'static str,
     values: &BTreeMap<&str, u64>,
 ) -> Result<(), std::fmt::Error> {
-    use prometheus_client::metrics::MetricType;
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (value, count) in values {
         let labels = [(label, *value)];

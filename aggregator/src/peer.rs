@@ -57,21 +57,22 @@ impl Authenticator for ByConnection {
 /// cluster and node. Honours nobody who connects from elsewhere.
 #[derive(Debug)]
 pub struct LoopbackAuthenticator {
-    machine_id: String,
+    store_id: String,
 }
 
 impl LoopbackAuthenticator {
-    /// An authenticator of the machine with that id.
+    /// An authenticator for the store with that id. The lives that it names are the
+    /// store's: they must not end because the machine below it has another id.
     #[must_use]
-    pub const fn new(machine_id: String) -> Self {
-        Self { machine_id }
+    pub const fn new(store_id: String) -> Self {
+        Self { store_id }
     }
 
-    /// A keyed hash: the machine id itself is not for telling, machine-id(5).
+    /// A keyed hash, so that nobody can make up what another machine's store would say.
     fn uid(&self, cluster: &str, node: &str) -> Result<String, Status> {
         let mut mac = Hmac::<Sha256>::new_from_slice(b"nodeward loopback node uid v1")
             .map_err(|error| Status::internal(error.to_string()))?;
-        for part in [self.machine_id.as_str(), cluster, node] {
+        for part in [self.store_id.as_str(), cluster, node] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -167,15 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn a_uid_hangs_on_machine_cluster_and_node_and_shows_none_of_them() {
-        let uid = |machine: &str, cluster, node| {
-            LoopbackAuthenticator::new(machine.to_owned()).uid(cluster, node).expect("a uid")
+    fn a_uid_hangs_on_store_cluster_and_node_and_shows_none_of_them() {
+        let uid = |store: &str, cluster, node| {
+            LoopbackAuthenticator::new(store.to_owned()).uid(cluster, node).expect("a uid")
         };
-        let one = uid("machine", "c", "n");
-        assert_eq!(one, uid("machine", "c", "n"));
-        for other in [uid("other", "c", "n"), uid("machine", "d", "n"), uid("machine", "cn", "")] {
+        let one = uid("store", "c", "n");
+        assert_eq!(one, uid("store", "c", "n"));
+        for other in [uid("other", "c", "n"), uid("store", "d", "n"), uid("store", "cn", "")] {
             assert_ne!(one, other);
         }
-        assert!(!one.contains("machine"));
+        assert!(!one.contains("store"));
     }
 }

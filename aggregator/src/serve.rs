@@ -1,6 +1,8 @@
 //! Serving: opens store and sockets, loads the fleet, answers until it is told to
 //! stop, and then commits what is under way.
 
+mod error;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +13,21 @@ use nodeward_proto::{DESCRIPTOR_SET, MESSAGE_LIMIT_BYTES};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
+use crate::connections::{self, Connections};
 use crate::fleet::Fleet;
-use crate::http;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::peer::{Authenticator, ByConnection, CertificateAuthenticator, LoopbackAuthenticator};
 use crate::query::Query;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
+use crate::{health, http};
+
+pub use error::ServeError;
 
 /// What moves with every report is saved this often, and unused contents forgotten.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
@@ -34,46 +38,11 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 /// Requests under way get this long to end once the aggregator stops.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Requests that one connection may have under way.
-const REQUESTS_PER_CONNECTION: usize = 64;
+/// Requests that one connection may have under way. Further ones have to wait for that.
+const REQUESTS_PER_CONNECTION: u32 = 64;
 
-/// Why an aggregator could not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The configuration cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// An address cannot be listened on.
-    #[error("{setting} {address}: {source}; choose another with {setting} {example}")]
-    Listen {
-        /// The setting.
-        setting: &'static str,
-        /// Its value.
-        address: SocketAddr,
-        /// Another value that is likely to work.
-        example: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Serving gRPC failed.
-    #[error("gRPC: {0}")]
-    Grpc(#[from] tonic::transport::Error),
-    /// Certificates or key cannot be used.
-    #[error("--tls-certificate, --tls-key, --tls-client-ca: {0}")]
-    Tls(#[source] tonic::transport::Error),
-    /// Serving HTTP failed.
-    #[error("HTTP: {0}")]
-    Http(#[source] std::io::Error),
-    /// Reflection could not be set up.
-    #[error("gRPC reflection: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
-    /// Signals cannot be received.
-    #[error("signals cannot be received: {0}")]
-    Signal(#[source] std::io::Error),
-}
+/// A connection that does not get through TLS in this time is given up.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// An aggregator that is ready to serve.
 pub struct Aggregator {
@@ -114,7 +83,7 @@ impl Aggregator {
     pub async fn open(config: &Config) -> Result<Self, ServeError> {
         let path = config.store()?;
         let policy = config.policy()?;
-        // Sockets first: a second aggregator must not touch the store of the first.
+        // Sockets first: whoever finds his port taken leaves no store behind.
         let grpc = listen("--grpc-listen", config.grpc_listen()?).await?;
         let http = listen("--http-listen", config.http_listen()?).await?;
         let tls = match config.tls()? {
@@ -123,7 +92,7 @@ impl Aggregator {
         };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path)?);
         let edition = policy.edition.clone();
-        let fleet = Arc::new(Fleet::load(policy, store.as_ref()).await?);
+        let fleet = Arc::new(Fleet::load(policy, store.as_ref(), jiff::Timestamp::now()).await?);
         let nodes = fleet.rows(&crate::fleet::Filter::default(), jiff::Timestamp::now()).len();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -135,9 +104,8 @@ impl Aggregator {
             nodes,
             "aggregator starts"
         );
-        let machine_id = machine_id(store.as_ref()).await?;
         let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
-        let plain = LoopbackAuthenticator::new(machine_id);
+        let plain = LoopbackAuthenticator::new(store_id(store.as_ref()).await?);
         let authenticator = Arc::new(ByConnection { plain, tls: CertificateAuthenticator });
         Ok(Self { grpc, tls, http, store, fleet, metrics, authenticator })
     }
@@ -157,27 +125,31 @@ impl Aggregator {
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         reporter.set_serving::<ReportServiceServer<Ingest>>().await;
         reporter.set_serving::<QueryServiceServer<Query>>().await;
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()?;
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let limit = connections::limit();
         // Other machines report; questions are answered on this machine alone, as long as
         // nobody can show that he may ask them.
-        let tls = serve_tls(self.tls, health.clone(), ingest.clone(), stopped.clone())?;
+        let tls = serve_tls(self.tls, limit, health.clone(), ingest.clone(), stopped.clone())?;
         let grpc = server()
             .add_service(health)
-            .add_service(reflection)
+            .add_service(reflection().build_v1()?)
+            // Many tools still ask the older one alone.
+            .add_service(reflection().build_v1alpha()?)
             .add_service(ingest)
             .add_service(query)
             .serve_with_incoming_shutdown(
-                TcpIncoming::from(self.grpc).with_nodelay(Some(true)),
+                Connections::of(self.grpc, limit).into_stream(),
                 told_to_stop(stopped.clone()),
             );
         let router = http::router(Arc::clone(&self.store), Arc::clone(&self.metrics));
-        let http = axum::serve(self.http, router)
+        let http = axum::serve(Connections::of(self.http, limit), router)
             .with_graceful_shutdown(told_to_stop(stopped.clone()))
             .into_future();
-        let limit = async {
+        let late = async {
             told_to_stop(stopped.clone()).await;
             tokio::time::sleep(STOP_LIMIT).await;
         };
@@ -188,14 +160,16 @@ impl Aggregator {
         let result = tokio::select! {
             result = served => result,
             () = save_for_ever(&self.fleet, self.store.as_ref()) => Ok(()),
-            () = limit => {
+            () = health::tell::<ReportServiceServer<Ingest>>(self.store.as_ref(), &reporter) => Ok(()),
+            () = late => {
                 tracing::warn!("connections were still open when the time to stop was over");
                 Ok(())
             }
         };
-        self.store.save_seen(self.fleet.take_unsaved()).await?;
-        self.store.close().await?;
-        result
+        // Whatever failed before, the store is left in order.
+        let saved = self.store.save_seen(self.fleet.take_unsaved()).await;
+        let closed = self.store.close().await;
+        result.and(saved.and(closed).map_err(ServeError::from))
     }
 }
 
@@ -203,13 +177,14 @@ impl Aggregator {
 fn server() -> Server {
     Server::builder()
         .timeout(REQUEST_LIMIT)
-        .concurrency_limit_per_connection(REQUESTS_PER_CONNECTION)
+        .max_concurrent_streams(REQUESTS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
 }
 
 /// Serves agents over mutual TLS, if that is asked for.
 fn serve_tls<H>(
     tls: Option<(TcpListener, ServerTlsConfig)>,
+    limit: usize,
     health: HealthServer<H>,
     ingest: ReportServiceServer<Ingest>,
     stopped: watch::Receiver<bool>,
@@ -220,12 +195,12 @@ where
     let served = tls
         .map(|(listener, tls)| {
             let served = server()
-                .tls_config(tls)
+                .tls_config(tls.timeout(HANDSHAKE_LIMIT))
                 .map_err(ServeError::Tls)?
                 .add_service(health)
                 .add_service(ingest)
                 .serve_with_incoming_shutdown(
-                    TcpIncoming::from(listener).with_nodelay(Some(true)),
+                    Connections::of(listener, limit).into_stream(),
                     told_to_stop(stopped),
                 );
             Ok::<_, ServeError>(served)
@@ -273,17 +248,11 @@ async fn save_for_ever(fleet: &Fleet, store: &dyn Store) {
     }
 }
 
-/// What names this machine: machine-id(5), or where there is none a random name that
-/// the store keeps.
-async fn machine_id(store: &dyn Store) -> Result<String, StoreError> {
-    let own = tokio::fs::read_to_string("/etc/machine-id").await.unwrap_or_default();
-    match own.trim() {
-        "" | "uninitialized" => {
-            let random = tokio::fs::read_to_string("/proc/sys/kernel/random/uuid")
-                .await
-                .unwrap_or_else(|_| jiff::Timestamp::now().to_string());
-            store.setting("machine_id", random.trim().to_owned()).await
-        }
-        own => Ok(own.to_owned()),
-    }
+/// What names the store to the peers of this machine, see `LoopbackAuthenticator`: random,
+/// made once.
+async fn store_id(store: &dyn Store) -> Result<String, StoreError> {
+    let random = tokio::fs::read_to_string("/proc/sys/kernel/random/uuid")
+        .await
+        .unwrap_or_else(|_| jiff::Timestamp::now().to_string());
+    store.setting("store_id", random.trim().to_owned()).await
 }

@@ -111,6 +111,31 @@ pub struct StoredNode {
     pub standings: Vec<SeenStanding>,
 }
 
+/// What was loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The lives of nodes, in the order of their beginnings.
+    pub nodes: Vec<StoredNode>,
+    /// Everything up to this change is among them.
+    pub upto: ChangeNumber,
+    /// What could not be read, and so is not among them.
+    pub spoilt: Vec<Spoilt>,
+}
+
+/// A row of the store that cannot be what was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("table {table}, row {row}: {why}")]
+pub struct Spoilt {
+    /// The table.
+    pub table: &'static str,
+    /// The row's key, for people.
+    pub row: String,
+    /// What is wrong with it.
+    pub why: String,
+    /// The component that stood on it; none when none did, or none can be told.
+    pub component: Option<(Peer, String)>,
+}
+
 /// A stretch of time in which a component had one content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
@@ -149,6 +174,18 @@ pub enum StoreError {
         /// Why.
         why: String,
     },
+    /// A row cannot be what was stored.
+    #[error("store: {0}")]
+    Spoilt(Box<Spoilt>),
+    /// A file of the store is not there any more. Nothing is committed until it is back,
+    /// or the aggregator starts again.
+    #[error("store: {place}: {why}")]
+    Gone {
+        /// The file.
+        place: String,
+        /// What became of it.
+        why: String,
+    },
     /// The store is closed.
     #[error("store: closed")]
     Closed,
@@ -168,30 +205,32 @@ pub trait Store: Send + Sync + 'static {
     /// Saves what moves with every report; may be lost.
     fn save_seen(&self, seen: Vec<Seen>) -> StoreFuture<'_, ()>;
 
-    /// Everything that changed after that number, and the number up to which that is.
-    /// After `ChangeNumber(0)`: everything, with the last `intervals` of each component.
-    fn load_since(
-        &self,
-        after: ChangeNumber,
-        intervals: usize,
-    ) -> StoreFuture<'_, (Vec<StoredNode>, ChangeNumber)>;
+    /// Everything that changed after that number. After `ChangeNumber(0)`: everything, with
+    /// the last `intervals` of each component. A row that is spoilt costs itself alone.
+    fn load_since(&self, after: ChangeNumber, intervals: usize) -> StoreFuture<'_, Loaded>;
 
-    /// The content of that name.
+    /// The content of that name. Fails with `Spoilt` when what is here is another; putting
+    /// the content once more replaces it.
     fn content(&self, digest: Digest) -> StoreFuture<'_, Option<Content>>;
 
     /// Those of the names that have no content here.
     fn missing(&self, digests: Vec<Digest>) -> StoreFuture<'_, Vec<Digest>>;
 
-    /// Every interval of one node's lives, oldest first.
+    /// Every interval of one node's lives, oldest first, without those that are spoilt.
     fn intervals(&self, cluster: String, node: String) -> StoreFuture<'_, Vec<(String, Interval)>>;
 
     /// A value that belongs to the store as a whole, made by `make` when it is not
     /// there yet.
     fn setting(&self, key: &'static str, make: String) -> StoreFuture<'_, String>;
 
-    /// Whether the store answers.
+    /// Whether the store commits: it commits something, as much as it last failed to.
     fn ping(&self) -> StoreFuture<'_, ()>;
 
-    /// Commits what is under way and closes. Later operations fail.
+    /// Whether what was committed can still be found, as far as a glance tells. An answer
+    /// that says something was stored must not be given otherwise.
+    fn intact(&self) -> Result<(), StoreError>;
+
+    /// Commits what is under way and closes. Later operations fail. Afterwards another
+    /// process may have the store, and its file can be copied.
     fn close(&self) -> StoreFuture<'_, ()>;
 }

@@ -145,8 +145,8 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     }
 }
 
-/// Asks for the nodes. When none has findings, asks how the others stand: silence is
-/// clean only where everything is known.
+/// Asks for the nodes. When none stands as is asked for, asks how all of them stand:
+/// silence is clean only where everything is known.
 async fn fleet(
     mut client: Client,
     cluster: Option<&str>,
@@ -155,11 +155,13 @@ async fn fleet(
     let scope = screen::scope(cluster, standing);
     let cluster = cluster.unwrap_or_default();
     let asked = client.nodes(cluster, standing).await?;
-    if !asked.rows.is_empty() || standing != Some(Standing::Findings) {
-        return Ok(FleetAnswer::of(asked.as_of, scope, asked.rows));
+    match standing {
+        Some(standing) if asked.rows.is_empty() => {
+            let all = client.nodes(cluster, None).await?;
+            Ok(FleetAnswer::none_of(standing, all.as_of, scope, all.rows))
+        }
+        _ => Ok(FleetAnswer::of(asked.as_of, scope, asked.rows)),
     }
-    let others = client.nodes(cluster, None).await?;
-    Ok(FleetAnswer::without_findings(others.as_of, scope, &others.rows))
 }
 
 fn shown(answer: &NodeAnswer, style: Style) -> Result<Shown, Failure> {

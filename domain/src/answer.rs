@@ -15,6 +15,17 @@ use crate::responsibility::{Action, Responsible};
 /// no longer be true.
 pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
+/// A report from a time that is still to come by more than this was stored while a clock
+/// ran ahead: when it really came nobody knows, so that it counts as stale.
+const AHEAD: SignedDuration = SignedDuration::from_mins(1);
+
+/// Whether a node whose last report is from then may have changed since.
+#[must_use]
+pub fn is_stale(last_report_at: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(last_report_at);
+    age > STALE_AFTER || age < -AHEAD
+}
+
 /// What there is to say about one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NodeAnswer {
@@ -74,7 +85,8 @@ pub struct ComponentAnswer {
     pub state: String,
     /// What was seen, in one line.
     pub headline: String,
-    /// When it was last observed, by the node's clock.
+    /// When it was last observed, by the reader's clock: an aggregator moves what the node's
+    /// clock said by the difference to its own.
     pub observed_at: Option<Timestamp>,
     /// The component's checks and what each answered.
     pub checks: Vec<CheckAnswer>,
@@ -209,7 +221,14 @@ impl NodeAnswer {
 
         match about.last_report_at {
             None => incomplete.push("the node has not reported yet".to_owned()),
-            Some(at) if now.duration_since(at) > STALE_AFTER => {
+            Some(at) if at > now && is_stale(at, now) => {
+                incomplete.push(format!(
+                    "the last report is from {at:.0}, which is still to come: stale"
+                ));
+                let met = at.checked_sub(AHEAD).unwrap_or(at);
+                valid_until = Some(valid_until.map_or(met, |earliest| earliest.min(met)));
+            }
+            Some(at) if is_stale(at, now) => {
                 incomplete.push(format!("the last report is from {at:.0}: stale"));
                 // Falls due again with the next report, which is judged anyway.
             }
@@ -311,4 +330,42 @@ pub struct NodeRow {
     pub action: String,
     /// When the node last reported, by the reader's clock.
     pub last_report_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::DEFAULT_EDITION;
+
+    fn stale(age: SignedDuration) -> (bool, Option<Timestamp>) {
+        let now = Timestamp::from_second(1_790_000_000).expect("a time of our days");
+        let last_report_at = now.checked_sub(age).expect("in range");
+        let about = About { cluster: "c", node: "n", last_report_at: Some(last_report_at) };
+        let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+        let (answer, valid_until) = NodeAnswer::of(about, &NodeHistory::default(), &policy, now);
+        let says = answer.incomplete.iter().any(|line| line.ends_with(": stale"));
+        assert_eq!(says, is_stale(last_report_at, now));
+        (says, valid_until)
+    }
+
+    #[test]
+    fn a_report_that_is_too_old_or_still_to_come_is_stale() {
+        for (seconds, expected) in [
+            (-60 * 60 * 24 * 400, true),
+            (-61, true),
+            (-60, false),
+            (0, false),
+            (900, false),
+            (901, true),
+        ] {
+            assert_eq!(stale(SignedDuration::from_secs(seconds)).0, expected, "{seconds} s old");
+        }
+    }
+
+    #[test]
+    fn an_answer_falls_due_when_its_report_grows_old_or_its_time_comes() {
+        for seconds in [-3600, 0] {
+            assert!(stale(SignedDuration::from_secs(seconds)).1.is_some(), "{seconds} s old");
+        }
+    }
 }

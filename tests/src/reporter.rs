@@ -8,6 +8,7 @@ use nodeward_domain::observed::State;
 use nodeward_proto::content::Content;
 use nodeward_proto::report::timestamp;
 use nodeward_proto::v1;
+use nodeward_proto::v1::put_content_request::Part;
 use nodeward_proto::v1::report_service_client::ReportServiceClient;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -85,6 +86,29 @@ pub async fn send_as(
     request.metadata_mut().insert("nodeward-cluster", "local".parse().expect("ascii"));
     request.metadata_mut().insert("nodeward-node", node.parse().expect("ascii"));
     client.report(request).await.map(tonic::Response::into_inner)
+}
+
+/// Uploads the content of a component as node `a`.
+///
+/// # Panics
+/// When the component has none.
+pub async fn put(
+    client: &mut ReportServiceClient<Channel>,
+    component: v1::ComponentReport,
+) -> Result<(), Status> {
+    let content = component.content.expect("a content");
+    let header = v1::ContentHeader {
+        component: component.component,
+        form: component.form,
+        digest: component.digest,
+        size_bytes: content.len() as u64,
+    };
+    let parts = [Part::Header(header), Part::Chunk(content)];
+    let parts = parts.map(|part| v1::PutContentRequest { part: Some(part) });
+    let mut request = Request::new(tokio_stream::iter(parts));
+    request.metadata_mut().insert("nodeward-cluster", "local".parse().expect("ascii"));
+    request.metadata_mut().insert("nodeward-node", "a".parse().expect("ascii"));
+    client.put_content(request).await.map(|_| ())
 }
 
 /// A connection for reports.

@@ -145,7 +145,7 @@ impl Node {
                 bytes: reported.content.clone().expect("a round has every content"),
             });
         }
-        let place = fleet.place(&peer);
+        let place = fleet.visit(&peer);
         fleet.change(&place, &peer, at, |node| {
             node.take(&report, at, fleet.policy(), |digest| fleet.known(digest));
         });

@@ -1,7 +1,8 @@
 //! The project's own programs, running: an aggregator on a store of the test, agents
 //! that report to it, and a reader that asks it. What a test starts, its end stops.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -164,6 +165,33 @@ impl Aggregator {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.grpc)
+    }
+
+    /// The answer to one plain HTTP request. The standard library is enough to read one
+    /// that closes.
+    ///
+    /// # Panics
+    /// When HTTP is not served.
+    #[must_use]
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).expect("HTTP is served");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Panics
+    /// When it does not end, or not well.
+    pub async fn stop(mut self) {
+        self.program.signal(Signal::SIGTERM);
+        // Clients of the test go on meanwhile: it waits until they have hung up.
+        let ended = tokio::task::spawn_blocking(move || self.program.ended_within(PATIENCE));
+        let (status, _) = ended.await.expect("it ends in time");
+        assert!(status.success(), "{status}");
     }
 
     /// A reader's connection.

@@ -64,6 +64,7 @@ async fn exit_codes_say_how_it_stands() {
         ("node aks-ubuntu-2204-broken", 1, "YOU act first"),
         ("nodes", 1, "2 nodes (all clusters): 1 with findings (acts first: YOU on 1), 1 clean"),
         ("nodes --standing clean", 0, "1 node (all clusters, only with standing clean): 1 clean"),
+        ("nodes --standing incomplete", 1, "none of 2 nodes is only incomplete (all clusters"),
         (
             "nodes --cluster elsewhere",
             4,

@@ -5,7 +5,7 @@ use nodeward_domain::answer::NodeAnswer;
 use nodeward_domain::component::Component;
 use nodeward_proto::content::Content;
 use nodeward_proto::v1;
-use nodeward_tests::reporter::{kernel, lasting, no_sysctl, report, reporter, send};
+use nodeward_tests::reporter::{kernel, lasting, no_sysctl, report, reporter, send, send_as};
 use nodeward_tests::service::Aggregator;
 use tonic::{Code, Request};
 
@@ -135,8 +135,8 @@ async fn what_is_lacking_is_asked_for_once_and_taken_only_if_it_is_that() {
     let response = send(&mut client, lacking.clone()).await.expect("a good report");
     assert_eq!(response.need, std::slice::from_ref(&digest));
     lacking.seq = 6;
-    let response = send(&mut client, lacking).await.expect("a good report");
-    assert_eq!(response.need, Vec::<Vec<u8>>::new(), "asked a second time at once");
+    let response = send_as("b", &mut client, lacking).await.expect("a good report");
+    assert_eq!(response.need, Vec::<Vec<u8>>::new(), "another one was asked too");
     let waiting = aggregator.answer_when("a", "the node", |_| true).await;
     assert!(!waiting.complete && waiting.findings.is_empty(), "{waiting:#?}");
 

@@ -20,6 +20,7 @@ mod real_image {
     use nodeward_tests::containerd::Containerd;
     use nodeward_tests::image::{Container, archive};
     use nodeward_tests::service::{Aggregator, PATIENCE, Program, agent};
+    use nodeward_tests::store_suite;
     use tempfile::TempDir;
 
     type States = BTreeMap<Component, ComponentState>;
@@ -78,9 +79,14 @@ mod real_image {
         /// What is stored of a node: the facts themselves, not their summary.
         async fn stored(&self, node: &str) -> States {
             self.answer(node).await;
-            let store = SqliteStore::open(&self.folder.path().join("store.db")).expect("a store");
-            let (nodes, _) = store.load_since(ChangeNumber::default(), 1).await.expect("loaded");
-            let node = nodes.into_iter().find(|one| one.peer.node == node).expect("a stored node");
+            // The store itself is the aggregator's alone.
+            let folder = tempfile::tempdir().expect("a folder");
+            let copy = folder.path().join("copy.db");
+            store_suite::copy(&self.folder.path().join("store.db"), &copy);
+            let store = SqliteStore::open(&copy).expect("a store");
+            let loaded = store.load_since(ChangeNumber::default(), 1).await.expect("loaded");
+            let node =
+                loaded.nodes.into_iter().find(|one| one.peer.node == node).expect("a stored node");
             let mut states = States::new();
             for interval in node.intervals {
                 let content = store.content(interval.digest).await.expect("the store answers");

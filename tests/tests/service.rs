@@ -276,14 +276,29 @@ async fn reflection_names_the_services_and_health_says_that_they_serve() {
     assert!(!files.file_descriptor_proto.is_empty());
 }
 
-/// One plain HTTP request; the standard library is enough to read an answer that closes.
-fn get(address: &str, path: &str) -> String {
-    use std::io::{Read as _, Write as _};
-    let mut stream = std::net::TcpStream::connect(address).expect("HTTP is served");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("asked");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
+#[tokio::test]
+async fn tools_that_know_the_older_reflection_alone_are_answered_too() {
+    use tonic_reflection::pb::v1alpha::ServerReflectionRequest;
+    use tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1alpha::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1alpha::server_reflection_response::MessageResponse;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let aggregator = Aggregator::start(&folder.path().join("store.db"));
+    let endpoint = Channel::from_shared(aggregator.url()).expect("an address");
+    let mut client = ServerReflectionClient::new(endpoint.connect().await.expect("it serves"));
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answer = client.server_reflection_info(tokio_stream::iter([ask])).await;
+    let answer = answer.expect("reflection serves").into_inner().message().await;
+    let Some(MessageResponse::ListServicesResponse(list)) =
+        answer.expect("an answer").and_then(|answer| answer.message_response)
+    else {
+        panic!("no list of services");
+    };
+    assert!(list.service.iter().any(|service| service.name == "nodeward.v1.QueryService"));
 }
 
 #[tokio::test]
@@ -294,13 +309,14 @@ async fn health_readiness_and_metrics_are_served_over_http() {
     send(&mut client, report(5, 128)).await.expect("a good report");
     let malformed = nodeward_proto::v1::ReportRequest { boot_id: String::new(), ..report(6, 0) };
     send(&mut client, malformed).await.expect_err("a bad one");
-    assert!(get(&aggregator.http, "/healthz").starts_with("HTTP/1.1 200"));
-    assert!(get(&aggregator.http, "/readyz").starts_with("HTTP/1.1 200"));
-    assert!(get(&aggregator.http, "/nowhere").starts_with("HTTP/1.1 404"));
-    let metrics = get(&aggregator.http, "/metrics");
+    assert!(aggregator.get("/healthz").starts_with("HTTP/1.1 200"));
+    assert!(aggregator.get("/readyz").starts_with("HTTP/1.1 200"));
+    assert!(aggregator.get("/nowhere").starts_with("HTTP/1.1 404"));
+    let metrics = aggregator.get("/metrics");
     for line in [
         "nodeward_reports_total{outcome=\"acknowledged\"} 1",
         "nodeward_reports_total{outcome=\"refused\"} 1",
+        "nodeward_store_spoilt_rows_total 0",
         "nodeward_nodes{standing=\"findings\"} 1",
         "nodeward_nodes_with_findings{acts_first=\"YOU\"} 1",
     ] {

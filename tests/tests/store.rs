@@ -27,6 +27,11 @@ async fn what_the_embedded_store_acknowledged_is_in_its_file() {
         let from = folder.path().join(format!("store.db{suffix}"));
         std::fs::copy(from, folder.path().join(format!("cut.db{suffix}"))).expect("copied");
     }
-    let cut = SqliteStore::open(&folder.path().join("cut.db")).expect("opened");
-    assert_eq!(cut.content(content.digest()).await.expect("the store answers"), Some(content));
+    // And this is how it is copied on purpose.
+    store_suite::copy(&path, &folder.path().join("copy.db"));
+    for name in ["cut.db", "copy.db"] {
+        let copy = SqliteStore::open(&folder.path().join(name)).expect("opened");
+        let found = copy.content(content.digest()).await.expect("the store answers");
+        assert_eq!(found.as_ref(), Some(&content), "{name}");
+    }
 }

@@ -43,6 +43,8 @@ pub enum Turn {
     Again,
     /// Before the newest one, for this reason.
     Before(String),
+    /// In the place of the newest one, and says something else: in this field.
+    Contradicts(String),
 }
 
 /// One life of a node.
@@ -129,7 +131,7 @@ impl NodeMemory {
         } else if report.boot_id == self.boot_id {
             match report.seq.cmp(&self.seq) {
                 std::cmp::Ordering::Greater => Turn::Next,
-                std::cmp::Ordering::Equal => Turn::Again,
+                std::cmp::Ordering::Equal => self.again(report),
                 std::cmp::Ordering::Less => {
                     Turn::Before(format!("seq: {} is before {}", report.seq, self.seq))
                 }
@@ -138,6 +140,21 @@ impl NodeMemory {
             Turn::Before("boot_id: is of an earlier boot".to_owned())
         } else {
             Turn::Next
+        }
+    }
+
+    fn again(&self, report: &Report) -> Turn {
+        let other = report.components.iter().position(|reported| {
+            self.standings
+                .get(&reported.component)
+                .is_none_or(|standing| standing.digest != reported.digest)
+        });
+        match other {
+            None => Turn::Again,
+            Some(index) => Turn::Contradicts(format!(
+                "components[{index}].digest: seq {} was reported with another one",
+                report.seq
+            )),
         }
     }
 
@@ -257,6 +274,26 @@ impl NodeMemory {
         settle(&mut self.history, &observed, policy, received_at);
     }
 
+    /// What the store has of a component cannot be read: the component is unavailable
+    /// until it is reported and its content is here.
+    pub fn unreadable(&mut self, component: &str, why: &str, now: Timestamp) {
+        if let Some(component) = Component::from_name(component) {
+            let unavailable = Unavailable { place: "the store".to_owned(), why: why.to_owned() };
+            let state = ComponentState::unavailable(component, unavailable);
+            self.history.observe(state, now, Duration::ZERO);
+            self.row = None;
+        }
+    }
+
+    /// Forgets components that this build does not know and the report does not name: a
+    /// node that invents names must not fill the memory with them.
+    pub fn forget_strangers(&mut self, report: &Report) {
+        self.standings.retain(|name, _| {
+            Component::from_name(name).is_some()
+                || report.components.iter().any(|reported| reported.component == *name)
+        });
+    }
+
     /// A content has come that components of this node may have been waiting for.
     pub fn arrived(&mut self, digest: Digest, state: Option<&ComponentState>, policy: &Policy) {
         for standing in self.standings.values_mut().filter(|standing| standing.digest == digest) {
@@ -301,8 +338,11 @@ impl NodeMemory {
             .filter_map(|(name, standing)| {
                 Some((Component::from_name(name)?, standing.last_observed))
             })
-            // Without facts from before it is not reported yet, which says the same.
-            .filter(|(component, _)| self.history.newest(*component).is_some())
+            // Without facts from before it says already that there are none.
+            .filter(|(component, _)| {
+                let newest = self.history.newest(*component);
+                newest.is_some_and(|newest| newest.state.word() != "unavailable")
+            })
             .collect();
         if awaited.is_empty() {
             return NodeAnswer::of(about, &self.history, policy, now);
@@ -310,7 +350,7 @@ impl NodeMemory {
         // What was seen before is no longer so: it must not stand in for what is awaited.
         let mut history = self.history.clone();
         for (component, observed_at) in awaited {
-            let why = "it has changed, and the new facts are still being uploaded".to_owned();
+            let why = "its newest facts are not here yet, the agent is asked for them".to_owned();
             let unavailable = Unavailable { place: String::new(), why };
             history.observe(
                 ComponentState::unavailable(component, unavailable),

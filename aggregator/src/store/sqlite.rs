@@ -2,6 +2,8 @@
 //! writing connection and commits whatever has queued up as one group, with full
 //! synchronisation; reads run on a connection of their own.
 
+mod commit;
+mod files;
 mod read;
 mod schema;
 mod write;
@@ -12,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Batch, ChangeNumber, Interval, Seen, Store, StoreError, StoreFuture, StoredNode};
+use super::{Batch, ChangeNumber, Interval, Loaded, Seen, Store, StoreError, StoreFuture};
+use files::{Files, OpenFiles};
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
@@ -28,13 +31,16 @@ enum Write {
     Content(Content, oneshot::Sender<Result<ChangeNumber, StoreError>>),
     Seen(Vec<Seen>, oneshot::Sender<Result<(), StoreError>>),
     Setting(&'static str, String, oneshot::Sender<Result<String, StoreError>>),
+    Ping(oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The embedded store.
 pub struct SqliteStore {
     writes: mpsc::Sender<Write>,
-    reader: Arc<Mutex<Connection>>,
+    /// None once the store is closed.
+    reader: Arc<Mutex<Option<Connection>>>,
+    files: Arc<OpenFiles>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -50,18 +56,24 @@ impl SqliteStore {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
         }
-        let mut writer = Connection::open(path).map_err(|error| failed(error.to_string()))?;
+        let files = Files::take(path).map_err(failed)?;
+        let open = |flags: OpenFlags| {
+            let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(files.database(), flags)
+        };
+        let sqlite = |error: rusqlite::Error| failed(schema::why(&error));
+        let mut writer = open(OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         schema::prepare(&mut writer).map_err(failed)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader =
-            Connection::open_with_flags(path, flags).map_err(|error| failed(error.to_string()))?;
-        schema::tune(&reader).map_err(|error| failed(error.to_string()))?;
+        let reader = open(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite)?;
+        schema::tune(&reader).map_err(sqlite)?;
+        let files = Arc::new(files.opened().map_err(failed)?);
         let (writes, queue) = mpsc::channel(QUEUE);
+        let of_writer = Arc::clone(&files);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write::run(writer, queue))
+            .spawn(move || commit::run(writer, of_writer, queue))
             .map_err(|error| failed(error.to_string()))?;
-        Ok(Self { writes, reader: Arc::new(Mutex::new(reader)) })
+        Ok(Self { writes, reader: Arc::new(Mutex::new(Some(reader))), files })
     }
 
     /// Hands an operation to the writer and waits for its commit.
@@ -86,7 +98,8 @@ impl SqliteStore {
         Box::pin(async move {
             tokio::task::spawn_blocking(move || {
                 let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                read(&reader).map_err(|error| failed(operation, &error))
+                let reader = reader.as_ref().ok_or(StoreError::Closed)?;
+                read(reader).map_err(|error| failed(operation, &error))
             })
             .await
             .unwrap_or(Err(StoreError::Closed))
@@ -95,7 +108,7 @@ impl SqliteStore {
 }
 
 fn failed(operation: &'static str, error: &rusqlite::Error) -> StoreError {
-    StoreError::Operation { operation, why: error.to_string() }
+    StoreError::Operation { operation, why: schema::why(error) }
 }
 
 impl Store for SqliteStore {
@@ -111,16 +124,13 @@ impl Store for SqliteStore {
         self.write(|done| Write::Seen(seen, done))
     }
 
-    fn load_since(
-        &self,
-        after: ChangeNumber,
-        intervals: usize,
-    ) -> StoreFuture<'_, (Vec<StoredNode>, ChangeNumber)> {
+    fn load_since(&self, after: ChangeNumber, intervals: usize) -> StoreFuture<'_, Loaded> {
         self.read("load", move |reader| read::load_since(reader, after, intervals))
     }
 
     fn content(&self, digest: Digest) -> StoreFuture<'_, Option<Content>> {
-        self.read("content", move |reader| read::content(reader, digest))
+        let read = self.read("content", move |reader| read::content(reader, digest));
+        Box::pin(async move { read.await?.map_err(|row| StoreError::Spoilt(Box::new(row))) })
     }
 
     fn missing(&self, digests: Vec<Digest>) -> StoreFuture<'_, Vec<Digest>> {
@@ -136,11 +146,24 @@ impl Store for SqliteStore {
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
-        self.read("ping", |reader| reader.query_row("SELECT 1", [], |_| Ok(())))
+        self.write(Write::Ping)
+    }
+
+    fn intact(&self) -> Result<(), StoreError> {
+        self.files.intact()
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
-        self.write(Write::Close)
+        let reader = Arc::clone(&self.reader);
+        Box::pin(async move {
+            // Waits for whoever reads. The writer can only bring everything into the one
+            // file when nobody reads any more.
+            let left = tokio::task::spawn_blocking(move || {
+                reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+            });
+            left.await.map_err(|_| StoreError::Closed)?;
+            self.write(Write::Close).await
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! fold under their own beginning, tables without borders.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter};
 
@@ -130,33 +130,37 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// How long ago something was.
+/// How long ago something was, or, where a clock was wrong, is still to come.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
-    let age = now.duration_since(at);
-    let (number, unit) = match age.as_secs() {
-        ..=0 => return "just now".to_owned(),
-        seconds @ 1..120 => (seconds, "s"),
+    let age = now.duration_since(at).as_secs();
+    let (number, unit) = match age.saturating_abs() {
+        0 => return "just now".to_owned(),
+        seconds @ ..120 => (seconds, "s"),
         seconds @ 120..7_200 => (seconds / 60, "min"),
         seconds @ 7_200..172_800 => (seconds / 3_600, "h"),
         seconds => (seconds / 86_400, "d"),
     };
-    format!("{number} {unit} ago")
-}
-
-/// A length of time that a page can name, for ages that count.
-pub(super) const fn is_stale(age: SignedDuration) -> bool {
-    age.as_secs() > nodeward_domain::answer::STALE_AFTER.as_secs()
+    match age {
+        // Clocks of two machines are never quite the same.
+        -60..0 => "just now".to_owned(),
+        ..-60 => format!("{number} {unit} ahead"),
+        _ => format!("{number} {unit} ago"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]
     fn an_age_has_the_unit_that_reads_best() {
         let now = Timestamp::UNIX_EPOCH;
         for (seconds, shown) in [
-            (-5, "just now"),
+            (-172_800, "2 d ahead"),
+            (-61, "61 s ahead"),
+            (-60, "just now"),
             (0, "just now"),
             (1, "1 s ago"),
             (119, "119 s ago"),

@@ -1,10 +1,12 @@
 //! One node: verdict, findings with evidence, what could not be said, components.
 
 use jiff::Timestamp;
-use nodeward_domain::answer::{CheckAnswer, ComponentAnswer, Finding, NodeAnswer, Standing};
+use nodeward_domain::answer::{
+    CheckAnswer, ComponentAnswer, Finding, NodeAnswer, Standing, is_stale,
+};
 use nodeward_domain::check::Evidence;
 
-use super::layout::{Page, ago, count, is_stale};
+use super::layout::{Page, ago, count};
 use super::{ScreenError, Style, write};
 use crate::inert;
 
@@ -78,7 +80,7 @@ fn verdict(answer: &NodeAnswer) -> String {
 fn as_of(answer: &NodeAnswer) -> String {
     let report = match answer.last_report_at {
         None => "never reported".to_owned(),
-        Some(at) if is_stale(answer.as_of.duration_since(at)) => {
+        Some(at) if is_stale(at, answer.as_of) => {
             format!("last report {}: STALE, the node may have changed since", ago(at, answer.as_of))
         }
         Some(at) => format!("last report {}", ago(at, answer.as_of)),

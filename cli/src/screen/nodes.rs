@@ -1,21 +1,22 @@
 //! The fleet, a line a node.
 
 use jiff::Timestamp;
-use nodeward_domain::answer::{NodeRow, Standing};
+use nodeward_domain::answer::{NodeRow, Standing, is_stale};
 use serde::Serialize;
 
-use super::layout::{Page, ago, count, is_stale};
+use super::layout::{Page, ago, count};
 use super::{ScreenError, Style, write};
 use crate::inert;
 
 /// Every node that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct FleetAnswer {
     /// For which moment.
     pub as_of: Timestamp,
     /// Which nodes these are, in words.
     pub scope: String,
-    /// Whether nothing is missing: no node, or one that is incomplete, makes it false.
+    /// Whether nothing is missing: no node, or one that is incomplete, makes it false. When
+    /// none stands as was asked for, of all nodes.
     pub complete: bool,
     /// Nodes in all.
     pub total: usize,
@@ -27,9 +28,9 @@ pub struct FleetAnswer {
     pub clean: usize,
     /// By cluster and name.
     pub nodes: Vec<NodeRow>,
-    /// Nodes that were asked for findings and have none.
+    /// Which standing was asked for, and all nodes of the scope, when none stands so.
     #[serde(skip)]
-    without_findings: usize,
+    none_of: Option<(Standing, Box<Self>)>,
 }
 
 impl FleetAnswer {
@@ -46,27 +47,27 @@ impl FleetAnswer {
             incomplete: with(Standing::Incomplete),
             clean: with(Standing::Clean),
             nodes,
-            without_findings: 0,
+            none_of: None,
         }
     }
 
-    /// The answer about findings when none of these nodes has any.
+    /// The answer when none of these nodes stands as was asked for.
     #[must_use]
-    pub fn without_findings(as_of: Timestamp, scope: String, others: &[NodeRow]) -> Self {
-        Self {
-            complete: !others.is_empty() && others.iter().all(|node| node.unknown == 0),
-            without_findings: others.len(),
-            ..Self::of(as_of, scope, Vec::new())
-        }
+    pub fn none_of(standing: Standing, as_of: Timestamp, scope: String, all: Vec<NodeRow>) -> Self {
+        let all = Self::of(as_of, scope.clone(), all);
+        let none_of = (all.total > 0).then(|| (standing, Box::new(all.clone())));
+        Self { complete: all.complete, none_of, ..Self::of(as_of, scope, Vec::new()) }
     }
 
-    /// How the fleet stands. A fleet of which nothing is known is not clean.
+    /// How the nodes stand; when none stands as was asked for, how all of them do. A fleet
+    /// of which nothing is known is not clean.
     #[must_use]
-    pub const fn standing(&self) -> Standing {
-        match (self.with_findings, self.complete) {
-            (1.., _) => Standing::Findings,
-            (0, false) => Standing::Incomplete,
-            (0, true) => Standing::Clean,
+    pub fn standing(&self) -> Standing {
+        match (&self.none_of, self.with_findings, self.complete) {
+            (Some((_, all)), ..) => all.standing(),
+            (None, 1.., _) => Standing::Findings,
+            (None, 0, false) => Standing::Incomplete,
+            (None, 0, true) => Standing::Clean,
         }
     }
 }
@@ -90,12 +91,13 @@ pub fn nodes(answer: &FleetAnswer, style: Style) -> Result<String, ScreenError> 
 fn text(answer: &FleetAnswer, wide: bool, width: usize) -> String {
     let mut page = Page::new(width);
     page.labelled("VERDICT", &verdict(answer));
-    page.labelled("AS OF", &as_of(answer));
+    let all = answer.none_of.as_ref().map_or(answer, |(_, all)| all.as_ref());
+    page.labelled("AS OF", &as_of(all));
     page.blank();
     if let Some(next) = table(&mut page, answer, wide) {
         page.blank();
         page.labelled("NEXT", &next);
-    } else if answer.without_findings > 0 {
+    } else if answer.none_of.is_some() {
         page.labelled("NEXT", "nodeward nodes");
     } else {
         page.labelled("NEXT", "nodeward-agent run --aggregator URL, on each node");
@@ -104,19 +106,32 @@ fn text(answer: &FleetAnswer, wide: bool, width: usize) -> String {
 }
 
 fn verdict(answer: &FleetAnswer) -> String {
-    if answer.without_findings > 0 {
-        let nodes = count(answer.without_findings, "node", "nodes");
-        return match answer.complete {
-            true => format!("no findings on {nodes} ({})", answer.scope),
-            false => format!(
-                "INCOMPLETE: no findings known on {nodes} ({}), something is unknown",
-                answer.scope
-            ),
-        };
+    if let Some((standing, all)) = &answer.none_of {
+        return verdict_on_none(answer, *standing, all);
     }
     if answer.nodes.is_empty() {
         return format!("INCOMPLETE: no such node has reported ({})", answer.scope);
     }
+    let nodes = count(answer.total, "node", "nodes");
+    format!("{nodes} ({}): {}", answer.scope, counts(answer))
+}
+
+fn verdict_on_none(answer: &FleetAnswer, asked: Standing, all: &FleetAnswer) -> String {
+    let (nodes, scope) = (count(all.total, "node", "nodes"), &answer.scope);
+    match (asked, all.complete) {
+        (Standing::Findings, true) => format!("no findings on {nodes} ({scope})"),
+        (Standing::Findings, false) => {
+            format!("INCOMPLETE: no findings known on {nodes} ({scope}), something is unknown")
+        }
+        (Standing::Clean, _) => format!("none of {nodes} is clean ({scope}): {}", counts(all)),
+        (Standing::Incomplete, _) => {
+            format!("none of {nodes} is only incomplete ({scope}): {}", counts(all))
+        }
+    }
+}
+
+/// How many nodes stand how.
+fn counts(answer: &FleetAnswer) -> String {
     let mut parts = Vec::new();
     if answer.with_findings > 0 {
         parts.push(format!("{} with findings ({})", answer.with_findings, turns(answer)));
@@ -127,8 +142,7 @@ fn verdict(answer: &FleetAnswer) -> String {
     if answer.clean > 0 {
         parts.push(format!("{} clean", answer.clean));
     }
-    let nodes = count(answer.total, "node", "nodes");
-    format!("{nodes} ({}): {}", answer.scope, parts.join(", "))
+    parts.join(", ")
 }
 
 /// On how many nodes each acts first, the most first.
@@ -148,9 +162,7 @@ fn as_of(answer: &FleetAnswer) -> String {
     let stale = answer
         .nodes
         .iter()
-        .filter(|node| {
-            node.last_report_at.is_none_or(|at| is_stale(answer.as_of.duration_since(at)))
-        })
+        .filter(|node| node.last_report_at.is_none_or(|at| is_stale(at, answer.as_of)))
         .count();
     let stale = match stale {
         0 => String::new(),

@@ -1481,8 +1481,13 @@ pub mod report_service_client {
         }
         /// Reports one round of observations. The answer comes after everything in it that
         /// must last has been committed. Errors: INVALID_ARGUMENT names the field of a
-        /// malformed envelope, FAILED_PRECONDITION an order that goes backwards,
-        /// UNAUTHENTICATED a peer without identity; in each case nothing was changed.
+        /// malformed envelope, FAILED_PRECONDITION an order that goes backwards or a digest
+        /// that contradicts what was reported in the same place, UNAUTHENTICATED a peer
+        /// without identity, UNAVAILABLE a store that does not commit, OUT_OF_RANGE a message
+        /// of more than 1 MiB, which is not looked into and so names no field; in each case
+        /// nothing was changed. One connection has at most 64 calls under way, and an
+        /// aggregator at most 4,096 connections to each of its addresses; those above are
+        /// closed at once.
         pub async fn report(
             &mut self,
             request: impl tonic::IntoRequest<super::ReportRequest>,
@@ -1506,7 +1511,8 @@ pub mod report_service_client {
         }
         /// Uploads one content that a ReportResponse asked for. The answer comes after the
         /// commit. Errors: INVALID_ARGUMENT when digest, size or order of the parts is wrong,
-        /// FAILED_PRECONDITION when no report of this node has named it.
+        /// FAILED_PRECONDITION when no report of this node has named it. A content has at most
+        /// 4 MiB, a part at most 1 MiB.
         pub async fn put_content(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::PutContentRequest>,
@@ -1548,15 +1554,21 @@ pub mod report_service_server {
     pub trait ReportService: std::marker::Send + std::marker::Sync + 'static {
         /// Reports one round of observations. The answer comes after everything in it that
         /// must last has been committed. Errors: INVALID_ARGUMENT names the field of a
-        /// malformed envelope, FAILED_PRECONDITION an order that goes backwards,
-        /// UNAUTHENTICATED a peer without identity; in each case nothing was changed.
+        /// malformed envelope, FAILED_PRECONDITION an order that goes backwards or a digest
+        /// that contradicts what was reported in the same place, UNAUTHENTICATED a peer
+        /// without identity, UNAVAILABLE a store that does not commit, OUT_OF_RANGE a message
+        /// of more than 1 MiB, which is not looked into and so names no field; in each case
+        /// nothing was changed. One connection has at most 64 calls under way, and an
+        /// aggregator at most 4,096 connections to each of its addresses; those above are
+        /// closed at once.
         async fn report(
             &self,
             request: tonic::Request<super::ReportRequest>,
         ) -> std::result::Result<tonic::Response<super::ReportResponse>, tonic::Status>;
         /// Uploads one content that a ReportResponse asked for. The answer comes after the
         /// commit. Errors: INVALID_ARGUMENT when digest, size or order of the parts is wrong,
-        /// FAILED_PRECONDITION when no report of this node has named it.
+        /// FAILED_PRECONDITION when no report of this node has named it. A content has at most
+        /// 4 MiB, a part at most 1 MiB.
         async fn put_content(
             &self,
             request: tonic::Request<tonic::Streaming<super::PutContentRequest>>,

@@ -1,11 +1,12 @@
 //! Reads of the embedded store.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
+use rusqlite::{Connection, Row, Transaction, params, types::Type};
 
-use super::{ChangeNumber, Interval, StoredNode};
+use super::schema::why;
+use super::{ChangeNumber, Interval};
 use crate::peer::Peer;
-use crate::store::SeenStanding;
+use crate::store::{Loaded, SeenStanding, Spoilt, StoredNode};
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
@@ -15,8 +16,10 @@ fn foreign(column: usize, kind: Type, why: &str) -> rusqlite::Error {
 }
 
 fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_microsecond(row.get(column)?)
-        .map_err(|_| foreign(column, Type::Integer, "time out of range"))
+    Some(row.get(column)?)
+        .filter(|microseconds| *microseconds >= 0)
+        .and_then(|microseconds| Timestamp::from_microsecond(microseconds).ok())
+        .ok_or_else(|| foreign(column, Type::Integer, "no time"))
 }
 
 fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
@@ -24,75 +27,159 @@ fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
     Digest::from_bytes(&bytes).ok_or_else(|| foreign(column, Type::Blob, "not a digest"))
 }
 
+/// A row of that table that cannot be read.
+fn spoilt(table: &'static str, key: String, row: &Row<'_>, error: &rusqlite::Error) -> Spoilt {
+    let (column, why) = match error {
+        rusqlite::Error::FromSqlConversionFailure(column, _, cause) => (*column, cause.to_string()),
+        rusqlite::Error::IntegralValueOutOfRange(column, value) => {
+            (*column, format!("{value} is out of range"))
+        }
+        error => (usize::MAX, why(error)),
+    };
+    let why = row.as_ref().column_name(column).map_or(why.clone(), |name| format!("{name}: {why}"));
+    Spoilt { table, row: key, why, component: None }
+}
+
 pub(super) fn load_since(
     reader: &Connection,
     after: ChangeNumber,
     intervals: usize,
-) -> rusqlite::Result<(Vec<StoredNode>, ChangeNumber)> {
+) -> rusqlite::Result<Loaded> {
     // One snapshot for nodes, intervals and number.
     let snapshot = reader.unchecked_transaction()?;
-    let number: i64 =
-        snapshot.query_row("SELECT coalesce(max(number), 0) FROM change", [], |row| row.get(0))?;
-    let mut nodes = snapshot
-        .prepare_cached(
-            "SELECT cluster_id, node, uid, boot_id, earlier_boots, seq, first_seen, last_seen
-             FROM node WHERE change > ?1 ORDER BY cluster_id, node, first_seen",
-        )?
-        .query_map([after.0], |row| {
-            let seq: i64 = row.get(5)?;
-            let earlier: String = row.get(4)?;
-            Ok(StoredNode {
-                peer: Peer { cluster: row.get(0)?, node: row.get(1)?, uid: row.get(2)? },
-                boot_id: row.get(3)?,
-                earlier_boots: earlier.lines().map(str::to_owned).collect(),
-                seq: u64::try_from(seq).unwrap_or(0),
-                first_seen: timestamp(row, 6)?,
-                last_seen: timestamp(row, 7)?,
-                intervals: Vec::new(),
-                standings: Vec::new(),
-            })
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for node in &mut nodes {
-        let peer = &node.peer;
-        node.intervals = snapshot
-            .prepare_cached(
-                "SELECT component, form, digest, valid_from, valid_to, observations, last_observed
-                 FROM (SELECT *, row_number() OVER
-                           (PARTITION BY component ORDER BY valid_from DESC) AS age
-                       FROM component_interval
-                       WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3)
-                 WHERE age <= ?4 ORDER BY component, valid_from",
-            )?
-            .query_map(
-                params![
-                    peer.cluster,
-                    peer.node,
-                    peer.uid,
-                    i64::try_from(intervals).unwrap_or(i64::MAX)
-                ],
-                |row| interval(row, 0),
-            )?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        node.standings = standings(&snapshot, peer)?;
+    let upto = ChangeNumber(snapshot.query_row(
+        "SELECT coalesce(max(number), 0) FROM change",
+        [],
+        |row| row.get(0),
+    )?);
+    let mut loaded = Loaded { upto, ..Loaded::default() };
+    // A life that has ended changes no more, so that these are in the order of their
+    // beginnings; by no clock, for one that ran ahead would keep a later life out.
+    let mut nodes = snapshot.prepare_cached(
+        "SELECT cluster_id, node, uid, boot_id, earlier_boots, seq, first_seen, last_seen
+         FROM node WHERE change > ?1 ORDER BY cluster_id, node, change",
+    )?;
+    let mut rows = nodes.query([after.0])?;
+    while let Some(row) = rows.next()? {
+        match node(row) {
+            Ok((mut node, fault)) => {
+                if let Some(error) = fault {
+                    loaded.spoilt.push(spoilt("node", key(&node.peer), row, &error));
+                }
+                load_intervals(&snapshot, &mut node, intervals, &mut loaded.spoilt)?;
+                load_standings(&snapshot, &mut node, &mut loaded.spoilt)?;
+                loaded.nodes.push(node);
+            }
+            Err(error) => {
+                loaded.spoilt.push(spoilt("node", "without a name".to_owned(), row, &error));
+            }
+        }
     }
-    Ok((nodes, ChangeNumber(number)))
+    Ok(loaded)
 }
 
-fn standings(reader: &Connection, peer: &Peer) -> rusqlite::Result<Vec<SeenStanding>> {
-    reader
-        .prepare_cached(
-            "SELECT reason, observations, since FROM check_standing
-             WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 ORDER BY reason",
-        )?
-        .query_map(params![peer.cluster, peer.node, peer.uid], |row| {
-            Ok(SeenStanding {
-                reason: row.get(0)?,
-                observations: row.get(1)?,
-                since: timestamp(row, 2)?,
-            })
-        })?
-        .collect()
+fn key(peer: &Peer) -> String {
+    format!("{}/{}/{}", peer.cluster, peer.node, peer.uid)
+}
+
+/// A node from eight columns. As long as it has its name it is a node: one whose order or
+/// times are spoilt was last heard of at a time that nobody knows, and whatever it reports
+/// next is next.
+fn node(row: &Row<'_>) -> rusqlite::Result<(StoredNode, Option<rusqlite::Error>)> {
+    let peer = Peer { cluster: row.get(0)?, node: row.get(1)?, uid: row.get(2)? };
+    let read = || {
+        let earlier: String = row.get(4)?;
+        let seq: i64 = row.get(5)?;
+        Ok(StoredNode {
+            peer: peer.clone(),
+            boot_id: row.get(3)?,
+            earlier_boots: earlier.lines().map(str::to_owned).collect(),
+            seq: u64::try_from(seq).map_err(|_| foreign(5, Type::Integer, "is negative"))?,
+            first_seen: timestamp(row, 6)?,
+            last_seen: timestamp(row, 7)?,
+            intervals: Vec::new(),
+            standings: Vec::new(),
+        })
+    };
+    Ok(match read() {
+        Ok(node) => (node, None),
+        Err(error) => {
+            let node = StoredNode {
+                peer,
+                boot_id: String::new(),
+                earlier_boots: Vec::new(),
+                seq: 0,
+                first_seen: Timestamp::UNIX_EPOCH,
+                last_seen: Timestamp::UNIX_EPOCH,
+                intervals: Vec::new(),
+                standings: Vec::new(),
+            };
+            (node, Some(error))
+        }
+    })
+}
+
+fn load_intervals(
+    snapshot: &Transaction<'_>,
+    node: &mut StoredNode,
+    intervals: usize,
+    faults: &mut Vec<Spoilt>,
+) -> rusqlite::Result<()> {
+    let peer = &node.peer;
+    let mut query = snapshot.prepare_cached(
+        "SELECT component, form, digest, valid_from, valid_to, observations, last_observed, age
+         FROM (SELECT *, row_number() OVER
+                   (PARTITION BY component ORDER BY valid_from DESC) AS age
+               FROM component_interval
+               WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3)
+         WHERE age <= ?4 ORDER BY component, valid_from",
+    )?;
+    let most = i64::try_from(intervals).unwrap_or(i64::MAX);
+    let mut rows = query.query(params![peer.cluster, peer.node, peer.uid, most])?;
+    while let Some(row) = rows.next()? {
+        match interval(row, 0) {
+            Ok(interval) => node.intervals.push(interval),
+            Err(error) => {
+                let component: String = row.get(0).unwrap_or_default();
+                let begins: i64 = row.get(3)?;
+                let stands: i64 = row.get(7)?;
+                let key = format!("{}/{component}/{begins}", key(peer));
+                faults.push(Spoilt {
+                    component: (stands == 1).then(|| (peer.clone(), component)),
+                    ..spoilt("component_interval", key, row, &error)
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn load_standings(
+    snapshot: &Transaction<'_>,
+    node: &mut StoredNode,
+    faults: &mut Vec<Spoilt>,
+) -> rusqlite::Result<()> {
+    let peer = &node.peer;
+    let mut query = snapshot.prepare_cached(
+        "SELECT reason, observations, since FROM check_standing
+         WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 ORDER BY reason",
+    )?;
+    let mut rows = query.query(params![peer.cluster, peer.node, peer.uid])?;
+    while let Some(row) = rows.next()? {
+        let read = || {
+            let (reason, observations) = (row.get(0)?, row.get(1)?);
+            Ok(SeenStanding { reason, observations, since: timestamp(row, 2)? })
+        };
+        match read() {
+            Ok(standing) => node.standings.push(standing),
+            Err(error) => {
+                let reason: String = row.get(0).unwrap_or_default();
+                let key = format!("{}/{reason}", key(peer));
+                faults.push(spoilt("check_standing", key, row, &error));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An interval from seven columns, the first of which is at `first`.
@@ -109,20 +196,33 @@ fn interval(row: &Row<'_>, first: usize) -> rusqlite::Result<Interval> {
     })
 }
 
-pub(super) fn content(reader: &Connection, digest: Digest) -> rusqlite::Result<Option<Content>> {
-    reader
-        .prepare_cached("SELECT component, form, bytes FROM content WHERE digest = ?1")?
-        .query_row([digest.as_bytes()], |row| {
-            Ok(Content { component: row.get(0)?, form: row.get(1)?, bytes: row.get(2)? })
-        })
-        .optional()
+/// The content of that name, unless what is stored under it is another.
+pub(super) fn content(
+    reader: &Connection,
+    digest: Digest,
+) -> rusqlite::Result<Result<Option<Content>, Spoilt>> {
+    let mut query =
+        reader.prepare_cached("SELECT component, form, bytes FROM content WHERE digest = ?1")?;
+    let mut rows = query.query([digest.as_bytes()])?;
+    let Some(row) = rows.next()? else { return Ok(Ok(None)) };
+    let read = || Ok(Content { component: row.get(0)?, form: row.get(1)?, bytes: row.get(2)? });
+    Ok(match read() {
+        Ok(content) if content.digest() == digest => Ok(Some(content)),
+        Ok(_) => Err(Spoilt {
+            table: "content",
+            row: digest.to_string(),
+            why: "its digest is another".to_owned(),
+            component: None,
+        }),
+        Err(error) => Err(spoilt("content", digest.to_string(), row, &error)),
+    })
 }
 
+/// A content that is spoilt is missing.
 pub(super) fn missing(reader: &Connection, digests: Vec<Digest>) -> rusqlite::Result<Vec<Digest>> {
-    let mut query = reader.prepare_cached("SELECT 1 FROM content WHERE digest = ?1")?;
     let mut missing = Vec::new();
     for digest in digests {
-        if !query.exists([digest.as_bytes()])? {
+        if !matches!(content(reader, digest)?, Ok(Some(_))) {
             missing.push(digest);
         }
     }
@@ -134,12 +234,17 @@ pub(super) fn intervals(
     cluster: &str,
     node: &str,
 ) -> rusqlite::Result<Vec<(String, Interval)>> {
-    reader
-        .prepare_cached(
-            "SELECT uid, component, form, digest, valid_from, valid_to, observations, last_observed
-             FROM component_interval WHERE cluster_id = ?1 AND node = ?2
-             ORDER BY valid_from, component",
-        )?
-        .query_map([cluster, node], |row| Ok((row.get(0)?, interval(row, 1)?)))?
-        .collect()
+    let mut query = reader.prepare_cached(
+        "SELECT uid, component, form, digest, valid_from, valid_to, observations, last_observed
+         FROM component_interval WHERE cluster_id = ?1 AND node = ?2
+         ORDER BY valid_from, component",
+    )?;
+    let mut rows = query.query([cluster, node])?;
+    let mut intervals = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let (Ok(uid), Ok(interval)) = (row.get(0), interval(row, 1)) {
+            intervals.push((uid, interval));
+        }
+    }
+    Ok(intervals)
 }

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// The version of the tables that this build writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
+
+/// Says in a database's header that it is ours, since version 3: "NdWd".
+pub(super) const APPLICATION_ID: u32 = 0x4e64_5764;
 
 /// The tables. Times are microseconds since 1970, UTC.
 const TABLES: &str = "
@@ -71,29 +74,68 @@ CREATE TABLE check_standing (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Makes the tables in a new file, or looks whether an old one has those of this build.
+/// Makes the tables in an empty database, or brings those of an older build up to this
+/// one's. A database that it refuses has not been changed.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
-    let text = |error: rusqlite::Error| error.to_string();
+    let text = |error: rusqlite::Error| why(&error);
     tune(connection).map_err(text)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
-    // Full: what was acknowledged survives power loss.
-    connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
-    let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
-    let lacking: &[&str] = match version {
-        0 => &[TABLES, STANDINGS],
-        1 => &[STANDINGS],
-        VERSION => return Ok(()),
-        other => {
+    let lacking: &[&str] = match (version(connection).map_err(text)?, is_empty(connection)) {
+        (0, Ok(true)) => &[TABLES, STANDINGS],
+        (1, Ok(false)) => &[STANDINGS],
+        (2..=VERSION, Ok(false)) => &[],
+        (_, Err(error)) => return Err(why(&error)),
+        (other, _) => {
             return Err(format!("has tables of version {other}, this build knows {VERSION}"));
         }
     };
-    let transaction = connection.transaction().map_err(text)?;
-    for tables in lacking {
-        transaction.execute_batch(tables).map_err(text)?;
+    // Before the journal becomes a write-ahead log, so that from the first moment a new
+    // file's own header says whose it is.
+    bring_up(connection, lacking).map_err(text)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
+    // Full: what was acknowledged survives power loss.
+    connection.pragma_update(None, "synchronous", "FULL").map_err(text)
+}
+
+fn bring_up(connection: &mut Connection, lacking: &[&str]) -> rusqlite::Result<()> {
+    if version(connection)? == VERSION {
+        return Ok(());
     }
-    transaction.pragma_update(None, "user_version", VERSION).map_err(text)?;
-    transaction.commit().map_err(text)
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    for tables in lacking {
+        transaction.execute_batch(tables)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// Whether a database whose header does not say whose it is has been ours since before
+/// version 3. Reads alone.
+pub(super) fn is_older(connection: &Connection) -> rusqlite::Result<bool> {
+    let ours: i64 = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
+         AND name IN ('setting', 'change', 'content', 'node', 'component_interval')",
+        [],
+        |row| row.get(0),
+    )?;
+    // The mark may still be in the write-ahead log alone.
+    Ok(ours == 5 && (1..=VERSION).contains(&version(connection)?))
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// What went wrong, in one line and without the statement.
+pub(super) fn why(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string().lines().next().unwrap_or_default().to_owned(),
+    }
 }
 
 /// What every connection needs.
@@ -138,18 +180,27 @@ mod tests {
     #[test]
     fn tables_of_another_version_are_refused() {
         let mut connection = Connection::open_in_memory().expect("a database");
-        connection.pragma_update(None, "user_version", VERSION + 1).expect("set");
+        let newer = VERSION + 1;
+        connection.pragma_update(None, "user_version", newer).expect("set");
         let refused = prepare(&mut connection).expect_err("another version");
-        assert!(refused.contains("version 3"), "{refused}");
+        assert!(refused.contains(&format!("version {newer},")), "{refused}");
     }
 
     #[test]
-    fn tables_of_the_first_version_get_what_they_lack() {
-        let mut old = Connection::open_in_memory().expect("a database");
-        old.execute_batch(TABLES).expect("the tables");
-        old.pragma_update(None, "user_version", 1).expect("set");
-        prepare(&mut old).expect("an older version");
-        old.execute_batch("SELECT * FROM check_standing").expect("the new table");
-        prepare(&mut old).expect("as new as this build");
+    fn older_tables_are_known_as_ours_and_get_what_they_lack() {
+        for (version, tables) in [(1, vec![TABLES]), (2, vec![TABLES, STANDINGS])] {
+            let mut old = Connection::open_in_memory().expect("a database");
+            assert!(!is_older(&old).expect("read"), "empty");
+            old.execute_batch(&tables.concat()).expect("the tables");
+            assert!(!is_older(&old).expect("read"), "without a version");
+            old.pragma_update(None, "user_version", version).expect("set");
+            assert!(is_older(&old).expect("read"));
+            prepare(&mut old).expect("an older version");
+            old.execute_batch("SELECT * FROM check_standing").expect("the new table");
+            let id: u32 =
+                old.pragma_query_value(None, "application_id", |row| row.get(0)).expect("a mark");
+            assert_eq!(id, APPLICATION_ID);
+            prepare(&mut old).expect("as new as this build");
+        }
     }
 }

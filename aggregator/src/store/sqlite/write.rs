@@ -1,113 +1,20 @@
-//! The writer's thread: takes what has queued up, does each operation inside a
-//! savepoint of its own, commits all as one group, and then tells those who wait.
+//! Operations of the writer, each inside a savepoint of its own.
 
-use rusqlite::{Connection, OptionalExtension as _, Savepoint, Transaction, params};
-use tokio::sync::{mpsc, oneshot};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Savepoint, params};
 
-use super::{Batch, ChangeNumber, GROUP, Seen, StoreError, Write, failed};
+use super::{Batch, ChangeNumber, Seen};
 use crate::store::{EARLIER_BOOTS, Transition};
 use nodeward_proto::content::Content;
 
-/// Runs until the store is closed or nobody can write to it any more.
-pub(super) fn run(mut connection: Connection, mut queue: mpsc::Receiver<Write>) {
-    while let Some(first) = queue.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP
-            && let Ok(next) = queue.try_recv()
-        {
-            group.push(next);
-        }
-        if commit(&mut connection, group) {
-            return;
-        }
-    }
-}
-
-/// What is told once the group is committed, or has failed to.
-type Told = Box<dyn FnOnce(Result<(), StoreError>)>;
-
-/// Commits a group. Returns whether the store was closed by it.
-fn commit(connection: &mut Connection, group: Vec<Write>) -> bool {
-    let mut close = None;
-    let mut told: Vec<Told> = Vec::with_capacity(group.len());
-    let outcome = connection.transaction().and_then(|mut transaction| {
-        for write in group {
-            match write {
-                Write::Append(batch, done) => {
-                    let result = apart(&mut transaction, "append", |point| append(point, &batch));
-                    told.push(tell(result, done));
-                }
-                Write::Content(content, done) => {
-                    let result = apart(&mut transaction, "put content", |point| {
-                        put_content(point, &content)?;
-                        change(point)
-                    });
-                    told.push(tell(result, done));
-                }
-                Write::Seen(seen, done) => {
-                    let result = apart(&mut transaction, "save seen", |point| {
-                        seen.iter().try_for_each(|seen| save_seen(point, seen))
-                    });
-                    told.push(tell(result, done));
-                }
-                Write::Setting(key, make, done) => {
-                    let result =
-                        apart(&mut transaction, "setting", |point| setting(point, key, &make));
-                    told.push(tell(result, done));
-                }
-                Write::Close(done) => close = Some(done),
-            }
-        }
-        transaction.commit()
-    });
-    let outcome = outcome.map_err(|error| failed("commit", &error));
-    for tell in told {
-        tell(outcome.clone());
-    }
-    match close {
-        Some(done) => {
-            // Nobody waiting is no fault: the caller may have given up.
-            let _ = done.send(outcome);
-            true
-        }
-        None => false,
-    }
-}
-
-/// Does one operation so that its failure undoes itself and nothing else.
-fn apart<T>(
-    transaction: &mut Transaction<'_>,
-    operation: &'static str,
-    act: impl FnOnce(&Savepoint<'_>) -> rusqlite::Result<T>,
-) -> Result<T, StoreError> {
-    transaction
-        .savepoint()
-        .and_then(|point| {
-            let done = act(&point)?;
-            point.commit()?;
-            Ok(done)
-        })
-        .map_err(|error| failed(operation, &error))
-}
-
-/// Tells the result of an operation, unless the commit of its group failed.
-fn tell<T: 'static>(
-    result: Result<T, StoreError>,
-    done: oneshot::Sender<Result<T, StoreError>>,
-) -> Told {
-    Box::new(move |committed| {
-        let _ = done.send(committed.and(result));
-    })
-}
-
-fn change(point: &Savepoint<'_>) -> rusqlite::Result<ChangeNumber> {
+pub(super) fn change(point: &Savepoint<'_>) -> rusqlite::Result<ChangeNumber> {
     point.prepare_cached("INSERT INTO change DEFAULT VALUES")?.execute([])?;
     let number = point.last_insert_rowid();
     point.prepare_cached("DELETE FROM change WHERE number < ?1")?.execute([number])?;
     Ok(ChangeNumber(number))
 }
 
-fn setting(point: &Savepoint<'_>, key: &str, make: &str) -> rusqlite::Result<String> {
+pub(super) fn setting(point: &Savepoint<'_>, key: &str, make: &str) -> rusqlite::Result<String> {
     point.execute(
         "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         params![key, make],
@@ -115,11 +22,27 @@ fn setting(point: &Savepoint<'_>, key: &str, make: &str) -> rusqlite::Result<Str
     point.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0))
 }
 
-fn put_content(point: &Savepoint<'_>, content: &Content) -> rusqlite::Result<()> {
+/// Writes about so many bytes, and always something else: SQLite leaves out pages that
+/// stay what they were.
+pub(super) fn probe(point: &Savepoint<'_>, bytes: usize) -> rusqlite::Result<()> {
+    point
+        .prepare_cached(
+            "INSERT INTO setting (key, value) VALUES ('probed', ?1)
+             ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
+        .execute([format!("{} {}", Timestamp::now(), "x".repeat(bytes))])?;
+    Ok(())
+}
+
+/// A content that is here already stays, unless it is spoilt.
+pub(super) fn put_content(point: &Savepoint<'_>, content: &Content) -> rusqlite::Result<()> {
     point
         .prepare_cached(
             "INSERT INTO content (digest, component, form, bytes) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT DO UPDATE SET
+             component = excluded.component, form = excluded.form, bytes = excluded.bytes
+             WHERE (component, form, bytes)
+             IS NOT (excluded.component, excluded.form, excluded.bytes)",
         )?
         .execute(params![
             content.digest().as_bytes(),
@@ -130,7 +53,7 @@ fn put_content(point: &Savepoint<'_>, content: &Content) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn append(point: &Savepoint<'_>, batch: &Batch) -> rusqlite::Result<ChangeNumber> {
+pub(super) fn append(point: &Savepoint<'_>, batch: &Batch) -> rusqlite::Result<ChangeNumber> {
     let number = change(point)?;
     for content in &batch.contents {
         put_content(point, content)?;
@@ -149,7 +72,10 @@ fn put_node(point: &Savepoint<'_>, batch: &Batch, number: ChangeNumber) -> rusql
             "SELECT boot_id, earlier_boots FROM node
              WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3",
         )?
-        .query_row(params![peer.cluster, peer.node, peer.uid], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![peer.cluster, peer.node, peer.uid], |row| {
+            // Unreadable is as good as none: the row is written anew.
+            Ok((row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default()))
+        })
         .optional()?;
     point
         .prepare_cached(
@@ -158,7 +84,10 @@ fn put_node(point: &Savepoint<'_>, batch: &Batch, number: ChangeNumber) -> rusql
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)
              ON CONFLICT (cluster_id, node, uid) DO UPDATE SET
              boot_id = excluded.boot_id, earlier_boots = excluded.earlier_boots,
-             seq = excluded.seq, last_seen = excluded.last_seen, change = excluded.change",
+             seq = excluded.seq, last_seen = excluded.last_seen, change = excluded.change,
+             -- Written by a clock that ran ahead, or unreadable.
+             first_seen = CASE WHEN first_seen BETWEEN 0 AND excluded.first_seen
+                          THEN first_seen ELSE excluded.first_seen END",
         )?
         .execute(params![
             peer.cluster,
@@ -180,19 +109,38 @@ fn earlier_boots(before: Option<(String, String)>, boot_id: &str) -> String {
         Some((same, earlier)) if same == boot_id => earlier,
         Some((last, earlier)) => std::iter::once(last.as_str())
             .chain(earlier.lines())
+            .filter(|boot| !boot.is_empty())
             .take(EARLIER_BOOTS)
             .collect::<Vec<_>>()
             .join("\n"),
     }
 }
 
-/// Ends the interval that stands, and begins the next.
+/// Ends the interval that stands, and begins the next. Whatever nobody can read any more
+/// gives way to it.
 fn put_transition(
     point: &Savepoint<'_>,
     batch: &Batch,
     transition: &Transition,
 ) -> rusqlite::Result<()> {
     let peer = &batch.peer;
+    point
+        .prepare_cached(
+            "DELETE FROM component_interval
+             WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 AND component = ?4
+             AND (length(digest) <> 32 OR form NOT BETWEEN 0 AND ?5
+                  OR observations NOT BETWEEN 0 AND ?5 OR valid_from NOT BETWEEN 0 AND ?6
+                  OR last_observed NOT BETWEEN 0 AND ?6
+                  OR coalesce(valid_to, 0) NOT BETWEEN 0 AND ?6)",
+        )?
+        .execute(params![
+            peer.cluster,
+            peer.node,
+            peer.uid,
+            transition.component,
+            u32::MAX,
+            Timestamp::MAX.as_microsecond()
+        ])?;
     let newest: Option<i64> = point
         .prepare_cached(
             "SELECT max(valid_from) FROM component_interval
@@ -229,14 +177,15 @@ fn put_transition(
     Ok(())
 }
 
-/// Only ever forwards: an append that is newer must not be undone. Of a boot or a life
-/// that has ended nothing is saved any more.
-fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
+/// Only ever forwards in the order of the reports, which is the kernel's: an append that
+/// is newer must not be undone. By no clock, for one that ran ahead would be right for
+/// ever. Of a boot or a life that has ended nothing is saved any more.
+pub(super) fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
     let peer = &seen.peer;
     let present = point
         .prepare_cached(
-            "UPDATE node SET seq = max(seq, ?5), last_seen = max(last_seen, ?6)
-             WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 AND boot_id = ?4",
+            "UPDATE node SET seq = ?5, last_seen = ?6
+             WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 AND boot_id = ?4 AND seq <= ?5",
         )?
         .execute(params![
             peer.cluster,
@@ -253,7 +202,7 @@ fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
         point
             .prepare_cached(
                 "UPDATE component_interval
-                 SET observations = max(observations, ?6), last_observed = max(last_observed, ?7)
+                 SET observations = ?6, last_observed = ?7
                  WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 AND component = ?4
                  AND digest = ?5 AND valid_to IS NULL",
             )?

@@ -51,18 +51,44 @@ fn nobody_heard_is_not_clean() {
 #[test]
 fn no_findings_are_clean_only_where_everything_is_known() {
     let scope = || scope(None, Some(Standing::Findings));
-    let of =
-        |others: &[NodeRow]| FleetAnswer::without_findings(Timestamp::UNIX_EPOCH, scope(), others);
-    let clean = of(&[row("a", Standing::Clean)]);
+    let of = |all: Vec<NodeRow>| {
+        FleetAnswer::none_of(Standing::Findings, Timestamp::UNIX_EPOCH, scope(), all)
+    };
+    let clean = of(vec![row("a", Standing::Clean)]);
     assert_eq!(clean.standing(), Standing::Clean);
     let text = shown(&clean, Format::Table, 80);
     assert!(text.starts_with("VERDICT   no findings on 1 node ("), "{text}");
     assert!(text.ends_with("NEXT      nodeward nodes\n"), "{text}");
 
-    let open = of(&[row("a", Standing::Clean), row("b", Standing::Incomplete)]);
+    let open = of(vec![row("a", Standing::Clean), row("b", Standing::Incomplete)]);
     assert_eq!(open.standing(), Standing::Incomplete);
     let json: serde_json::Value =
         serde_json::from_str(&shown(&open, Format::Json, 80)).expect("JSON");
     assert_eq!(json["complete"], false);
-    assert_eq!(of(&[]).standing(), Standing::Incomplete);
+    assert_eq!(of(Vec::new()).standing(), Standing::Incomplete);
+}
+
+#[test]
+fn when_no_node_stands_as_was_asked_for_the_answer_is_about_all() {
+    use Standing::{Clean, Findings, Incomplete};
+    for (asked, all, standing, says) in [
+        (Clean, &[Findings, Findings][..], Findings, "none of 2 nodes is clean (all"),
+        (Clean, &[Findings, Incomplete], Findings, "acts first: YOU on 1), 1 INCOMPLETE"),
+        (Clean, &[Incomplete], Incomplete, "only with standing clean): 1 INCOMPLETE"),
+        (Incomplete, &[Clean, Clean], Clean, "none of 2 nodes is only incomplete (all"),
+        (Incomplete, &[Findings, Clean], Findings, "acts first: YOU on 1), 1 clean"),
+        (Clean, &[], Incomplete, "INCOMPLETE: no such node has reported"),
+    ] {
+        let rows = all.iter().zip(["a", "b"]).map(|(standing, node)| row(node, *standing));
+        let scope = scope(None, Some(asked));
+        let answer = FleetAnswer::none_of(asked, Timestamp::UNIX_EPOCH, scope, rows.collect());
+        assert_eq!(answer.standing(), standing, "{asked:?} of {all:?}");
+        let text = shown(&answer, Format::Table, 160);
+        assert!(text.lines().next().is_some_and(|first| first.contains(says)), "{text}");
+        let next = if all.is_empty() { "nodeward-agent run" } else { "nodeward nodes" };
+        assert!(text.lines().last().is_some_and(|last| last.contains(next)), "{text}");
+        let json: serde_json::Value =
+            serde_json::from_str(&shown(&answer, Format::Json, 80)).expect("JSON");
+        assert_eq!(json["total"], 0);
+    }
 }
