@@ -16,6 +16,7 @@ pub mod node;
 pub mod pod;
 pub mod programs;
 pub mod project;
+pub mod random;
 pub mod reporter;
 pub mod rpm;
 pub mod scenario;
