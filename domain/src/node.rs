@@ -108,6 +108,15 @@ pub struct Holding {
     pub since: Option<Timestamp>,
 }
 
+impl Holding {
+    /// The longer of two rows of the same failure: what the remembered runs of the facts
+    /// tell, and what was counted round by round, which lasts while facts beside it change.
+    #[must_use]
+    pub fn or_longer(self, other: Self) -> Self {
+        if other.observations > self.observations { other } else { self }
+    }
+}
+
 /// The newest of a component, without its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Newest {

@@ -108,7 +108,7 @@ fn shape(
     let seen = Shape::of(proxy);
     if seen == shape {
         let holding = history.kube_proxy.holding(|proxy| Shape::of(proxy) == shape);
-        let since = verdict_or!(confirmed(holding, &evidence));
+        let since = verdict_or!(confirmed(scope.standing.or_longer(holding), &evidence));
         let turn = turn(action(proxy), scope, policy, since, now);
         return Verdict::fail(message(proxy), since, turn, evidence);
     }

@@ -96,7 +96,10 @@ fn shape(
     let (kubelet, _) = verdict_or!(facts(&history.kubelet, ABSENT));
     let evidence = evidence(kubelet, "200 ok");
     if broken(kubelet) {
-        let since = verdict_or!(confirmed(history.kubelet.holding(broken), &evidence));
+        let since = verdict_or!(confirmed(
+            scope.standing.or_longer(history.kubelet.holding(broken)),
+            &evidence
+        ));
         let turn = turn_for_broken_component(scope.platform, policy, since, now, "kubelet.service");
         return Verdict::fail(message(kubelet), since, turn, evidence);
     }

@@ -24,7 +24,10 @@ fn shape(
     let containerd = verdict_or!(runtime(history, scope));
     let evidence = evidence(containerd, expected);
     if broken(containerd) {
-        let since = verdict_or!(confirmed(history.containerd.holding(broken), &evidence));
+        let since = verdict_or!(confirmed(
+            scope.standing.or_longer(history.containerd.holding(broken)),
+            &evidence
+        ));
         let turn =
             turn_for_broken_component(scope.platform, policy, since, now, "containerd.service");
         return Verdict::fail(message(containerd), since, turn, evidence);

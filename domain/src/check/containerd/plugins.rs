@@ -82,7 +82,7 @@ pub(super) fn failed(
         })
         .collect();
     let holding = history.containerd.holding(|seen| !failed_ones(seen).is_empty());
-    let since = verdict_or!(confirmed(holding, &evidence));
+    let since = verdict_or!(confirmed(scope.standing.or_longer(holding), &evidence));
     let turn = turn_for_broken_component(scope.platform, policy, since, now, "containerd.service");
     let names: Vec<String> =
         failed.iter().map(|plugin| format!("{}/{}", plugin.kind, plugin.id)).collect();

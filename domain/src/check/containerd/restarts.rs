@@ -104,7 +104,10 @@ fn by_version(history: &NodeHistory, scope: &Scope, containerd: &Containerd) -> 
             let other = |seen: &Containerd| {
                 packaged(history, seen).is_ok_and(|compared| !compared.is_same_version)
             };
-            let since = verdict_or!(confirmed(history.containerd.holding(other), &evidence));
+            let since = verdict_or!(confirmed(
+                scope.standing.or_longer(history.containerd.holding(other)),
+                &evidence
+            ));
             let message = "containerd was upgraded on disk and not restarted";
             Verdict::fail(message, since, restart(scope), evidence)
         }

@@ -27,7 +27,7 @@ pub(super) fn slow(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestam
         return Verdict::pass(evidence);
     }
     let broken = history.measured.broken(Watched::RuntimeSlow);
-    let since = verdict_or!(confirmed(broken, &evidence));
+    let since = verdict_or!(confirmed(scope.standing.or_longer(broken), &evidence));
     // The node stays Ready, so no repair begins; and what slows it down are mostly its
     // own workloads.
     let turn = Turn {
@@ -63,7 +63,10 @@ pub(super) fn sandbox_list_failing(
         }
         Reply::TimedOut { .. } | Reply::Failed { .. } => {}
     }
-    let since = verdict_or!(confirmed(history.containerd.holding(cannot_list), &evidence));
+    let since = verdict_or!(confirmed(
+        scope.standing.or_longer(history.containerd.holding(cannot_list)),
+        &evidence
+    ));
     let turn = turn_for_broken_component(scope.platform, policy, since, now, "containerd.service");
     let message = format!("the runtime cannot list its pod sandboxes: {list}");
     with_action(Verdict::fail(message, since, turn, evidence), scope, || Action::Investigate {

@@ -222,3 +222,44 @@ fn without_a_unit_the_starts_of_the_process_are_counted_and_forgotten_in_time() 
     let after = judged("ContainerdRestarting", &history, end.as_second());
     assert_eq!(after.outcome, Outcome::Pass);
 }
+
+#[test]
+fn a_crash_loop_that_nobody_else_counts_comes_to_the_end_of_the_providers_repair() {
+    let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+    let mut history = NodeHistory::default();
+    let mark = crate::facts::OsRelease {
+        path: "/etc/os-release".to_owned(),
+        id: "ubuntu".to_owned(),
+        version_id: "22.04".to_owned(),
+        version_codename: String::new(),
+        pretty_name: String::new(),
+        variant_id: String::new(),
+        architecture: String::new(),
+        provider_marks: vec!["/opt/azure/vhd-install.complete".to_owned()],
+    };
+    let mut last = None;
+    // Eighty minutes, a look every four minutes: so rarely that restarts are no loop.
+    for look in 0..20u32 {
+        let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(i64::from(look) * 4);
+        let mut seen = containerd(CriAnswer::Refused);
+        // Each time another error keeps the facts from being the same.
+        seen.traces = vec![format!("/var/lib/containerd/{look}")];
+        for state in [
+            ComponentState::OsRelease(State::Present(Arc::new(mark.clone()))),
+            ComponentState::Containerd(State::Present(Arc::new(seen))),
+        ] {
+            history.observe(state, at, Duration::ZERO);
+        }
+        crate::check::settle(&mut history, &Component::ALL.into_iter().collect(), &policy, at);
+        let judged = crate::check::judge_node(&history, &policy, at);
+        let one = judged.into_iter().find(|one| one.check.reason == "ContainerdDown");
+        last = Some(one.expect("a check").verdict.outcome);
+    }
+    match last {
+        Some(Outcome::Fail { since, responsible, .. }) => {
+            assert_eq!(since, Timestamp::UNIX_EPOCH);
+            assert_eq!(responsible, crate::responsibility::Responsible::Provider);
+        }
+        other => panic!("{other:?}"),
+    }
+}

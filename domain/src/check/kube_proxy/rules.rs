@@ -72,7 +72,7 @@ pub(super) fn sync_stuck(
     if late.is_empty() || holding.observations == 0 {
         return Verdict::pass(evidence);
     }
-    let since = verdict_or!(confirmed(holding, &evidence));
+    let since = verdict_or!(confirmed(scope.standing.or_longer(holding), &evidence));
     let turn = turn(look_at_log(proxy), scope, policy, since, now);
     let message = format!("changes of the rules of {} are not written", late.join(", "));
     Verdict::fail(message, since, turn, evidence)

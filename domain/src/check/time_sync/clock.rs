@@ -61,7 +61,10 @@ pub(super) fn unsynchronised(
     if !is_unsynchronised(time) {
         return Verdict::pass(evidence);
     }
-    let since = verdict_or!(confirmed(history.time_sync.holding(is_unsynchronised), &evidence));
+    let since = verdict_or!(confirmed(
+        scope.standing.or_longer(history.time_sync.holding(is_unsynchronised)),
+        &evidence
+    ));
     let by_operator = match time.tracked() {
         Some(_) => look(),
         None => Action::Investigate { at: "timedatectl and the daemon's log".to_owned() },
@@ -109,7 +112,10 @@ pub(super) fn unreachable(
         }
     }
     let is_lost = |time: &TimeSync| time.tracked().is_some_and(is_unreachable);
-    let since = verdict_or!(confirmed(history.time_sync.holding(is_lost), &evidence));
+    let since = verdict_or!(confirmed(
+        scope.standing.or_longer(history.time_sync.holding(is_lost)),
+        &evidence
+    ));
     let message = match (tracked.sources.len(), tracked.unresolved) {
         (0, 0) => "chrony has no source".to_owned(),
         (0, _) => "no name of a source can be resolved".to_owned(),
@@ -153,7 +159,7 @@ pub(super) fn overdue(
         Some(true) => {}
     }
     let holding = history.measured.broken(Watched::ClockUpdateOverdue);
-    let since = verdict_or!(confirmed(holding, &evidence));
+    let since = verdict_or!(confirmed(scope.standing.or_longer(holding), &evidence));
     let turn = turn(time, scope, policy, look());
     Verdict::fail("sources answer and the clock is not updated", since, turn, evidence)
 }
@@ -181,7 +187,10 @@ pub(super) fn offset(
     if Watched::ClockOffset.is_broken(measured) != Some(true) {
         return Verdict::pass(evidence);
     }
-    let since = verdict_or!(confirmed(history.measured.broken(Watched::ClockOffset), &evidence));
+    let since = verdict_or!(confirmed(
+        scope.standing.or_longer(history.measured.broken(Watched::ClockOffset)),
+        &evidence
+    ));
     let turn = turn(time, scope, policy, look());
     Verdict::fail(format!("the clock is {}", off(seconds)), since, turn, evidence)
 }

@@ -33,7 +33,10 @@ pub(super) fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Tim
         let unit = daemon.unit.as_ref()?;
         Some(Evidence::new(&unit.name, unit.state.word(), "enabled and running"))
     }));
-    let since = verdict_or!(confirmed(history.time_sync.holding(is_down), &evidence));
+    let since = verdict_or!(confirmed(
+        scope.standing.or_longer(history.time_sync.holding(is_down)),
+        &evidence
+    ));
     let message = match running(time, Keeping::LeavesAlone).next() {
         Some(watcher) => format!("{} runs and leaves the clock alone", watcher.name),
         None => "no program keeps the clock".to_owned(),
@@ -71,7 +74,10 @@ pub(super) fn hung(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Tim
     if !is_hung(time) {
         return heard(time, evidence);
     }
-    let since = verdict_or!(confirmed(history.time_sync.holding(is_hung), &evidence));
+    let since = verdict_or!(confirmed(
+        scope.standing.or_longer(history.time_sync.holding(is_hung)),
+        &evidence
+    ));
     let unit = time.daemon(CHRONY).and_then(|daemon| daemon.unit.as_ref());
     let unit = unit.map_or("chronyd.service", |unit| unit.name.as_str()).to_owned();
     let turn = turn(time, scope, policy, Action::RestartUnit { unit });
@@ -110,7 +116,10 @@ pub(super) fn conflict(history: &NodeHistory, scope: &Scope, _: &Policy, _: Time
     if !is_conflict(time) {
         return Verdict::pass(evidence);
     }
-    let since = verdict_or!(confirmed(history.time_sync.holding(is_conflict), &evidence));
+    let since = verdict_or!(confirmed(
+        scope.standing.or_longer(history.time_sync.holding(is_conflict)),
+        &evidence
+    ));
     let steering: Vec<&TimeDaemon> = running(time, Keeping::Steers).collect();
     // chrony is what providers and distributions ship; without it the first one stays.
     let stays = steering.iter().position(|daemon| daemon.name == CHRONY).unwrap_or(0);
