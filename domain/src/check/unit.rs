@@ -32,7 +32,7 @@ pub(super) trait InUnit: PartialEq + Sized + 'static {
     const COMPONENT: Component;
     /// The unit's name.
     const UNIT: &'static str;
-    /// Reasons of its checks, see [`checks`].
+    /// Reasons of its checks.
     const REASONS: Reasons;
     /// Its facts over time.
     fn history(node: &NodeHistory) -> &History<Self>;

@@ -54,7 +54,7 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Reads a reply to [`Question::Tracking`].
+    /// Reads a reply to `Question::Tracking`.
     #[must_use]
     pub fn read(mut fields: Fields<'_>) -> Option<Self> {
         let reference_id = fields.u32()?;
@@ -129,7 +129,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a reply to [`Question::Source`].
+    /// Reads a reply to `Question::Source`.
     #[must_use]
     pub fn read(mut fields: Fields<'_>) -> Option<Self> {
         // The letters of a reference clock lie where a server has its address.
@@ -194,7 +194,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Reads a reply to [`Question::Activity`].
+    /// Reads a reply to `Question::Activity`.
     #[must_use]
     pub fn read(mut fields: Fields<'_>) -> Option<Self> {
         let (online, offline) = (fields.u32()?, fields.u32()?);
@@ -207,7 +207,7 @@ impl Activity {
     }
 }
 
-/// Reads a reply to [`Question::SourceCount`].
+/// Reads a reply to `Question::SourceCount`.
 #[must_use]
 pub fn source_count(mut fields: Fields<'_>) -> Option<u32> {
     fields.u32()
