@@ -14,7 +14,7 @@ mod real_image {
     use nodeward_domain::answer::NodeAnswer;
     use nodeward_domain::component::Component;
     use nodeward_domain::facts::{
-        ComponentState, Containerd as Facts, CriAnswer, LiveValue, Namespace,
+        ChronyAnswer, ComponentState, Containerd as Facts, CriAnswer, LiveValue, Namespace,
     };
     use nodeward_domain::observed::State;
     use nodeward_tests::containerd::Containerd;
@@ -144,6 +144,14 @@ mod real_image {
             if Namespace::of(&setting.key) == Some(namespace) {
                 setting.live = LiveValue::Unreadable(why.to_owned());
             }
+        }
+        // Nor is chronyd asked on a loopback that may be another.
+        if namespace == Namespace::Network
+            && let Some(ComponentState::TimeSync(State::Present(time))) =
+                states.get_mut(&Component::TimeSync)
+            && let Some(chrony) = &mut Arc::make_mut(time).chrony
+        {
+            chrony.answer = ChronyAnswer::NotAsked { why: why.to_owned() };
         }
     }
 

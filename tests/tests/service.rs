@@ -142,11 +142,14 @@ mod real_fuse {
     async fn sigterm_stops_an_agent_within_a_second_while_a_host_read_hangs() {
         let folder = tempfile::tempdir().expect("a folder");
         let aggregator = Aggregator::start(&folder.path().join("store.db"));
-        let host = HostCopy::of("aks-ubuntu-2204");
+        // Each has a mount of its own: who looks up a name while another program's lookup of
+        // it hangs waits for that program, and no signal ends such a wait.
+        let (host, other) = (HostCopy::of("aks-ubuntu-2204"), HostCopy::of("aks-ubuntu-2204"));
         let _mount = HangingMount::over(&host.inside("/var/lib/dpkg"));
+        let _other_mount = HangingMount::over(&other.inside("/var/lib/dpkg"));
         let mut agent = reporting(&aggregator, host.path(), "aks-ubuntu-2204", "a");
         let mut collect = Program::start(
-            crate::agent("collect", host.path(), "ignored")
+            crate::agent("collect", other.path(), "ignored")
                 .arg("--socket")
                 .arg(folder.path().join("s")),
         );

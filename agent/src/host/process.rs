@@ -24,6 +24,9 @@ pub struct Found {
     pub arguments: Vec<String>,
     /// It has a pid of its own in a namespace below the one we look from.
     pub in_container: bool,
+    /// It belongs to root, as the components of a node do: any user may give a program
+    /// of his the name of one.
+    pub is_roots: bool,
 }
 
 impl Found {
@@ -51,7 +54,9 @@ pub fn booted_at(root: &HostRoot) -> Result<Timestamp, HostError> {
 /// The processes of the host of that name, by pid. Zombies and processes of other PID
 /// namespaces (a kubelet inside a container) are left out.
 pub fn find_processes(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostError> {
-    find_processes_of(root, &[name])
+    let mut found = find_processes_of(root, &[name])?;
+    found.retain(|found| found.is_roots);
+    Ok(found)
 }
 
 /// The same for several names, looked for at once.
@@ -64,6 +69,7 @@ pub fn find_processes_of(root: &HostRoot, wanted: &[&str]) -> Result<Vec<Found>,
 /// own: a node inside of a container has one, and a name alone any pod may take.
 pub fn find_processes_anywhere(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostError> {
     let mut found = find(root, &[name], true)?;
+    found.retain(|found| found.is_roots);
     if let Some(network) = namespace(root, "net") {
         found.retain(|found| {
             let own = root.read_link(&format!("/proc/{}/ns/net", found.process.pid));
@@ -111,7 +117,9 @@ fn look(
     if !wanted.contains(&stat.comm.as_str()) || matches!(stat.state, 'Z' | 'X') {
         return Ok(None);
     }
-    let in_container = is_inside_container(root, &folder)?;
+    let status = status(root, &folder)?;
+    // A kubelet inside of a container has a pid there too.
+    let in_container = status.nspid.is_some_and(|pids| pids.len() > 1);
     if in_container && !anywhere {
         return Ok(None);
     }
@@ -144,6 +152,7 @@ fn look(
         },
         arguments,
         in_container,
+        is_roots: status.ruid == 0,
     }))
 }
 
@@ -159,11 +168,8 @@ fn malformed(path: String, form: &str) -> HostError {
     HostError::Malformed { path, why: format!("is empty, cut off, or not in the form of {form}") }
 }
 
-/// A process that has a pid of its own in a namespace below the one we look from.
-fn is_inside_container(root: &HostRoot, folder: &str) -> Result<bool, HostError> {
+fn status(root: &HostRoot, folder: &str) -> Result<Status, HostError> {
     let path = format!("{folder}/status");
     let bytes = root.read(&path, 64 * 1024)?;
-    let status =
-        Status::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_status(5)"))?;
-    Ok(status.nspid.is_some_and(|pids| pids.len() > 1))
+    Status::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_status(5)"))
 }
