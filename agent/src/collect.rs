@@ -2,6 +2,7 @@
 //! side, each on a thread of its own with a time limit, so that a read that hangs or
 //! a collector that panics costs its own component and nothing else.
 
+mod cni;
 mod containerd;
 mod flag;
 mod kernel;
@@ -61,6 +62,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector { component: Component::Containerd, collect: containerd::collect },
     Collector { component: Component::Kubelet, collect: kubelet::collect },
     Collector { component: Component::KubeProxy, collect: kube_proxy::collect },
+    Collector { component: Component::Cni, collect: cni::collect },
 ];
 
 /// The most that one collector may take: a second to connect and five to answer, and

@@ -2,6 +2,7 @@
 //! evidence. One list per component; together they are the registry from which
 //! screens, documents and `--explain` come.
 
+mod cni;
 mod containerd;
 mod kernel;
 mod kube_proxy;

@@ -28,6 +28,8 @@ macro_rules! with_components {
             Kubelet kubelet,
             /// What leads the traffic of Services to pods.
             KubeProxy kube_proxy,
+            /// The network of pods, as its plugin is configured.
+            Cni cni,
         }
     };
 }

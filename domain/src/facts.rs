@@ -1,6 +1,7 @@
 //! The facts that collectors read, one type per component. Facts carry no opinion:
 //! what they mean is judged in [`crate::check`].
 
+mod cni;
 pub mod containerd;
 mod http;
 mod kernel;
@@ -14,6 +15,7 @@ mod sysctl;
 mod time_sync;
 mod unit;
 
+pub use cni::{Cni, CniConfiguration, CniPlugin, CniRoutes, PodNetwork};
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
 pub use http::HttpAnswer;
 pub use kernel::{Kernel, Taint};

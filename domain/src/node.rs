@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    ComponentState, Containerd, CriAnswer, Kernel, KubeProxy, Kubelet, NodeImage, OsRelease,
+    Cni, ComponentState, Containerd, CriAnswer, Kernel, KubeProxy, Kubelet, NodeImage, OsRelease,
     Packages, Sysctl, TimeSync, UnitState,
 };
 use crate::measured::Measured;

@@ -44,6 +44,9 @@ pub struct Policy {
     /// Drop-ins of units that the provider ships.
     #[serde(default)]
     pub shipped_drop_ins: Vec<ShippedDropIns>,
+    /// Announced ends of kinds of pod networks.
+    #[serde(rename = "network_retirement", default)]
+    pub network_retirements: Vec<NetworkRetirement>,
     /// Modes in which kube-proxy may run.
     #[serde(rename = "kube_proxy_mode", default)]
     pub kube_proxy_modes: Vec<KubeProxyMode>,
@@ -106,6 +109,20 @@ pub struct OsRetirement {
     pub unsupported_on: civil::Date,
     /// From this day (UTC) its images are gone: pools on it neither scale nor heal.
     pub images_removed_on: civil::Date,
+    /// Where it was read.
+    pub source: String,
+}
+
+/// The announced end of a kind of pod network.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkRetirement {
+    /// The kind, such as `kubenet`.
+    pub network: String,
+    /// From this day (UTC) it is gone.
+    pub retired_on: civil::Date,
+    /// What takes its place.
+    pub instead: String,
     /// Where it was read.
     pub source: String,
 }

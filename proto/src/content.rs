@@ -143,10 +143,11 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
 mod tests {
     use jiff::Timestamp;
     use nodeward_domain::facts::{
-        Containerd, CriAnswer, ExpectedValue, FamilyHealth, FeatureGate, HttpAnswer, ImageName,
-        Kernel, KubeProxy, Kubelet, Label, LiveValue, NodeImage, OsRelease, Package,
-        PackageManager, Packages, Process, ProxyConfiguration, ProxyHealth, RuntimeCondition,
-        RuntimeVersion, Setting, Sysctl, UnfinishedPackage, Unit, UnitFile, UnitState,
+        Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, ExpectedValue,
+        FamilyHealth, FeatureGate, HttpAnswer, ImageName, Kernel, KubeProxy, Kubelet, Label,
+        LiveValue, NodeImage, OsRelease, Package, PackageManager, Packages, Process,
+        ProxyConfiguration, ProxyHealth, RuntimeCondition, RuntimeVersion, Setting, Sysctl,
+        UnfinishedPackage, Unit, UnitFile, UnitState,
     };
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -377,6 +378,29 @@ mod tests {
         )
     }
 
+    fn cni() -> impl Strategy<Value = Cni> {
+        let plugin = (NAME, TEXT, TEXT, TEXT).prop_map(|(kind, mode, ipam, ipam_mode)| CniPlugin {
+            kind,
+            mode,
+            ipam,
+            ipam_mode,
+        });
+        let configuration =
+            proptest::option::of(
+                (TEXT, TEXT, vec(plugin, 0..3))
+                    .prop_map(|(path, name, plugins)| CniConfiguration { path, name, plugins }),
+            );
+        let routes = prop_oneof![
+            (vec(TEXT, 0..3), any::<bool>()).prop_map(|(default_links, has_azure_pod_links)| {
+                CniRoutes::Read { default_links, has_azure_pod_links }
+            }),
+            TEXT.prop_map(CniRoutes::Unreadable),
+        ];
+        (configuration, vec(TEXT, 0..3), routes).prop_map(|(configuration, other_files, routes)| {
+            Cni { configuration, other_files, routes }
+        })
+    }
+
     fn component() -> impl Strategy<Value = ComponentState> {
         let containerd = (
             (vec(TEXT, 0..3), vec(TEXT, 0..2), process(), unit()),
@@ -434,6 +458,7 @@ mod tests {
             state(kubelet).prop_map(ComponentState::Kubelet).boxed(),
             state(time_sync::facts()).prop_map(ComponentState::TimeSync).boxed(),
             state(kube_proxy()).prop_map(ComponentState::KubeProxy).boxed(),
+            state(cni()).prop_map(ComponentState::Cni).boxed(),
         ]
     }
 

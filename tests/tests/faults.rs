@@ -87,6 +87,7 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::Containerd, "/proc/1843/stat"),
     (Component::Kubelet, "/etc/default/kubeletconfig.json"),
     (Component::KubeProxy, "/proc/10361/stat"),
+    (Component::Cni, "/etc/cni/net.d/10-azure.conflist"),
 ];
 
 /// Faults that are none for that file, and what is seen instead.
@@ -114,6 +115,8 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
             fault,
             Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
         ),
+        // Then none is configured.
+        Component::Cni => fault == Fault::Missing,
         _ => false,
     }
 }

@@ -219,7 +219,8 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             Component::Sysctl
             | Component::NodeImage
             | Component::TimeSync
-            | Component::KubeProxy => ("not_reported", "not reported"),
+            | Component::KubeProxy
+            | Component::Cni => ("not_reported", "not reported"),
         };
         assert_eq!(component.state, expected.0, "{component:?}");
         assert!(component.headline.contains(expected.1), "{component:?}");

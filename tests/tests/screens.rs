@@ -11,12 +11,13 @@ use nodeward_cli::screen::{self, FleetAnswer, Style};
 use nodeward_tests::project;
 use nodeward_tests::scenario::Scenario;
 
-const HOSTS: [(&str, Exit); 5] = [
+const HOSTS: [(&str, Exit); 6] = [
     ("debian-12-plain", Exit::Clean),
     ("aks-ubuntu-2204", Exit::Clean),
     ("aks-ubuntu-2204-broken", Exit::Findings),
     ("aks-azurelinux-3", Exit::Clean),
     ("aks-azurelinux-3-broken", Exit::Findings),
+    ("aks-cilium", Exit::Clean),
 ];
 
 /// What `nodeward inspect` says of a host root of the tests.

@@ -34,7 +34,7 @@ fn read(host: &Host) -> Result<(State<KubeProxy>, Measurements), HostError> {
     if found.is_none() && traces.is_empty() {
         let state = match presence::cilium(&host.root)? {
             Some(sign) => State::NotApplicable(format!(
-                "Cilium leads traffic to pods here, and no kube-proxy ({sign})"
+                "no kube-proxy by design: Cilium leads traffic to pods ({sign})"
             )),
             None => State::Absent,
         };

@@ -238,6 +238,28 @@ impl HostRoot {
         text(path, self.read(path, limit_bytes)?)
     }
 
+    /// What `T` takes of a regular file in JSON of at most `limit_bytes`. It is read byte by
+    /// byte: of what `T` passes over nothing is kept, not even in a buffer.
+    pub fn read_json<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        limit_bytes: u64,
+    ) -> Result<T, HostError> {
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let read = serde_json::from_reader(&mut file);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        // The parser's own message may quote what stands there.
+        read.map_err(|error| match error.io_error_kind() {
+            Some(_) => HostError::reading(path, &error.into()),
+            None => HostError::Malformed {
+                path: path.to_owned(),
+                why: format!("is not the JSON that is expected, at line {}", error.line()),
+            },
+        })
+    }
+
     /// The value of the first line `key=value`, of the first `limit_bytes` of a file that
     /// may hold secrets: of other lines nothing is kept.
     pub fn read_value(

@@ -1,5 +1,6 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
+mod cni;
 pub(crate) mod containerd;
 mod kube_proxy;
 mod unit;

@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -41,6 +41,8 @@ pub mod component_content {
         TimeSync(super::TimeSync),
         #[prost(message, tag = "21")]
         KubeProxy(super::KubeProxy),
+        #[prost(message, tag = "22")]
+        Cni(super::Cni),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -673,6 +675,56 @@ pub mod kube_proxy {
         pub name: ::prost::alloc::string::String,
         #[prost(bool, tag = "2")]
         pub is_on: bool,
+    }
+}
+/// The network of pods, as its plugin is configured.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Cni {
+    /// The one that counts; left out when there is none.
+    #[prost(message, optional, tag = "1")]
+    pub configuration: ::core::option::Option<cni::Configuration>,
+    /// Names of what lies beside it.
+    #[prost(string, repeated, tag = "2")]
+    pub other_files: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(oneof = "cni::Routes", tags = "3, 4")]
+    pub routes: ::core::option::Option<cni::Routes>,
+}
+/// Nested message and enum types in `Cni`.
+pub mod cni {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Configuration {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(message, repeated, tag = "3")]
+        pub plugins: ::prost::alloc::vec::Vec<Plugin>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Plugin {
+        #[prost(string, tag = "1")]
+        pub r#type: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub mode: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub ipam: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub ipam_mode: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct RouteTable {
+        #[prost(string, repeated, tag = "1")]
+        pub default_links: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        #[prost(bool, tag = "2")]
+        pub has_azure_pod_links: bool,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Routes {
+        #[prost(message, tag = "3")]
+        Read(RouteTable),
+        /// Why the route table could not be read.
+        #[prost(string, tag = "4")]
+        Unread(::prost::alloc::string::String),
     }
 }
 /// Parameters of the kernel, by key.
