@@ -4,13 +4,14 @@
 
 mod cni;
 mod containerd;
-mod flag;
+mod flags;
 mod kernel;
 mod kube_proxy;
 mod kubelet;
 mod node_image;
 mod os_release;
 mod packages;
+mod reboot;
 mod sysctl;
 mod time_sync;
 
@@ -57,6 +58,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector { component: Component::NodeImage, collect: node_image::collect },
     Collector { component: Component::Kernel, collect: kernel::collect },
     Collector { component: Component::Packages, collect: packages::collect },
+    Collector { component: Component::Reboot, collect: reboot::collect },
     Collector { component: Component::Sysctl, collect: sysctl::collect },
     Collector { component: Component::TimeSync, collect: time_sync::collect },
     Collector { component: Component::Containerd, collect: containerd::collect },

@@ -95,6 +95,11 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_CONTAINERD_SOCKET", value_name = "PATH")]
     pub containerd_socket: Option<String>,
 
+    /// A file with a bearer token for this node's kubelet, read anew every round. It is shown
+    /// on an address of this machine alone, to a server whose certificate is the kubelet's.
+    #[arg(long, env = "NODEWARD_KUBELET_TOKEN_FILE", value_name = "FILE")]
+    pub kubelet_token_file: Option<PathBuf>,
+
     /// Recorded answers of local endpoints, for a host root that is not running.
     #[arg(long, env = "NODEWARD_RECORDED_ANSWERS", value_name = "FILE")]
     pub recorded_answers: Option<PathBuf>,
@@ -175,6 +180,7 @@ impl Config {
             tls_certificate: self.tls_certificate.or(file.tls_certificate),
             tls_key: self.tls_key.or(file.tls_key),
             containerd_socket: self.containerd_socket.or(file.containerd_socket),
+            kubelet_token_file: self.kubelet_token_file.or(file.kubelet_token_file),
             recorded_answers: self.recorded_answers.or(file.recorded_answers),
             log_json: self.log_json || file.log_json,
         })

@@ -2,6 +2,7 @@
 //! processes in its `/proc`. Everything here only reads, every path resolves inside
 //! the root, every read has a byte limit.
 
+mod certificates;
 mod namespace;
 mod outline;
 mod process;
@@ -9,11 +10,16 @@ mod root;
 pub mod sqlite;
 mod value;
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 pub use namespace::{Foreign, namespace};
 pub use outline::Assignment;
-pub use process::{Found, booted_at, find_processes, find_processes_anywhere, find_processes_of};
+pub use process::{
+    Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
+    is_inside_container, is_roots, pids, started,
+};
 pub use root::{HostError, HostRoot, Identity, Resolution};
 
 /// What a collector gets to work with.
@@ -25,9 +31,20 @@ pub struct Host {
     pub probes: crate::probe::Probes,
     /// The container runtime's socket, as a path on the host.
     pub containerd_socket: String,
+    /// A file of ours with a token that this node's kubelet may be shown.
+    pub kubelet_token_file: Option<PathBuf>,
 }
 
 impl Host {
+    /// What time it is on the node: where a recording answers, when it was made.
+    #[must_use]
+    pub fn now(&self) -> Option<Timestamp> {
+        match self.probes.recording() {
+            Some(recording) => recording.recorded_at,
+            None => self.probes.is_live().then(Timestamp::now),
+        }
+    }
+
     /// When a file was last written. Only a machine that runs keeps that: of a copy its
     /// recording says it.
     pub fn modified(&self, path: &str) -> Result<Timestamp, HostError> {
@@ -58,6 +75,7 @@ mod tests {
             root: HostRoot::open(folder.path()).expect("a directory"),
             probes: Probes::Recorded(Box::new(recording)),
             containerd_socket: String::new(),
+            kubelet_token_file: None,
         };
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
         assert_eq!(host.modified("/b"), Err(HostError::TimeNotKept { path: "/b".to_owned() }));

@@ -83,21 +83,28 @@ impl Probes {
     /// Asks HTTP endpoints on this machine, all at the same time.
     #[must_use]
     pub fn http<const N: usize>(&self, gets: [Get; N]) -> [Reply; N] {
+        self.http_where_known(gets.map(Ok))
+    }
+
+    /// Asks HTTP endpoints on this machine, all at the same time. Of those of which it is
+    /// not known where they are, the reply is the reason.
+    #[must_use]
+    pub fn http_where_known<const N: usize>(&self, gets: [Result<Get, String>; N]) -> [Reply; N] {
         match self {
             Self::Live { runtime } => {
-                let asked = gets.map(|get| runtime.spawn(http::get(get)));
-                asked.map(|reply| {
-                    runtime.block_on(reply).unwrap_or_else(|error| failed(&error).into())
+                let asked = gets.map(|get| get.map(|get| runtime.spawn(http::get(get))));
+                asked.map(|reply| match reply {
+                    Ok(reply) => {
+                        runtime.block_on(reply).unwrap_or_else(|error| failed(&error).into())
+                    }
+                    Err(why) => not_asked(why).into(),
                 })
             }
-            Self::Recorded(recording) => gets.map(|get| match recording.http.get(&get.url()) {
-                Some(HttpAnswer::Answered { status, body }) => {
-                    Reply::answered(*status, get.keep.of(*status, body.as_bytes()))
-                }
-                Some(answer) => answer.clone().into(),
-                None => not_asked(format!("{} is not in the recording", get.url())).into(),
+            Self::Recorded(recording) => gets.map(|get| match get {
+                Ok(get) => recording.reply(&get),
+                Err(why) => not_asked(why).into(),
             }),
-            Self::Off(why) => gets.map(|_| not_asked(why.clone()).into()),
+            Self::Off(off) => gets.map(|get| not_asked(get.err().unwrap_or(off.clone())).into()),
         }
     }
 

@@ -70,7 +70,12 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
         Some(path) => Probes::Recorded(Box::new(Recording::read(path)?)),
         None => Probes::of(&root, tokio::runtime::Handle::current()),
     };
-    Ok(Host { root, probes, containerd_socket: config.containerd_socket().to_owned() })
+    Ok(Host {
+        root,
+        probes,
+        containerd_socket: config.containerd_socket().to_owned(),
+        kubelet_token_file: config.kubelet_token_file.clone(),
+    })
 }
 
 /// Collects and sends in one process.

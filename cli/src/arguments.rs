@@ -113,6 +113,9 @@ pub struct Inspect {
     /// The container runtime's socket on the host [default: /run/containerd/containerd.sock].
     #[arg(long, env = "NODEWARD_CONTAINERD_SOCKET", value_name = "PATH")]
     pub containerd_socket: Option<String>,
+    /// A file with a bearer token for this node's kubelet.
+    #[arg(long, env = "NODEWARD_KUBELET_TOKEN_FILE", value_name = "FILE")]
+    pub kubelet_token_file: Option<PathBuf>,
     /// Recorded answers of local endpoints, for a root that is not running.
     #[arg(long, value_name = "FILE")]
     pub recorded_answers: Option<PathBuf>,

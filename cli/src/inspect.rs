@@ -40,6 +40,7 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
     let config = Config {
         host_root: Some(arguments.host_root.clone()),
         containerd_socket: arguments.containerd_socket.clone(),
+        kubelet_token_file: arguments.kubelet_token_file.clone(),
         recorded_answers: arguments.recorded_answers.clone(),
         ..Config::default()
     };

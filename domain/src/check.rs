@@ -10,6 +10,7 @@ mod kubelet;
 mod node_image;
 mod os_release;
 mod packages;
+mod reboot;
 mod sysctl;
 mod time_sync;
 mod unit;
@@ -390,7 +391,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::facts::{ComponentState, Kernel};
+    use crate::facts::{ComponentState, Kernel, KernelImages};
 
     #[test]
     fn reasons_are_unique_and_pascal_case() {
@@ -442,6 +443,8 @@ mod tests {
             release: "6.1.0".to_owned(),
             version: String::new(),
             boot_id: String::new(),
+            booted_at: None,
+            images: KernelImages::Releases(Vec::new()),
             tainted,
             command_line: Vec::new(),
         })))

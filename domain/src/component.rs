@@ -18,6 +18,8 @@ macro_rules! with_components {
             Kernel kernel,
             /// The packages that the distribution's package manager says are installed.
             Packages packages,
+            /// What asks for a reboot of the node.
+            Reboot reboot,
             /// Parameters of the kernel, sysctl.d(5).
             Sysctl sysctl,
             /// Who keeps the clock, and from which source.

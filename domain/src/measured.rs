@@ -60,6 +60,12 @@ macro_rules! with_measurements {
             kube_proxy_partial_restore_failures_total: count,
             /// Pod sandboxes that the runtime says are ready.
             ready_sandboxes: count,
+            /// Since when the kubelet has last looked at its pods' processes, at the time of asking.
+            kubelet_pleg_age_seconds: quantity,
+            /// Calls of the kubelet to the runtime that failed, since its start.
+            kubelet_runtime_errors_total: count,
+            /// Failed renewals of the kubelet's client certificate, since its start.
+            kubelet_certificate_renew_errors_total: count,
         }
     };
 }
@@ -107,15 +113,19 @@ pub enum Watched {
     ClockUpdateOverdue,
     /// A change of kube-proxy's rules has been waiting for more than a minute.
     KubeProxySyncPending,
+    /// The kubelet has not looked at its pods' processes for longer than the three minutes
+    /// after which it calls itself ill.
+    PlegStale,
 }
 
 impl Watched {
     /// Every bound.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::RuntimeSlow,
         Self::ClockOffset,
         Self::ClockUpdateOverdue,
         Self::KubeProxySyncPending,
+        Self::PlegStale,
     ];
 
     /// Whether the measurement is out of bounds; none when it was not taken.
@@ -134,6 +144,7 @@ impl Watched {
                 .chain(measured.kube_proxy_ipv6_sync_pending_seconds)
                 .reduce(f64::max)
                 .map(|seconds| seconds > 60.0),
+            Self::PlegStale => measured.kubelet_pleg_age_seconds.map(|seconds| seconds > 180.0),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Support policies as data: one TOML file per edition in `domain/policies`, each
 //! rule with the address it was read from, told in our own words.
 
+mod kubernetes;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::{SignedDuration, civil};
 use serde::Deserialize;
+
+pub use kubernetes::{KubeletPolicy, KubernetesMinor, PreviewSetting, SettingLimit};
 
 /// The edition that is used when none is named.
 pub const DEFAULT_EDITION: &str = "aks-2026";
@@ -50,6 +54,12 @@ pub struct Policy {
     /// Modes in which kube-proxy may run.
     #[serde(rename = "kube_proxy_mode", default)]
     pub kube_proxy_modes: Vec<KubeProxyMode>,
+    /// The support of Kubernetes versions, oldest first.
+    #[serde(rename = "kubernetes_minor", default)]
+    pub kubernetes_minors: Vec<KubernetesMinor>,
+    /// How a kubelet may be set up.
+    #[serde(default)]
+    pub kubelet: KubeletPolicy,
     /// Announced ends of operating systems.
     #[serde(rename = "os_retirement", default)]
     pub os_retirements: Vec<OsRetirement>,

@@ -40,6 +40,8 @@ pub enum Responsible {
 pub enum Automation {
     /// The provider's repair of nodes that are not Ready.
     AutoRepair,
+    /// The reboot manager kured, which reboots nodes that ask for it.
+    Kured,
 }
 
 impl Automation {
@@ -48,6 +50,7 @@ impl Automation {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AutoRepair => "auto-repair",
+            Self::Kured => "kured",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Versions, compared by the distribution's own rules.
+//! Versions, each read and compared by the rules of those who give them.
 
 pub mod dpkg;
+pub mod kubernetes;
 pub mod rpm;

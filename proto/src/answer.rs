@@ -195,6 +195,9 @@ impl From<&Responsible> for v1::Responsible {
             Responsible::Automation { by: Automation::AutoRepair } => {
                 Who::Automation("auto_repair".to_owned())
             }
+            Responsible::Automation { by: Automation::Kured } => {
+                Who::Automation("kured".to_owned())
+            }
             Responsible::Vendor => Who::Vendor(Vendor {}),
             Responsible::NobodyYet { until } => Who::NobodyUntil(timestamp_out(*until)),
             Responsible::Unknown { missing } => Who::Unknown(missing.clone()),
@@ -214,6 +217,7 @@ impl TryFrom<v1::Responsible> for Responsible {
             Who::Automation(by) if by == "auto_repair" => {
                 Self::Automation { by: Automation::AutoRepair }
             }
+            Who::Automation(by) if by == "kured" => Self::Automation { by: Automation::Kured },
             Who::Automation(by) => {
                 return Err(Invalid::new(
                     "responsible.automation",
@@ -329,6 +333,7 @@ mod tests {
             Responsible::Customer,
             Responsible::Provider,
             Responsible::Automation { by: Automation::AutoRepair },
+            Responsible::Automation { by: Automation::Kured },
             Responsible::Vendor,
             Responsible::NobodyYet { until: at(7) },
             Responsible::Unknown { missing: "the offered image".to_owned() },

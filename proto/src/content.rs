@@ -144,10 +144,10 @@ mod tests {
     use jiff::Timestamp;
     use nodeward_domain::facts::{
         Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, ExpectedValue,
-        FamilyHealth, FeatureGate, HttpAnswer, ImageName, Kernel, KubeProxy, Kubelet, Label,
-        LiveValue, NodeImage, OsRelease, Package, PackageManager, Packages, Process,
-        ProxyConfiguration, ProxyHealth, RuntimeCondition, RuntimeVersion, Setting, Sysctl,
-        UnfinishedPackage, Unit, UnitFile, UnitState,
+        FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, Kernel, KernelImages, KubeProxy,
+        Label, LiveValue, NodeImage, OsRelease, OutdatedProcess, Package, PackageManager, Packages,
+        Process, ProxyConfiguration, ProxyHealth, Reboot, RuntimeCondition, RuntimeVersion,
+        Sentinel, Setting, Sysctl, UnfinishedPackage, Unit, UnitFile, UnitState,
     };
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -155,6 +155,7 @@ mod tests {
     use super::*;
     use crate::convert::facts::containerd::tests::{configuration, replies};
 
+    mod kubelet;
     mod time_sync;
 
     /// A name is never empty; any other text may be.
@@ -174,7 +175,13 @@ mod tests {
     }
 
     fn os_release() -> impl Strategy<Value = OsRelease> {
-        (NAME, vec(TEXT, 6), vec(TEXT, 0..4)).prop_map(|(id, texts, provider_marks)| {
+        let fips = prop_oneof![
+            Just(Fips::On),
+            Just(Fips::Off),
+            Just(Fips::NotSupported),
+            TEXT.prop_map(Fips::Unreadable),
+        ];
+        (NAME, vec(TEXT, 6), vec(TEXT, 0..4), fips).prop_map(|(id, texts, provider_marks, fips)| {
             let [path, version_id, version_codename, pretty_name, variant_id, architecture] =
                 <[String; 6]>::try_from(texts).expect("six texts");
             OsRelease {
@@ -186,18 +193,41 @@ mod tests {
                 variant_id,
                 architecture,
                 provider_marks,
+                fips,
             }
         })
     }
 
     fn kernel() -> impl Strategy<Value = Kernel> {
-        (NAME, TEXT, TEXT, any::<u64>(), vec(TEXT, 0..4)).prop_map(
-            |(release, version, boot_id, tainted, command_line)| Kernel {
+        let images = prop_oneof![
+            vec(NAME, 0..3).prop_map(KernelImages::Releases),
+            TEXT.prop_map(KernelImages::Unreadable),
+        ];
+        (NAME, TEXT, TEXT, any::<u64>(), vec(TEXT, 0..4), time(), images).prop_map(
+            |(release, version, boot_id, tainted, command_line, booted_at, images)| Kernel {
                 release,
                 version,
                 boot_id,
+                booted_at,
+                images,
                 tainted,
                 command_line,
+            },
+        )
+    }
+
+    fn reboot() -> impl Strategy<Value = Reboot> {
+        let sentinel = (NAME, time(), vec(TEXT, 0..3))
+            .prop_map(|(path, written_at, packages)| Sentinel { path, written_at, packages });
+        let outdated =
+            (NAME, vec(TEXT, 0..3)).prop_map(|(name, files)| OutdatedProcess { name, files });
+        let unseen = proptest::option::of(TEXT);
+        (vec(sentinel, 0..3), any::<bool>(), vec(outdated, 0..3), unseen).prop_map(
+            |(sentinels, kured_runs, outdated, unseen)| Reboot {
+                sentinels,
+                kured_runs,
+                outdated,
+                unseen,
             },
         )
     }
@@ -318,6 +348,8 @@ mod tests {
             (any::<u16>(), TEXT).prop_map(|(status, body)| HttpAnswer::Answered { status, body }),
             Just(HttpAnswer::Refused),
             any::<u64>().prop_map(|after_milliseconds| HttpAnswer::TimedOut { after_milliseconds }),
+            any::<u64>()
+                .prop_map(|after_milliseconds| HttpAnswer::NoHandshake { after_milliseconds }),
             TEXT.prop_map(|why| HttpAnswer::Failed { why }),
             TEXT.prop_map(|why| HttpAnswer::NotAsked { why }),
         ]
@@ -411,16 +443,6 @@ mod tests {
                     Containerd { traces, runc, process, unit, configuration, socket, cri, replies }
                 },
             );
-        let kubelet = (vec(TEXT, 0..3), process(), unit(), TEXT, http(), any::<bool>()).prop_map(
-            |(traces, process, unit, healthz_endpoint, healthz, registers_azure_labels)| Kubelet {
-                traces,
-                process,
-                unit,
-                healthz_endpoint,
-                healthz,
-                registers_azure_labels,
-            },
-        );
         let live = prop_oneof![
             TEXT.prop_map(LiveValue::Value),
             Just(LiveValue::Missing),
@@ -454,8 +476,9 @@ mod tests {
             state(os_release()).prop_map(ComponentState::OsRelease).boxed(),
             state(kernel()).prop_map(ComponentState::Kernel).boxed(),
             state(packages()).prop_map(ComponentState::Packages).boxed(),
+            state(reboot()).prop_map(ComponentState::Reboot).boxed(),
             state(containerd).prop_map(ComponentState::Containerd).boxed(),
-            state(kubelet).prop_map(ComponentState::Kubelet).boxed(),
+            state(kubelet::facts()).prop_map(ComponentState::Kubelet).boxed(),
             state(time_sync::facts()).prop_map(ComponentState::TimeSync).boxed(),
             state(kube_proxy()).prop_map(ComponentState::KubeProxy).boxed(),
             state(cni()).prop_map(ComponentState::Cni).boxed(),

@@ -117,6 +117,14 @@ pub(crate) fn timestamp_in(
         .map_err(|_| Invalid::new(field, format!("{} seconds is out of range", timestamp.seconds)))
 }
 
+/// A moment that may be left out.
+pub(crate) fn optional_timestamp(
+    field: &str,
+    timestamp: Option<prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, Invalid> {
+    timestamp.map(|timestamp| timestamp_in(field, Some(timestamp))).transpose()
+}
+
 pub(crate) fn duration_out(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),

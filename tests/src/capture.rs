@@ -74,7 +74,9 @@ impl Capture {
     #[must_use]
     pub fn does(&self, probe: &str) -> Does {
         let came = self.probes.get(probe).unwrap_or_else(|| panic!("{probe} was not probed"));
-        let Came::Status(status) = *came else { return Does::Hang };
+        // A probe whose body is not kept is played as no answer.
+        let has_body = self.folder.join(probe).exists();
+        let (Came::Status(status), true) = (*came, has_body) else { return Does::Hang };
         let read = |name: String| {
             let path = self.folder.join(name);
             std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -95,6 +97,16 @@ impl Capture {
         self.probes_of(server)
             .map(|(probe, path, _)| (format!("/{}", path.replace('_', "/")), self.does(probe)))
             .collect()
+    }
+
+    /// A text beside the probes, such as `kubelet-config.yaml`.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        let path = self.folder.join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// A stand-in for a server such as `kube-proxy-10256`, in the state in which it was.

@@ -68,6 +68,7 @@ impl HostCopy {
             root: HostRoot::open(self.path()).expect("a directory"),
             probes: Probes::Recorded(Box::new(self.recording.clone())),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
+            kubelet_token_file: None,
         }
     }
 

@@ -10,6 +10,7 @@ pub mod containerd;
 pub mod host;
 pub mod image;
 pub mod judged;
+pub mod kubelet;
 pub mod machine;
 pub mod network;
 pub mod node;

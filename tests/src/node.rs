@@ -46,6 +46,7 @@ impl Looking {
             root: HostRoot::open(Path::new("/")).expect("the root"),
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: socket.display().to_string(),
+            kubelet_token_file: None,
         };
         let is_it = |one: &Collector| one.component == Component::Containerd;
         let only = COLLECTORS.into_iter().filter(is_it).collect();

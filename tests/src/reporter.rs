@@ -3,7 +3,7 @@
 
 use nodeward_domain::answer::NodeAnswer;
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::{ComponentState, Kernel};
+use nodeward_domain::facts::{ComponentState, Kernel, KernelImages};
 use nodeward_domain::observed::State;
 use nodeward_proto::content::Content;
 use nodeward_proto::report::timestamp;
@@ -26,6 +26,8 @@ pub fn kernel(tainted: u64) -> v1::ComponentReport {
             release: "6.1.0".to_owned(),
             version: "#1".to_owned(),
             boot_id: BOOT.to_owned(),
+            booted_at: None,
+            images: KernelImages::Releases(Vec::new()),
             tainted,
             command_line: Vec::new(),
         }

@@ -219,6 +219,7 @@ pub fn collect(root: &Path) -> Collected {
         root: HostRoot::open(root).expect("a folder"),
         probes: Probes::Off("there is no machine".to_owned()),
         containerd_socket: String::new(),
+        kubelet_token_file: None,
     };
     let mut collectors = COLLECTORS.into_iter();
     let packages = collectors.find(|one| one.component == Component::Packages);

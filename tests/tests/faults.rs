@@ -82,10 +82,11 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::NodeImage, "/opt/azure/containers/image-bom.json"),
     (Component::Kernel, "/proc/sys/kernel/tainted"),
     (Component::Packages, "/var/lib/dpkg/status"),
+    (Component::Reboot, "/proc/stat"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
     (Component::TimeSync, "/etc/chrony/chrony.conf"),
     (Component::Containerd, "/proc/1843/stat"),
-    (Component::Kubelet, "/etc/default/kubeletconfig.json"),
+    (Component::Kubelet, "/proc/41552/stat"),
     (Component::KubeProxy, "/proc/10361/stat"),
     (Component::Cni, "/etc/cni/net.d/10-azure.conflist"),
 ];
@@ -95,12 +96,8 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
     match component {
         // The process has ended between listing and reading, so it is not there; the
         // runtime's own answer says the rest.
-        Component::Containerd | Component::KubeProxy => {
+        Component::Containerd | Component::Kubelet | Component::KubeProxy => {
             fault == Fault::Missing || fault == Fault::LinkOutOfTheRoot
-        }
-        // No configuration file is needed, and one on the default port is as good.
-        Component::Kubelet => {
-            matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot)
         }
         // Other marks of the builder remain, and say that the name is missing.
         Component::NodeImage => matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot),
@@ -133,6 +130,15 @@ fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState>
     observations.into_iter().map(|one| (one.state.component(), one.state)).collect()
 }
 
+/// Whether that component cannot do without that file either.
+fn shares(path: &str, other: Component) -> bool {
+    match path {
+        // The time of boot.
+        "/proc/stat" => other == Component::Kernel,
+        _ => path.ends_with("/stat") && looks_through_processes(other),
+    }
+}
+
 #[tokio::test]
 async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
     let whole = states(HostCopy::of("aks-ubuntu-2204").round(LIMIT).await);
@@ -158,10 +164,14 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                 }
             }
             for (other, state) in &seen {
-                let shares = (path.starts_with("/proc/1") && looks_through_processes(*other))
+                let lesser = match other {
                     // The name of an image is a mark of the provider, too.
-                    || (path.starts_with("/opt/azure") && *other == Component::OsRelease);
-                if *other != component && !shares {
+                    Component::OsRelease => path.starts_with("/opt/azure"),
+                    // Whether its files were written after it was started is not known then.
+                    Component::Kubelet => path == "/proc/stat",
+                    _ => false,
+                };
+                if *other != component && !lesser && !shares(path, *other) {
                     assert_eq!(state, &whole[other], "{place} changed {other}");
                 }
             }
@@ -270,10 +280,8 @@ fn an_unreadable_file_costs_its_own_component_only() {
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         for one in answer["components"].as_array().expect("components") {
             let headline = one["headline"].as_str().expect("a line");
-            let named = Component::from_name(one["component"].as_str().expect("a name"));
-            let looks = looks_through_processes(named.expect("a component"));
-            let shares = path.starts_with("/proc/1") && looks;
-            if one["component"] == component.name() || shares {
+            let other = one["component"].as_str().and_then(Component::from_name);
+            if other == Some(component) || shares(path, other.expect("a component")) {
                 assert_eq!(one["state"], "unavailable", "{component}: {headline}");
                 let named = path.rsplit('/').next().expect("a name");
                 assert!(headline.contains(named) && headline.contains("EACCES"), "{headline}");

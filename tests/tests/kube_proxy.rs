@@ -80,6 +80,7 @@ impl Node {
             root: HostRoot::open(self.copy.path()).expect("a directory"),
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: String::new(),
+            kubelet_token_file: None,
         };
         let only = COLLECTORS.into_iter().filter(is_proxy).collect();
         seen.extend(Rounds::with(Arc::new(host), only, COLLECTOR_LIMIT).run().await);

@@ -14,7 +14,7 @@ mod real_image {
     use nodeward_domain::answer::NodeAnswer;
     use nodeward_domain::component::Component;
     use nodeward_domain::facts::{
-        ChronyAnswer, ComponentState, Containerd as Facts, CriAnswer, LiveValue, Namespace,
+        ChronyAnswer, ComponentState, Containerd as Facts, CriAnswer, LiveValue, Namespace, Reboot,
     };
     use nodeward_domain::observed::State;
     use nodeward_tests::containerd::Containerd;
@@ -133,6 +133,13 @@ mod real_image {
         }
     }
 
+    fn reboot(states: &mut States) -> &mut Reboot {
+        match states.get_mut(&Component::Reboot) {
+            Some(ComponentState::Reboot(State::Present(facts))) => Arc::make_mut(facts),
+            other => panic!("no reboot: {other:?}"),
+        }
+    }
+
     /// What an agent sees of parameters of a namespace which is not, or may not be, its own.
     fn hide(states: &mut States, namespace: Namespace, why: &str) {
         let Some(ComponentState::Sysctl(State::Present(sysctl))) =
@@ -186,8 +193,9 @@ mod real_image {
         let container = machine.container_of_both().without_capability("CAP_SYS_PTRACE");
         let _inside = machine.containerd.run(&container);
         let (outside, inside) = machine
-            .agree_but_for(|states, _| {
+            .agree_but_for(|states, inside| {
                 containerd(states).process.as_mut().expect("a process").executable.clear();
+                *reboot(states) = reboot(&mut inside.clone()).clone();
                 for namespace in [Namespace::Network, Namespace::Pid] {
                     let link = namespace.link();
                     let why =
@@ -197,6 +205,7 @@ mod real_image {
             })
             .await;
         assert_ne!(executable(outside), "");
+        assert!(reboot(&mut inside.clone()).unseen.is_some());
         assert_eq!(executable(inside), "");
     }
 

@@ -21,6 +21,16 @@ mod real_systemd {
 
     const UNIT_FILE: &str = "/etc/systemd/system/kubelet.service";
 
+    /// What can be found about a unit. A program that only sleeps has no configuration.
+    const ABOUT_UNITS: [&str; 6] = [
+        "KubeletDown",
+        "KubeletUnitFailed",
+        "KubeletRestarting",
+        "KubeletUnitDisabled",
+        "KubeletUnitStale",
+        "KubeletDropInAdded",
+    ];
+
     /// A node whose kubelet is a unit of a real systemd.
     struct Node {
         machine: Machine,
@@ -41,6 +51,7 @@ mod real_systemd {
                 root: HostRoot::open(&machine.root()).expect("the machine's root"),
                 probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
                 containerd_socket: "/run/containerd/containerd.sock".to_owned(),
+                kubelet_token_file: None,
             };
             let asked = [Component::OsRelease, Component::Kubelet, Component::Containerd];
             let only = COLLECTORS.into_iter().filter(|one| asked.contains(&one.component));
@@ -94,10 +105,10 @@ mod real_systemd {
             NodeAnswer::of(about, &self.history, &policy, now).0
         }
 
-        /// The findings about the unit: nobody answers for this kubelet's health.
+        /// The findings about the unit.
         fn findings(&self) -> Vec<String> {
             let reasons = self.answer().findings.into_iter().map(|finding| finding.reason);
-            reasons.filter(|reason| reason.starts_with("Kubelet")).collect()
+            reasons.filter(|reason| ABOUT_UNITS.contains(&reason.as_str())).collect()
         }
 
         fn show(&self, property: &str) -> String {

@@ -61,6 +61,7 @@ mod tests {
             root: HostRoot::open(root.path()).expect("a directory"),
             probes: Probes::Off("a copy".to_owned()),
             containerd_socket: String::new(),
+            kubelet_token_file: None,
         })
     }
 

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{ComponentState, Kernel};
+use nodeward_domain::facts::{ComponentState, Kernel, KernelImages};
 use nodeward_domain::observed::State;
 
 use super::{Collected, state};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, booted_at};
 
 const LIMIT_BYTES: u64 = 64 * 1024;
+
+/// Where installed kernels lie.
+const BOOT: &str = "/boot";
 
 /// Parameters whose values are known to carry no secret and that checks or people
 /// look at. Of all others only the name is reported.
@@ -45,6 +48,8 @@ fn read(host: &Host) -> Result<State<Kernel>, HostError> {
         release: line("/proc/sys/kernel/osrelease")?,
         version: line("/proc/sys/kernel/version")?,
         boot_id: line("/proc/sys/kernel/random/boot_id")?,
+        booted_at: Some(booted_at(&host.root)?),
+        images: images(host),
         tainted,
         command_line: line("/proc/cmdline")?.split_whitespace().map(without_secret).collect(),
     })))
@@ -60,6 +65,30 @@ fn line(host: &Host, path: &str) -> Result<String, HostError> {
         None => "ends in the middle of a line: truncated",
     };
     Err(HostError::Malformed { path: path.to_owned(), why: why.to_owned() })
+}
+
+/// The kernels that lie where boot loaders find them, named for their release.
+fn images(host: &Host) -> KernelImages {
+    let names = match host.root.list(BOOT) {
+        Ok(names) => names,
+        Err(HostError::Missing { .. }) => Vec::new(),
+        Err(error) => return KernelImages::Unreadable(format!("{BOOT}: {error}")),
+    };
+    let mut releases: Vec<String> =
+        names.iter().filter_map(|name| image_release(name)).map(str::to_owned).collect();
+    releases.sort_unstable();
+    releases.dedup();
+    KernelImages::Releases(releases)
+}
+
+/// The release that a file in `/boot` is the image of. Former and rescue images are not
+/// what the next boot takes.
+fn image_release(name: &str) -> Option<&str> {
+    let release = name.strip_prefix("vmlinuz-").or_else(|| name.strip_prefix("vmlinux-"))?;
+    let is_release = release.starts_with(|first: char| first.is_ascii_digit())
+        && !release.contains("-rescue-")
+        && ![".old", ".bak", ".dpkg-tmp", ".dpkg-new"].iter().any(|end| release.ends_with(end));
+    is_release.then_some(release)
 }
 
 fn without_secret(parameter: &str) -> String {
@@ -79,5 +108,19 @@ mod tests {
         assert_eq!(without_secret("luks.key=hunter2"), "luks.key=…");
         assert_eq!(without_secret("quiet"), "quiet");
         assert_eq!(without_secret("a=b=c"), "a=…");
+    }
+
+    #[test]
+    fn images_are_told_from_what_else_lies_beside_them() {
+        for (name, release) in [
+            ("vmlinuz-5.15.0-1124-azure", Some("5.15.0-1124-azure")),
+            ("vmlinuz-6.6.139.1-1.azl3", Some("6.6.139.1-1.azl3")),
+            ("vmlinuz", None),
+            ("vmlinuz-6.1.0-55-amd64.old", None),
+            ("vmlinuz-0-rescue-5f1e0c9d", None),
+            ("initrd.img-5.15.0-1124-azure", None),
+        ] {
+            assert_eq!(image_release(name), release, "{name}");
+        }
     }
 }

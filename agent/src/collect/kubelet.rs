@@ -1,17 +1,31 @@
-//! Collects `kubelet`: traces of an installation, the process, and its health
-//! endpoint, which it may have moved by flag or configuration file.
+//! Collects `kubelet`: traces of an installation, the process, what it was told by flags
+//! and files, its certificates, and what it says on its health endpoint and its secure port.
 
+mod certificates;
+mod configuration;
+mod duration;
 mod endpoint;
+mod flags;
+mod keys;
+mod metrics;
+mod secure_port;
+mod value;
+mod yaml;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use nodeward_domain::facts::kubelet::{Configuration, Version};
 use nodeward_domain::facts::{ComponentState, HttpAnswer, Kubelet};
+use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::State;
+use nodeward_domain::version::kubernetes::KubernetesVersion;
 
-use super::flag::flag;
+use super::flags::Flags;
 use super::{Collected, state};
 use crate::host::{Found, Host, HostError, find_processes};
+use crate::probe::http::Get;
+use secure_port::{Heard, Port};
 
 /// What an installation leaves on disk.
 const TRACES: [&str; 7] = [
@@ -28,57 +42,89 @@ const TRACES: [&str; 7] = [
 const CALL_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) fn collect(host: &Host) -> Collected {
-    ComponentState::Kubelet(state(read(host))).into()
+    let (measured, read) = match read(host) {
+        Ok(Some((kubelet, measured))) => (measured, Ok(State::Present(Arc::new(kubelet)))),
+        Ok(None) => (Measurements::default(), Ok(State::Absent)),
+        Err(error) => (Measurements::default(), Err(error)),
+    };
+    Collected { state: ComponentState::Kubelet(state(read)), measured }
 }
 
-fn read(host: &Host) -> Result<State<Kubelet>, HostError> {
+fn read(host: &Host) -> Result<Option<(Kubelet, Measurements)>, HostError> {
     let traces = host.root.existing(&TRACES)?;
-    let found = find_processes(&host.root, "kubelet")?.into_iter().next();
-    if traces.is_empty() && found.is_none() {
-        return Ok(State::Absent);
+    let mut found = find_processes(&host.root, "kubelet")?.into_iter();
+    let first = found.next();
+    if traces.is_empty() && first.is_none() {
+        return Ok(None);
     }
-    let arguments = found.as_ref().map_or(&[][..], |found| found.arguments.as_slice());
-    let address = endpoint::healthz(&host.root, arguments)?;
-    let (unit, (healthz_endpoint, healthz)) =
-        host.probes.beside_unit(&host.root, "kubelet.service", || match address {
-            Some(address) => {
-                let healthz = host.probes.http_get(address, "/healthz", CALL_LIMIT);
-                (format!("http://{address}/healthz"), healthz)
-            }
-            None => {
-                let why = "the kubelet is configured without a health endpoint".to_owned();
-                (String::new(), HttpAnswer::NotAsked { why })
-            }
-        });
-    Ok(State::Present(Arc::new(Kubelet {
+    let flags = Flags::of(first.as_ref().map_or(&[], |found| found.arguments.as_slice()));
+    let mut configuration = configuration::read(host, &flags, first.as_ref());
+    let certificates = certificates::read(host, &flags, &configuration);
+    let (unit, asked) = host.probes.beside_unit(&host.root, "kubelet.service", || {
+        ask(host, &configuration, certificates.serving)
+    });
+    if let Some(configz) = &asked.heard.configz {
+        configuration::compare(&mut configuration.settings, configz);
+    }
+    let node_labels = flags::labels(&flags);
+    let kubelet = Kubelet {
         traces,
-        registers_azure_labels: registers_azure_labels(arguments),
-        process: found.map(|Found { process, .. }| process),
+        registers_azure_labels: node_labels
+            .iter()
+            .any(|label| label.key.starts_with("kubernetes.azure.com/")),
+        version: asked.heard.version.or_else(|| version_of_path(first.as_ref()?)),
+        process: first.map(|Found { process, .. }| process),
         unit,
-        healthz_endpoint,
-        healthz,
-    })))
+        other_pids: found.map(|other| other.process.pid).collect(),
+        healthz_endpoint: asked.healthz_endpoint,
+        healthz: asked.healthz,
+        node_labels,
+        configuration,
+        certificates: certificates.files,
+        secure_port: asked.heard.port,
+    };
+    Ok(Some((kubelet, asked.heard.measured)))
 }
 
-fn registers_azure_labels(arguments: &[String]) -> bool {
-    flag(arguments, "node-labels").is_some_and(|labels| {
-        labels.split(',').any(|label| label.starts_with("kubernetes.azure.com/"))
-    })
+/// The version in the name of a file such as `/opt/bin/kubelet-v1.34.9`, to which the
+/// usual path is a link where several versions lie side by side.
+fn version_of_path(found: &Found) -> Option<Version> {
+    let path = &found.process.executable;
+    let (_, name) = path.rsplit_once('/')?;
+    let version = name.strip_prefix("kubelet-")?;
+    KubernetesVersion::parse(version)
+        .map(|_| Version { version: version.to_owned(), source: path.clone() })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What came of asking a kubelet.
+struct Asked {
+    healthz_endpoint: String,
+    healthz: HttpAnswer,
+    heard: Heard,
+}
 
-    fn arguments(line: &str) -> Vec<String> {
-        line.split_whitespace().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn only_labels_of_the_provider_make_an_aks_node() {
-        let azure = arguments("kubelet --node-labels=a=b,kubernetes.azure.com/mode=system");
-        let other = arguments("kubelet --node-labels=x=kubernetes.azure.com/mode");
-        assert!(registers_azure_labels(&azure));
-        assert!(!registers_azure_labels(&other));
+/// Asks both ports at the same time. `serving` is the certificate that it shows.
+fn ask(host: &Host, configuration: &Configuration, serving: Result<Vec<u8>, String>) -> Asked {
+    let healthz = endpoint::healthz(configuration);
+    let port = endpoint::secure(configuration).and_then(|at| Port::of(host, at, serving));
+    let health = healthz.clone().map(|address| Get::whole(address, "/healthz", CALL_LIMIT));
+    let [health, rest @ ..] = match &port {
+        Ok(port) => {
+            let [a, b, c] = port.questions().map(Ok);
+            host.probes.http_where_known([health, a, b, c])
+        }
+        Err(why) => {
+            let unknown = || Err(why.clone());
+            host.probes.http_where_known([health, unknown(), unknown(), unknown()])
+        }
+    };
+    Asked {
+        healthz_endpoint: healthz
+            .map_or_else(|_| String::new(), |at| format!("http://{at}/healthz")),
+        healthz: health.answer,
+        heard: match port {
+            Ok(port) => port.heard(rest, host.now()),
+            Err(why) => Heard::nothing(&why),
+        },
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{ComponentState, ImageName, OsRelease};
+use nodeward_domain::facts::{ComponentState, Fips, ImageName, OsRelease};
 use nodeward_domain::observed::State;
 
 use super::{Collected, state};
@@ -21,6 +21,8 @@ const PROVIDER_MARKS: [&str; 3] = [
 
 const LIMIT_BYTES: u64 = 64 * 1024;
 
+const FIPS: &str = "/proc/sys/crypto/fips_enabled";
+
 pub(super) fn collect(host: &Host) -> Collected {
     ComponentState::OsRelease(state(read(host))).into()
 }
@@ -34,6 +36,7 @@ fn read(host: &Host) -> Result<State<OsRelease>, HostError> {
         let mut os = parse(path, &text)?;
         os.architecture = architecture(host)?;
         os.provider_marks = host.root.existing(&PROVIDER_MARKS)?;
+        os.fips = fips(host);
         return Ok(State::Present(Arc::new(os)));
     }
     // Every distribution of today has one: a root without is not a root we can read.
@@ -50,6 +53,19 @@ fn architecture(host: &Host) -> Result<String, HostError> {
         }
         Err(HostError::Missing { .. }) => Ok(String::new()),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the kernel restricts itself to FIPS 140.
+fn fips(host: &Host) -> Fips {
+    match host.root.read_text(FIPS, 4096) {
+        Ok(text) => match text.trim() {
+            "0" => Fips::Off,
+            "1" => Fips::On,
+            other => Fips::Unreadable(format!("{FIPS}: {other:?} is neither 0 nor 1")),
+        },
+        Err(HostError::Missing { .. }) => Fips::NotSupported,
+        Err(error) => Fips::Unreadable(format!("{FIPS}: {error}")),
     }
 }
 
@@ -82,6 +98,7 @@ fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {
         variant_id: String::new(),
         architecture: String::new(),
         provider_marks: Vec::new(),
+        fips: Fips::NotSupported,
     };
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

@@ -80,17 +80,8 @@ pub fn find_processes_anywhere(root: &HostRoot, name: &str) -> Result<Vec<Found>
 }
 
 fn find(root: &HostRoot, wanted: &[&str], anywhere: bool) -> Result<Vec<Found>, HostError> {
-    let names = root.list("/proc")?;
-    let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    if pids.is_empty() {
-        return Err(HostError::Malformed {
-            path: "/proc".to_owned(),
-            why: "shows no process: the host's /proc is not mounted here".to_owned(),
-        });
-    }
-    pids.sort_unstable();
     let mut found = Vec::new();
-    for pid in pids {
+    for pid in pids(root)? {
         match look(root, pid, wanted, anywhere) {
             Ok(Some(process)) => found.push(process),
             Ok(None) => {}
@@ -103,26 +94,58 @@ fn find(root: &HostRoot, wanted: &[&str], anywhere: bool) -> Result<Vec<Found>, 
     Ok(found)
 }
 
+/// The pids of all processes of the host, sorted.
+pub fn pids(root: &HostRoot) -> Result<Vec<u32>, HostError> {
+    let names = root.list("/proc")?;
+    let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    if pids.is_empty() {
+        return Err(HostError::Malformed {
+            path: "/proc".to_owned(),
+            why: "shows no process: the host's /proc is not mounted here".to_owned(),
+        });
+    }
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// Which process a pid is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// Its name, at most 15 bytes long.
+    pub name: String,
+    /// When it was started, in seconds after boot.
+    pub seconds_after_boot: u64,
+}
+
+/// Which process a pid is.
+pub fn started(root: &HostRoot, pid: u32) -> Result<Started, HostError> {
+    let stat = stat(root, pid)?;
+    Ok(Started { name: stat.comm, seconds_after_boot: stat.starttime / USER_HZ })
+}
+
+fn stat(root: &HostRoot, pid: u32) -> Result<Stat, HostError> {
+    let path = format!("/proc/{pid}/stat");
+    let bytes = root.read(&path, 64 * 1024)?;
+    Stat::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_stat(5)"))
+}
+
 fn look(
     root: &HostRoot,
     pid: u32,
     wanted: &[&str],
     anywhere: bool,
 ) -> Result<Option<Found>, HostError> {
-    let folder = format!("/proc/{pid}");
-    let path = format!("{folder}/stat");
-    let bytes = root.read(&path, 64 * 1024)?;
-    let stat =
-        Stat::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_stat(5)"))?;
+    let stat = stat(root, pid)?;
     if !wanted.contains(&stat.comm.as_str()) || matches!(stat.state, 'Z' | 'X') {
         return Ok(None);
     }
-    let status = status(root, &folder)?;
+    let status = status(root, pid)?;
     // A kubelet inside of a container has a pid there too.
-    let in_container = status.nspid.is_some_and(|pids| pids.len() > 1);
+    let in_container = is_nested(&status);
     if in_container && !anywhere {
         return Ok(None);
     }
+    let folder = format!("/proc/{pid}");
     let arguments = root.read(&format!("{folder}/cmdline"), 1024 * 1024)?;
     let arguments: Vec<String> = arguments
         .split(|byte| *byte == 0)
@@ -168,8 +191,23 @@ fn malformed(path: String, form: &str) -> HostError {
     HostError::Malformed { path, why: format!("is empty, cut off, or not in the form of {form}") }
 }
 
-fn status(root: &HostRoot, folder: &str) -> Result<Status, HostError> {
-    let path = format!("{folder}/status");
+/// Whether a process is inside of a container, as its own pid there shows.
+pub fn is_inside_container(root: &HostRoot, pid: u32) -> Result<bool, HostError> {
+    status(root, pid).map(|status| is_nested(&status))
+}
+
+/// Whether a process belongs to root.
+pub fn is_roots(root: &HostRoot, pid: u32) -> Result<bool, HostError> {
+    status(root, pid).map(|status| status.ruid == 0)
+}
+
+/// A process that has a pid of its own in a namespace below the one we look from.
+fn is_nested(status: &Status) -> bool {
+    status.nspid.as_ref().is_some_and(|pids| pids.len() > 1)
+}
+
+fn status(root: &HostRoot, pid: u32) -> Result<Status, HostError> {
+    let path = format!("/proc/{pid}/status");
     let bytes = root.read(&path, 64 * 1024)?;
     Status::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_status(5)"))
 }

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
+use super::certificates::certificates_of;
 use super::outline::{Assignment, outline};
 use super::value::value_of;
 
@@ -285,6 +286,18 @@ impl HostRoot {
     ) -> Result<Vec<Assignment>, HostError> {
         let file = File::from(self.readable(path)?).take(limit_bytes);
         outline(file, tables, keys).map_err(|error| HostError::reading(path, &error))
+    }
+
+    /// The certificates of a PEM file, as PEM. Reading stops before a private key, and
+    /// before anything else that is not a certificate; up to there the file has at most
+    /// `limit_bytes`.
+    pub fn read_certificates(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, HostError> {
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let read = certificates_of(&mut file);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        read.map_err(|error| HostError::reading(path, &error))
     }
 
     /// Whether there is something of that name, of whatever kind.

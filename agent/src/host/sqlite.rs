@@ -47,6 +47,33 @@ impl Stamp {
     }
 }
 
+/// What tells that somebody writes to a database or to its log.
+#[derive(Debug, PartialEq, Eq)]
+struct Writes([Option<Stamp>; 2]);
+
+impl Writes {
+    fn of(root: &HostRoot, path: &str) -> Self {
+        Self([path.to_owned(), format!("{path}-wal")].map(|path| {
+            let file = root.file(&path).ok()?;
+            file.metadata().ok().as_ref().map(Stamp::of)
+        }))
+    }
+
+    /// Whether somebody has written since, or just before.
+    fn go_on(&self, root: &HostRoot, path: &str) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let is_fresh = |stamp: &Stamp| {
+            let (seconds, nanoseconds) = stamp.changed;
+            let at = Duration::new(
+                u64::try_from(seconds).unwrap_or_default(),
+                u32::try_from(nanoseconds).unwrap_or_default(),
+            );
+            now.checked_sub(at).is_some_and(|age| age < PAUSE)
+        };
+        *self != Self::of(root, path) || self.0.iter().flatten().any(is_fresh)
+    }
+}
+
 /// A database as it is at one moment.
 #[derive(Debug)]
 pub struct Database {
@@ -66,6 +93,7 @@ impl Database {
     ) -> Result<T, HostError> {
         let mut tries = 0;
         loop {
+            let before = Writes::of(root, path);
             let error = match Self::open(root, path) {
                 Ok(database) => {
                     let outcome = read(&database);
@@ -75,7 +103,10 @@ impl Database {
                     unfinished(root, path)?
                         .unwrap_or_else(|| HostError::Changing { path: path.to_owned() })
                 }
-                // It may have been read while it was written.
+                // Half of what a writer is at looks like damage.
+                Err(HostError::Malformed { .. }) if before.go_on(root, path) => {
+                    HostError::Changing { path: path.to_owned() }
+                }
                 Err(error @ HostError::Malformed { .. }) => error,
                 Err(error) => return Err(error),
             };

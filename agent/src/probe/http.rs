@@ -3,6 +3,7 @@
 //! that tells most; the body, as far as it is kept, is for the collector to parse.
 
 mod body;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,10 +18,11 @@ use hyper_util::rt::TokioIo;
 use nodeward_domain::facts::HttpAnswer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::CONNECT_LIMIT;
 pub use body::Keep;
+pub use tls::{Secure, Token};
 
 /// So much of one line is reported.
 const LINE_LIMIT_CHARS: usize = 200;
@@ -36,19 +38,22 @@ pub struct Get {
     pub limit: Duration,
     /// What is kept of the answer's body.
     pub keep: Keep,
+    /// How it is asked over TLS; none for plain HTTP.
+    pub secure: Option<Secure>,
 }
 
 impl Get {
     /// A question whose answer is kept whole.
     #[must_use]
     pub fn whole(address: SocketAddr, path: &str, limit: Duration) -> Self {
-        Self { address, path: path.to_owned(), limit, keep: Keep::Whole }
+        Self { address, path: path.to_owned(), limit, keep: Keep::Whole, secure: None }
     }
 
     /// The endpoint's address as evidence names it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.path)
+        let scheme = if self.secure.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.address, self.path)
     }
 }
 
@@ -59,6 +64,8 @@ pub struct Reply {
     pub answer: HttpAnswer,
     /// What was kept of the body; empty unless the endpoint answered.
     pub body: String,
+    /// From the question to the answer's first line; none without an answer.
+    pub took: Option<Duration>,
 }
 
 impl Reply {
@@ -71,13 +78,13 @@ impl Reply {
         let is_whole = body.is_whole();
         let body = body.text();
         let line = if is_whole { telling_line(&body) } else { String::new() };
-        Self { answer: HttpAnswer::Answered { status, body: line }, body }
+        Self { answer: HttpAnswer::Answered { status, body: line }, body, took: None }
     }
 }
 
 impl From<HttpAnswer> for Reply {
     fn from(answer: HttpAnswer) -> Self {
-        Self { answer, body: String::new() }
+        Self { answer, body: String::new(), took: None }
     }
 }
 
@@ -86,24 +93,33 @@ const fn failed(why: String) -> HttpAnswer {
 }
 
 fn timed_out(limit: Duration) -> HttpAnswer {
-    HttpAnswer::TimedOut {
-        after_milliseconds: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-    }
+    HttpAnswer::TimedOut { after_milliseconds: milliseconds(limit) }
 }
+
+fn milliseconds(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Asks, and tells refused, silent and answered apart.
 pub async fn get(get: Get) -> Reply {
-    match timeout(get.limit, ask(&get)).await {
-        Ok(reply) => reply,
-        Err(_) => timed_out(get.limit).into(),
+    let deadline = Instant::now() + get.limit;
+    let stream = match timeout(CONNECT_LIMIT.min(get.limit), connect(get.address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(answer)) => return answer.into(),
+        Err(_) => return timed_out(CONNECT_LIMIT.min(get.limit)).into(),
+    };
+    let Some(secure) = &get.secure else {
+        return within(deadline, &get, exchange(stream, &get)).await;
+    };
+    match timeout_at(deadline, secure.over(stream, get.address.ip())).await {
+        Ok(Ok(stream)) => within(deadline, &get, exchange(stream, &get)).await,
+        Ok(Err(why)) => failed(format!("TLS: {why}")).into(),
+        Err(_) => HttpAnswer::NoHandshake { after_milliseconds: milliseconds(get.limit) }.into(),
     }
 }
 
-async fn ask(get: &Get) -> Reply {
-    match timeout(CONNECT_LIMIT, connect(get.address)).await {
-        Ok(Ok(stream)) => exchange(stream, get).await,
-        Ok(Err(answer)) => answer.into(),
-        Err(_) => timed_out(CONNECT_LIMIT).into(),
-    }
+async fn within(deadline: Instant, get: &Get, reply: impl Future<Output = Reply>) -> Reply {
+    timeout_at(deadline, reply).await.unwrap_or_else(|_| timed_out(get.limit).into())
 }
 
 /// Connects from the very address that is asked, which only an address of this machine
@@ -134,17 +150,22 @@ where
         Err(error) => return failed(format!("HTTP: {error}")).into(),
     };
     let driver = tokio::spawn(connection);
-    let request = Request::get(&get.path)
+    let mut request = Request::get(&get.path)
         .header(header::HOST, get.address.to_string())
-        .header(header::USER_AGENT, concat!("nodeward-agent/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::<Bytes>::new());
-    let reply = match request {
+        .header(header::USER_AGENT, concat!("nodeward-agent/", env!("CARGO_PKG_VERSION")));
+    if let Some(token) = get.secure.as_ref().and_then(Secure::token) {
+        request = request.header(header::AUTHORIZATION, token);
+    }
+    let asked_at = Instant::now();
+    let reply = match request.body(Empty::<Bytes>::new()) {
         Err(error) => failed(format!("request: {error}")).into(),
         Ok(request) => match sender.send_request(request).await {
             Err(error) => failed(format!("HTTP: {error}")).into(),
             Ok(response) => {
+                let took = Some(asked_at.elapsed());
                 let status = response.status().as_u16();
-                Reply::answered(status, read(response.into_body(), get.keep, status).await)
+                let body = read(response.into_body(), get.keep, status).await;
+                Reply { took, ..Reply::answered(status, body) }
             }
         },
     };

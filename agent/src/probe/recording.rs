@@ -10,12 +10,15 @@ use nodeward_domain::facts::{CriAnswer, HttpAnswer, UnitState};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
+use super::http::{Get, Reply};
 use super::{chrony, clock};
 
 /// Recorded answers of local endpoints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
+    /// When it was made.
+    pub recorded_at: Option<Timestamp>,
     /// Answers by address, such as `http://127.0.0.1:10248/healthz`, with whole bodies.
     #[serde(default, deserialize_with = "with_bodies")]
     pub http: BTreeMap<String, HttpAnswer>,
@@ -77,6 +80,20 @@ impl Recording {
             .map_err(|source| RecordingError::Unreadable { path: path.to_owned(), source })?;
         serde_json::from_str(&text)
             .map_err(|source| RecordingError::Malformed { path: path.to_owned(), source })
+    }
+
+    /// What an endpoint replied.
+    pub(super) fn reply(&self, get: &Get) -> Reply {
+        match self.http.get(&get.url()) {
+            Some(HttpAnswer::Answered { status, body }) => {
+                Reply::answered(*status, get.keep.of(*status, body.as_bytes()))
+            }
+            Some(answer) => answer.clone().into(),
+            None => {
+                let why = format!("{} is not in the recording", get.url());
+                HttpAnswer::NotAsked { why }.into()
+            }
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Checks of `kernel`: did it break, is it the newest that is installed, are its
 //! protections on.
 
+mod build;
 mod installed;
+
+use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
@@ -9,10 +12,11 @@ use super::{
     Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, verdict_or,
 };
 use crate::component::Component;
-use crate::facts::Taint;
+use crate::facts::{Kernel, KernelImages, Taint};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
+use crate::version::dpkg;
 use installed::Installed;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -57,6 +61,7 @@ const FAULT_BITS: [u32; 4] = [4, 5, 7, 14];
 const TAINTED: &str = "/proc/sys/kernel/tainted";
 const OSRELEASE: &str = "/proc/sys/kernel/osrelease";
 const CMDLINE: &str = "/proc/cmdline";
+const VERSION: &str = "/proc/sys/kernel/version";
 
 fn customer(action: Action) -> Turn {
     Turn { responsible: Responsible::Customer, action, valid_until: None }
@@ -75,18 +80,26 @@ fn faulted(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdic
     Verdict::fail(meanings.join("; "), since, customer(Action::Reboot), evidence)
 }
 
-fn older_than_installed(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+pub(super) fn older_than_installed(
+    history: &NodeHistory,
+    _: &Scope,
+    _: &Policy,
+    _: Timestamp,
+) -> Verdict {
     let (kernel, kernel_since) = verdict_or!(facts(&history.kernel, "no kernel"));
-    let (packages, packages_since) = verdict_or!(facts(
-        &history.packages,
-        "no package database says which kernels are installed"
-    ));
-    let newest = match installed::newest(&kernel.release, packages) {
+    let packages = facts(&history.packages, "no package database says which kernels are installed");
+    let (packages, packages_since) = match packages {
+        Ok(packages) => packages,
+        Err(verdict) => return by_images(kernel, kernel_since).unwrap_or(verdict),
+    };
+    let newest = match installed::newest(kernel, packages) {
         Installed::Newest(newest) => newest,
         Installed::NoneOfFlavour(flavour) => {
-            return Verdict::not_applicable(format!(
-                "no kernel of flavour {flavour:?} is installed as a package"
-            ));
+            return by_images(kernel, kernel_since).unwrap_or_else(|| {
+                Verdict::not_applicable(format!(
+                    "no kernel of flavour {flavour:?} is installed as a package"
+                ))
+            });
         }
         Installed::Unclear(flavours) => {
             let evidence = vec![Evidence::new(OSRELEASE, &kernel.release, "")];
@@ -94,16 +107,41 @@ fn older_than_installed(history: &NodeHistory, _: &Scope, _: &Policy, _: Timesta
             return Verdict::unknown(why, evidence);
         }
     };
-    let evidence = vec![
+    let mut evidence = vec![
         Evidence::new(OSRELEASE, &kernel.release, &newest.release),
         Evidence::new(&packages.path, newest.package, ""),
     ];
-    if !newest.is_newer_than_running {
-        return Verdict::pass(evidence);
-    }
-    let message = format!("{} runs, {} is installed", kernel.release, newest.release);
+    let message = match newest.builds {
+        // The same release, so that modules fit both.
+        Some([running, installed]) => {
+            evidence.push(Evidence::new(VERSION, &kernel.version, &installed));
+            format!("build {running} of {} runs, {installed} is installed", kernel.release)
+        }
+        None if newest.is_newer_than_running => {
+            format!("{} runs, {} is installed", kernel.release, newest.release)
+        }
+        None => return Verdict::pass(evidence),
+    };
     let since = kernel_since.max(packages_since);
     Verdict::fail(message, since, customer(Action::Reboot), evidence)
+}
+
+/// What the images on disk say, where no package does; none where there are none of the
+/// running kernel's flavour.
+fn by_images(kernel: &Kernel, since: Timestamp) -> Option<Verdict> {
+    let KernelImages::Releases(releases) = &kernel.images else { return None };
+    let newest = installed::newest_image(&kernel.release, releases)?;
+    let evidence = vec![
+        Evidence::new(OSRELEASE, &kernel.release, newest),
+        Evidence::new(format!("/boot/vmlinuz-{newest}"), "there", ""),
+    ];
+    Some(match dpkg::compare(&kernel.release, newest) {
+        Ordering::Less => {
+            let message = format!("{} runs, {newest} lies in /boot", kernel.release);
+            Verdict::fail(message, since, customer(Action::Reboot), evidence)
+        }
+        Ordering::Equal | Ordering::Greater => Verdict::pass(evidence),
+    })
 }
 
 fn mitigations_off(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {

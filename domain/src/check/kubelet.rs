@@ -1,174 +1,136 @@
-//! Checks of `kubelet`: process and health endpoint. The endpoint is a ping; what it
-//! cannot see (runtime, network, API server) is judged elsewhere.
+//! Checks of `kubelet`: does it run and answer, what was it told, whom does it believe, and
+//! are its certificates and its version still good.
+
+mod access;
+mod certificates;
+mod configuration;
+mod labels;
+mod process;
+mod secure_port;
+mod supported;
+#[cfg(test)]
+mod tests;
+mod version;
 
 use jiff::Timestamp;
 
-use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed, facts, unit,
-    verdict_or,
-};
+use super::{Check, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, unit};
 use crate::component::Component;
-use crate::facts::{HttpAnswer, Kubelet};
+use crate::facts::Kubelet;
+use crate::facts::kubelet::{FileState, Setting, SettingSource};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
-use crate::responsibility::{Action, Responsible, Turn, turn_for_broken_component};
+use crate::responsibility::{Action, Responsible, Turn};
 
-const HEALTHZ: &str = "https://kubernetes.io/docs/reference/command-line-tools-reference/kubelet/";
-
-/// A check of the kubelet that cites the provider's duty to repair it.
-const fn check(
-    reason: &'static str,
-    summary: &'static str,
-    judge: fn(&NodeHistory, &Scope, &Policy, Timestamp) -> Verdict,
-) -> Check {
-    Check {
-        reason,
-        component: Component::Kubelet,
-        scope: Reach::Node,
-        severity: Severity::Critical,
-        responsible: "automation, then provider; customer without a provider",
-        summary,
-        policy: PolicyLink::Cites("auto-remediate-components"),
-        source: HEALTHZ,
-        judge,
-    }
-}
+const ABSENT: &str = "no trace of a kubelet";
 
 pub(super) const CHECKS: &[Check] = &[
-    check("KubeletDown", "A kubelet is installed and does not run", down),
-    check("KubeletHung", "The kubelet accepts connections and does not answer", hung),
-    check("KubeletUnhealthy", "The kubelet says itself that it is ill", unhealthy),
-    Check {
-        severity: Severity::Warning,
-        responsible: "customer",
-        policy: PolicyLink::None,
-        source: "https://manpages.debian.org/bookworm/manpages/proc.5.en.html",
-        ..check(
-            "KubeletExecutableReplaced",
-            "The kubelet on disk is not the one that runs; a restart is pending",
-            executable_replaced,
-        )
-    },
+    process::DOWN,
+    process::HUNG,
+    process::UNHEALTHY,
+    secure_port::SYNC_LOOP_STUCK,
+    secure_port::PLEG_STALE,
+    process::EXECUTABLE_REPLACED,
+    process::SEVERAL,
     unit::failed::<Kubelet>(),
     unit::restarting::<Kubelet>(),
     unit::disabled::<Kubelet>(),
     unit::stale::<Kubelet>(),
     unit::drop_in::<Kubelet>(),
+    configuration::UNUSABLE,
+    configuration::NOT_IN_FORCE,
+    configuration::DRIFTED,
+    access::AUTHORIZATION_OFF,
+    access::ANONYMOUS,
+    access::TOKENS_UNCHECKED,
+    access::READ_ONLY_PORT,
+    certificates::ROTATION_OFF,
+    certificates::CLIENT_EXPIRED,
+    certificates::CLIENT_EXPIRING,
+    certificates::SERVING_EXPIRING,
+    certificates::AUTHORITY_EXPIRING,
+    certificates::SERVING_ROTATION_OFF,
+    supported::ALPHA_FEATURE,
+    supported::OUT_OF_RANGE,
+    supported::KERNEL_DEFAULTS,
+    supported::PREVIEW,
+    labels::CHANGED,
+    version::UNSUPPORTED,
 ];
 
-const ABSENT: &str = "no trace of a kubelet";
+type Judge = fn(&NodeHistory, &Scope, &Policy, Timestamp) -> Verdict;
 
-fn evidence(kubelet: &Kubelet, expected: &str) -> Vec<Evidence> {
-    let process = kubelet.process.as_ref().map_or_else(
-        || "no kubelet process".to_owned(),
-        |process| format!("pid {} {}", process.pid, process.executable),
-    );
-    vec![
-        Evidence::new("/proc", process, "one kubelet process"),
-        Evidence::new(&kubelet.healthz_endpoint, kubelet.healthz.to_string(), expected),
-    ]
-}
-
-/// Whether the kubelet is down: no process is seen and nobody answers. An answer on the
-/// port proves a process even where none can be seen.
-fn is_down(kubelet: &Kubelet) -> bool {
-    kubelet.process.is_none()
-        && matches!(kubelet.healthz, HttpAnswer::Refused | HttpAnswer::NotAsked { .. })
-}
-
-/// The check that stands for what lies behind a broken answer, as for containerd.
-fn owner(kubelet: &Kubelet) -> Option<&'static str> {
-    match kubelet.healthz {
-        _ if is_down(kubelet) => Some("KubeletDown"),
-        HttpAnswer::TimedOut { .. } => Some("KubeletHung"),
-        _ => None,
-    }
-}
-
-/// Judges one failure shape, see the same function for containerd.
-fn shape(
-    history: &NodeHistory,
-    (scope, policy, now): (&Scope, &Policy, Timestamp),
-    broken: fn(&Kubelet) -> bool,
-    excluded_by: fn(&Kubelet) -> bool,
-    message: impl Fn(&Kubelet) -> String,
-) -> Verdict {
-    let (kubelet, _) = verdict_or!(facts(&history.kubelet, ABSENT));
-    let evidence = evidence(kubelet, "200 ok");
-    if broken(kubelet) {
-        let since = verdict_or!(confirmed(
-            scope.standing.or_longer(history.kubelet.holding(broken)),
-            &evidence
-        ));
-        let turn = turn_for_broken_component(scope.platform, policy, since, now, "kubelet.service");
-        return Verdict::fail(message(kubelet), since, turn, evidence);
-    }
-    if excluded_by(kubelet) {
-        Verdict::pass(evidence)
-    } else if let Some(owner) = owner(kubelet) {
-        Verdict::not_applicable(format!("the kubelet did not get that far, see {owner}"))
-    } else {
-        Verdict::unknown(format!("healthz: {}", kubelet.healthz), evidence)
-    }
-}
-
-fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    if let Some(reason) = unit::stands_for_down::<Kubelet>(history, scope, now) {
-        return Verdict::not_applicable(format!("see {reason}"));
-    }
-    let verdict = shape(
-        history,
-        (scope, policy, now),
-        is_down,
-        |kubelet| {
-            kubelet.process.is_some() || matches!(kubelet.healthz, HttpAnswer::Answered { .. })
-        },
-        |kubelet| format!("no kubelet process; healthz {}", kubelet.healthz),
-    );
-    unit::with_cause::<Kubelet>(verdict, history, scope)
-}
-
-fn hung(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    shape(
-        history,
-        (scope, policy, now),
-        |kubelet| matches!(kubelet.healthz, HttpAnswer::TimedOut { .. }),
-        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { .. } | HttpAnswer::Refused),
-        |kubelet| format!("the kubelet hangs: healthz {}", kubelet.healthz),
-    )
-}
-
-fn unhealthy(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
-    shape(
-        history,
-        (scope, policy, now),
-        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { status, .. } if status >= 500),
-        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { status: 200, .. }),
-        |kubelet| format!("healthz answers {}", kubelet.healthz),
-    )
-}
-
-fn executable_replaced(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
-    let (kubelet, since) = verdict_or!(facts(&history.kubelet, ABSENT));
-    let Some(process) = &kubelet.process else {
-        return Verdict::not_applicable("no kubelet runs");
-    };
-    if process.executable.is_empty() {
-        return Verdict::unknown("the path of the running kubelet could not be read", Vec::new());
-    }
-    let source = format!("/proc/{}/exe", process.pid);
-    if !process.executable_replaced {
-        return Verdict::pass(vec![Evidence::new(source, &process.executable, "still on disk")]);
-    }
-    let evidence = vec![Evidence::new(
+/// A check of what the customer can change. `link` is rule and source.
+const fn check(
+    reason: &'static str,
+    summary: &'static str,
+    severity: Severity,
+    (policy, source): (PolicyLink, &'static str),
+    judge: Judge,
+) -> Check {
+    Check {
+        reason,
+        component: Component::Kubelet,
+        scope: Reach::Node,
+        severity,
+        responsible: "customer",
+        summary,
+        policy,
         source,
-        format!("{}, no longer what lies there", process.executable),
-        "still on disk",
-    )];
-    let turn = Turn {
-        responsible: Responsible::Customer,
-        action: by_hand(scope, Action::RestartUnit { unit: "kubelet.service".to_owned() }),
-        valid_until: None,
+        judge,
+    }
+}
+
+/// A check of whether it works, which cites the provider's duty to repair it.
+const fn broken_component(reason: &'static str, summary: &'static str, judge: Judge) -> Check {
+    Check {
+        responsible: "automation, then provider; customer without a provider",
+        ..check(
+            reason,
+            summary,
+            Severity::Critical,
+            (
+                PolicyLink::Cites("auto-remediate-components"),
+                "https://kubernetes.io/docs/reference/instrumentation/node-metrics/",
+            ),
+            judge,
+        )
+    }
+}
+
+/// The customer puts it right by hand, on a node of a provider by reimaging it.
+fn by_customer(scope: &Scope, action: Action) -> Turn {
+    Turn { responsible: Responsible::Customer, action: by_hand(scope, action), valid_until: None }
+}
+
+/// A setting of a kubelet that runs, or why nothing can be said of it.
+fn setting<'a>(kubelet: &'a Kubelet, key: &str) -> Result<&'a Setting, Verdict> {
+    if kubelet.process.is_none() {
+        return Err(Verdict::not_applicable("no kubelet runs"));
+    }
+    kubelet.configuration.setting(key).ok_or_else(|| {
+        let files = &kubelet.configuration.files;
+        let why = files.iter().find_map(|file| match &file.state {
+            FileState::Good => None,
+            FileState::Refused(why) | FileState::Unreadable(why) => {
+                Some(format!("{}: {why}", file.path))
+            }
+        });
+        let why = why.unwrap_or_else(|| "the agent does not report it".to_owned());
+        Verdict::unknown(format!("what the kubelet was told is not known: {why}"), Vec::new())
+    })
+}
+
+/// What holds, as evidence: the setting, its value, and where that comes from.
+fn evidence(kubelet: &Kubelet, setting: &Setting, expected: &str) -> super::Evidence {
+    let source = match &setting.in_force {
+        Some(_) => format!("{}/configz", kubelet.secure_port.endpoint),
+        None => match &setting.source {
+            SettingSource::Default => "kubelet's default".to_owned(),
+            told => told.to_string(),
+        },
     };
-    Verdict::fail("the kubelet was replaced on disk and not restarted", since, turn, evidence)
+    let value = setting.effective();
+    let value = if value.is_empty() { "none" } else { value };
+    super::Evidence::new(source, format!("{}: {value}", setting.key), expected)
 }

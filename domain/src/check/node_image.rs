@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::check::{Outcome, judge_node};
-    use crate::facts::{ComponentState, OsRelease};
+    use crate::facts::{ComponentState, Fips, OsRelease};
     use crate::observed::State;
     use crate::policy::DEFAULT_EDITION;
 
@@ -212,6 +212,7 @@ mod tests {
             pretty_name: String::new(),
             variant_id: String::new(),
             architecture: String::new(),
+            fips: Fips::Off,
             provider_marks: vec!["/opt/azure/vhd-install.complete".to_owned()],
         };
         let image = NodeImage {

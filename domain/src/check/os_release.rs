@@ -7,6 +7,7 @@ use super::{
     verdict_or,
 };
 use crate::component::Component;
+use crate::facts::Fips;
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
@@ -37,7 +38,21 @@ pub(super) const CHECKS: &[Check] = &[
         source: "https://learn.microsoft.com/azure/aks/upgrade-os-version",
         judge: retired,
     },
+    Check {
+        reason: "FipsMismatch",
+        component: Component::OsRelease,
+        scope: Reach::Node,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "The node's label and its kernel do not say the same about FIPS 140",
+        policy: PolicyLink::Cites("base-image-unchangeable"),
+        source: "https://learn.microsoft.com/azure/aks/enable-fips-nodes",
+        judge: fips_mismatch,
+    },
 ];
+
+/// The provider's label on nodes of pools with FIPS 140.
+const FIPS_LABEL: &str = "kubernetes.azure.com/fips_enabled";
 
 fn not_offered(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timestamp) -> Verdict {
     verdict_or!(of_a_provider(scope, "offers or retires its operating system"));
@@ -115,4 +130,34 @@ fn retired(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp
     let turn =
         Turn { responsible: Responsible::Customer, action: Action::MigrateOsSku, valid_until };
     Verdict::fail(message, since.max(notice), turn, evidence)
+}
+
+fn fips_mismatch(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+    verdict_or!(of_a_provider(scope, "labels nodes with FIPS 140"));
+    let (os, since) = verdict_or!(facts(&history.os_release, "no os-release file"));
+    let (image, _) = verdict_or!(facts(&history.node_image, "nothing says which labels it has"));
+    let label = image.labels.iter().find(|label| label.key == FIPS_LABEL);
+    let Some(label) = label.map(|label| label.value.as_str()) else {
+        return Verdict::not_applicable(format!("no label {FIPS_LABEL}"));
+    };
+    let expected = if label == "true" { "1" } else { "0" };
+    let evidence = vec![
+        Evidence::new("/proc/sys/crypto/fips_enabled", os.fips.to_string(), expected),
+        Evidence::new(FIPS_LABEL, label, ""),
+    ];
+    let is_on = match &os.fips {
+        Fips::On => true,
+        Fips::Off | Fips::NotSupported => false,
+        Fips::Unreadable(why) => return Verdict::unknown(why.clone(), evidence),
+    };
+    if is_on == (label == "true") {
+        return Verdict::pass(evidence);
+    }
+    let turn =
+        Turn { responsible: Responsible::Customer, action: Action::Reimage, valid_until: None };
+    let message = match is_on {
+        true => "the kernel runs with FIPS 140, the node's label says that it does not",
+        false => "the node's label says FIPS 140, the kernel runs without",
+    };
+    Verdict::fail(message, since, turn, evidence)
 }

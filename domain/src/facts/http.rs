@@ -21,6 +21,11 @@ pub enum HttpAnswer {
         /// The limit, in milliseconds.
         after_milliseconds: u64,
     },
+    /// It accepts connections and completes no TLS handshake on them.
+    NoHandshake {
+        /// The limit, in milliseconds.
+        after_milliseconds: u64,
+    },
     /// The exchange failed in another way.
     Failed {
         /// What went wrong.
@@ -41,6 +46,9 @@ impl std::fmt::Display for HttpAnswer {
             Self::Refused => f.write_str("connection refused"),
             Self::TimedOut { after_milliseconds } => {
                 write!(f, "no answer within {after_milliseconds} ms")
+            }
+            Self::NoHandshake { after_milliseconds } => {
+                write!(f, "no TLS handshake within {after_milliseconds} ms")
             }
             Self::Failed { why } => f.write_str(why),
             Self::NotAsked { why } => write!(f, "not asked: {why}"),

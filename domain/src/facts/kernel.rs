@@ -1,6 +1,7 @@
 //! Facts of `kernel`: what runs, since which boot, and its taint flags. Source:
 //! `/proc/sys/kernel`, `/proc/cmdline`, Documentation/admin-guide/tainted-kernels.rst.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Headline;
@@ -14,11 +15,26 @@ pub struct Kernel {
     pub version: String,
     /// `/proc/sys/kernel/random/boot_id` of the host.
     pub boot_id: String,
+    /// When it was booted, by the clock as it goes now: `btime` of `/proc/stat`. It moves
+    /// when the clock is set, and only then. None from an agent that did not report it.
+    pub booted_at: Option<Timestamp>,
+    /// The kernels that lie on disk.
+    pub images: KernelImages,
     /// `/proc/sys/kernel/tainted`, the bit mask.
     pub tainted: u64,
     /// Parameters of `/proc/cmdline`. Values stand only behind names known to carry no
     /// secret; of all others only the name is kept.
     pub command_line: Vec<String>,
+}
+
+/// Kernels on disk, ready to be booted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelImages {
+    /// Their releases, sorted.
+    Releases(Vec<String>),
+    /// They could not be looked for, for this reason.
+    Unreadable(String),
 }
 
 /// One taint flag that is set.

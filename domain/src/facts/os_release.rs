@@ -25,6 +25,33 @@ pub struct OsRelease {
     pub architecture: String,
     /// Paths, of those that AKS's image builder writes, that exist on this node.
     pub provider_marks: Vec<String>,
+    /// Whether the kernel restricts itself to FIPS 140.
+    pub fips: Fips,
+}
+
+/// `/proc/sys/crypto/fips_enabled`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fips {
+    /// It does.
+    On,
+    /// It does not.
+    Off,
+    /// The kernel was built without.
+    NotSupported,
+    /// It could not be read, for this reason.
+    Unreadable(String),
+}
+
+impl std::fmt::Display for Fips {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::On => f.write_str("1"),
+            Self::Off => f.write_str("0"),
+            Self::NotSupported => f.write_str("not there"),
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
 }
 
 impl Headline for OsRelease {

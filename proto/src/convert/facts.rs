@@ -3,19 +3,25 @@
 mod cni;
 pub(crate) mod containerd;
 mod kube_proxy;
+mod kubelet;
+mod reboot;
 mod unit;
 
 use nodeward_domain::facts as domain;
 
-use super::{Invalid, list, name, required, text, texts};
+use super::{Invalid, list, name, optional_timestamp, required, text, texts, timestamp_out};
 use crate::v1;
 
 /// Limits of the lists in facts: some ten times what a real node shows.
 const TRACES: usize = 64;
 const PARAMETERS: usize = 512;
+const IMAGES: usize = 256;
 const PACKAGES: usize = 50_000;
 const SETTINGS: usize = 4096;
 const LABELS: usize = 1024;
+
+/// Why something is not known that agents have not always reported.
+const TOO_OLD: &str = "the node's agent is too old to report it";
 
 impl From<&domain::OsRelease> for v1::OsRelease {
     fn from(os: &domain::OsRelease) -> Self {
@@ -28,6 +34,7 @@ impl From<&domain::OsRelease> for v1::OsRelease {
             variant_id: os.variant_id.clone(),
             architecture: os.architecture.clone(),
             provider_marks: os.provider_marks.clone(),
+            fips: Some(fips_out(&os.fips)),
         }
     }
 }
@@ -45,7 +52,37 @@ impl TryFrom<v1::OsRelease> for domain::OsRelease {
             variant_id: text("variant_id", os.variant_id)?,
             architecture: text("architecture", os.architecture)?,
             provider_marks: texts("provider_marks", os.provider_marks, TRACES)?,
+            fips: fips_in(os.fips)?,
         })
+    }
+}
+
+fn fips_out(fips: &domain::Fips) -> v1::os_release::Fips {
+    use v1::os_release::{Fips, FipsMode};
+    let mode = match fips {
+        domain::Fips::On => FipsMode::On,
+        domain::Fips::Off => FipsMode::Off,
+        domain::Fips::NotSupported => FipsMode::NotSupported,
+        domain::Fips::Unreadable(why) => return Fips::FipsUnreadable(why.clone()),
+    };
+    Fips::FipsMode(mode.into())
+}
+
+fn fips_in(fips: Option<v1::os_release::Fips>) -> Result<domain::Fips, Invalid> {
+    use v1::os_release::{Fips, FipsMode};
+    match fips {
+        None => Ok(domain::Fips::Unreadable(TOO_OLD.to_owned())),
+        Some(Fips::FipsUnreadable(why)) => {
+            Ok(domain::Fips::Unreadable(text("fips_unreadable", why)?))
+        }
+        Some(Fips::FipsMode(mode)) => match FipsMode::try_from(mode) {
+            Ok(FipsMode::On) => Ok(domain::Fips::On),
+            Ok(FipsMode::Off) => Ok(domain::Fips::Off),
+            Ok(FipsMode::NotSupported) => Ok(domain::Fips::NotSupported),
+            Ok(FipsMode::Unspecified) | Err(_) => {
+                Err(Invalid::new("fips_mode", format!("{mode} is not a mode known here")))
+            }
+        },
     }
 }
 
@@ -57,6 +94,15 @@ impl From<&domain::Kernel> for v1::Kernel {
             boot_id: kernel.boot_id.clone(),
             tainted: kernel.tainted,
             command_line: kernel.command_line.clone(),
+            booted_at: kernel.booted_at.map(timestamp_out),
+            images: Some(match &kernel.images {
+                domain::KernelImages::Releases(releases) => {
+                    v1::kernel::Images::OnDisk(v1::KernelImages { releases: releases.clone() })
+                }
+                domain::KernelImages::Unreadable(why) => {
+                    v1::kernel::Images::ImagesUnreadable(why.clone())
+                }
+            }),
         }
     }
 }
@@ -71,6 +117,16 @@ impl TryFrom<v1::Kernel> for domain::Kernel {
             boot_id: text("boot_id", kernel.boot_id)?,
             tainted: kernel.tainted,
             command_line: texts("command_line", kernel.command_line, PARAMETERS)?,
+            booted_at: optional_timestamp("booted_at", kernel.booted_at)?,
+            images: match kernel.images {
+                None => domain::KernelImages::Unreadable(TOO_OLD.to_owned()),
+                Some(v1::kernel::Images::OnDisk(images)) => {
+                    domain::KernelImages::Releases(texts("releases", images.releases, IMAGES)?)
+                }
+                Some(v1::kernel::Images::ImagesUnreadable(why)) => {
+                    domain::KernelImages::Unreadable(text("images_unreadable", why)?)
+                }
+            },
         })
     }
 }
@@ -201,6 +257,9 @@ impl From<&domain::HttpAnswer> for v1::HttpAnswer {
             domain::HttpAnswer::TimedOut { after_milliseconds } => {
                 Answer::TimedOut(TimedOut { after_milliseconds })
             }
+            domain::HttpAnswer::NoHandshake { after_milliseconds } => {
+                Answer::NoHandshake(TimedOut { after_milliseconds })
+            }
             domain::HttpAnswer::Failed { why } => Answer::Failed(why),
             domain::HttpAnswer::NotAsked { why } => Answer::NotAsked(why),
         };
@@ -223,38 +282,11 @@ impl TryFrom<v1::HttpAnswer> for domain::HttpAnswer {
             Answer::TimedOut(timed_out) => {
                 Self::TimedOut { after_milliseconds: timed_out.after_milliseconds }
             }
+            Answer::NoHandshake(timed_out) => {
+                Self::NoHandshake { after_milliseconds: timed_out.after_milliseconds }
+            }
             Answer::Failed(why) => Self::Failed { why: text("failed", why)? },
             Answer::NotAsked(why) => Self::NotAsked { why: text("not_asked", why)? },
-        })
-    }
-}
-
-impl From<&domain::Kubelet> for v1::Kubelet {
-    fn from(kubelet: &domain::Kubelet) -> Self {
-        Self {
-            traces: kubelet.traces.clone(),
-            process: kubelet.process.as_ref().map(Into::into),
-            unit: Some((&kubelet.unit).into()),
-            healthz_endpoint: kubelet.healthz_endpoint.clone(),
-            healthz: Some((&kubelet.healthz).into()),
-            registers_azure_labels: kubelet.registers_azure_labels,
-        }
-    }
-}
-
-impl TryFrom<v1::Kubelet> for domain::Kubelet {
-    type Error = Invalid;
-
-    fn try_from(kubelet: v1::Kubelet) -> Result<Self, Invalid> {
-        Ok(Self {
-            traces: texts("traces", kubelet.traces, TRACES)?,
-            process: process(kubelet.process)?,
-            unit: unit::unit(kubelet.unit)?,
-            healthz_endpoint: text("healthz_endpoint", kubelet.healthz_endpoint)?,
-            healthz: required("healthz", kubelet.healthz)?
-                .try_into()
-                .map_err(|invalid: Invalid| invalid.within("healthz"))?,
-            registers_azure_labels: kubelet.registers_azure_labels,
         })
     }
 }
@@ -318,16 +350,26 @@ impl From<&domain::NodeImage> for v1::NodeImage {
             }),
             build_note: image.build_note.clone(),
             marks: image.marks.clone(),
-            labels: image
-                .labels
-                .iter()
-                .map(|label| v1::node_image::Label {
-                    key: label.key.clone(),
-                    value: label.value.clone(),
-                })
-                .collect(),
+            labels: labels_out(&image.labels),
         }
     }
+}
+
+fn labels_out(labels: &[domain::Label]) -> Vec<v1::node_image::Label> {
+    let out = |label: &domain::Label| v1::node_image::Label {
+        key: label.key.clone(),
+        value: label.value.clone(),
+    };
+    labels.iter().map(out).collect()
+}
+
+fn labels_in(
+    field: &str,
+    labels: Vec<v1::node_image::Label>,
+) -> Result<Vec<domain::Label>, Invalid> {
+    list(field, labels, LABELS, |label| {
+        Ok(domain::Label { key: name("key", label.key)?, value: text("value", label.value)? })
+    })
 }
 
 impl TryFrom<v1::NodeImage> for domain::NodeImage {
@@ -347,12 +389,7 @@ impl TryFrom<v1::NodeImage> for domain::NodeImage {
                 .transpose()?,
             build_note: text("build_note", image.build_note)?,
             marks: texts("marks", image.marks, TRACES)?,
-            labels: list("labels", image.labels, LABELS, |label| {
-                Ok(domain::Label {
-                    key: name("key", label.key)?,
-                    value: text("value", label.value)?,
-                })
-            })?,
+            labels: labels_in("labels", image.labels)?,
         })
     }
 }

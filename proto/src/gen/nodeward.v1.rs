@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -43,6 +43,8 @@ pub mod component_content {
         KubeProxy(super::KubeProxy),
         #[prost(message, tag = "22")]
         Cni(super::Cni),
+        #[prost(message, tag = "25")]
+        Reboot(super::Reboot),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -79,6 +81,63 @@ pub struct OsRelease {
     pub architecture: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "8")]
     pub provider_marks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(oneof = "os_release::Fips", tags = "20, 21")]
+    pub fips: ::core::option::Option<os_release::Fips>,
+}
+/// Nested message and enum types in `OsRelease`.
+pub mod os_release {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum FipsMode {
+        Unspecified = 0,
+        Off = 1,
+        On = 2,
+        /// The kernel was built without.
+        NotSupported = 3,
+    }
+    impl FipsMode {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "FIPS_MODE_UNSPECIFIED",
+                Self::Off => "FIPS_MODE_OFF",
+                Self::On => "FIPS_MODE_ON",
+                Self::NotSupported => "FIPS_MODE_NOT_SUPPORTED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "FIPS_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+                "FIPS_MODE_OFF" => Some(Self::Off),
+                "FIPS_MODE_ON" => Some(Self::On),
+                "FIPS_MODE_NOT_SUPPORTED" => Some(Self::NotSupported),
+                _ => None,
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Fips {
+        /// /proc/sys/crypto/fips_enabled
+        #[prost(enumeration = "FipsMode", tag = "20")]
+        FipsMode(i32),
+        /// Why it could not be read.
+        #[prost(string, tag = "21")]
+        FipsUnreadable(::prost::alloc::string::String),
+    }
 }
 /// The kernel that runs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -94,6 +153,63 @@ pub struct Kernel {
     pub tainted: u64,
     #[prost(string, repeated, tag = "5")]
     pub command_line: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// By the clock as it goes now.
+    #[prost(message, optional, tag = "20")]
+    pub booted_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(oneof = "kernel::Images", tags = "21, 22")]
+    pub images: ::core::option::Option<kernel::Images>,
+}
+/// Nested message and enum types in `Kernel`.
+pub mod kernel {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Images {
+        #[prost(message, tag = "21")]
+        OnDisk(super::KernelImages),
+        /// Why they could not be looked for.
+        #[prost(string, tag = "22")]
+        ImagesUnreadable(::prost::alloc::string::String),
+    }
+}
+/// Releases of the kernels that lie on disk.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KernelImages {
+    #[prost(string, repeated, tag = "1")]
+    pub releases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What speaks for a reboot of the node.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Reboot {
+    #[prost(message, repeated, tag = "1")]
+    pub sentinels: ::prost::alloc::vec::Vec<reboot::Sentinel>,
+    #[prost(bool, tag = "2")]
+    pub kured_runs: bool,
+    #[prost(message, repeated, tag = "3")]
+    pub outdated: ::prost::alloc::vec::Vec<reboot::OutdatedProcess>,
+    /// Why not all processes could be looked at; left out when all were.
+    #[prost(string, optional, tag = "4")]
+    pub unseen: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Nested message and enum types in `Reboot`.
+pub mod reboot {
+    /// A file that asks for a reboot by being there.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Sentinel {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        /// Left out when it could not be seen.
+        #[prost(message, optional, tag = "2")]
+        pub written_at: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(string, repeated, tag = "3")]
+        pub packages: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    /// Processes of one name that run what is no longer on disk.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct OutdatedProcess {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(string, repeated, tag = "2")]
+        pub files: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
 }
 /// Installed packages, sorted by name and architecture.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -235,7 +351,7 @@ pub struct UnitFile {
 /// The answer of one bounded HTTP GET.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HttpAnswer {
-    #[prost(oneof = "http_answer::Answer", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "http_answer::Answer", tags = "1, 2, 3, 4, 5, 6")]
     pub answer: ::core::option::Option<http_answer::Answer>,
 }
 /// Nested message and enum types in `HttpAnswer`.
@@ -268,6 +384,9 @@ pub mod http_answer {
         /// Why nothing was asked.
         #[prost(string, tag = "5")]
         NotAsked(::prost::alloc::string::String),
+        /// It accepts connections and completes no TLS handshake.
+        #[prost(message, tag = "6")]
+        NoHandshake(TimedOut),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -595,6 +714,230 @@ pub struct Kubelet {
     pub registers_azure_labels: bool,
     #[prost(message, optional, tag = "20")]
     pub unit: ::core::option::Option<UnitState>,
+    /// Further kubelets of the host, by pid.
+    #[prost(uint32, repeated, tag = "6")]
+    pub other_pids: ::prost::alloc::vec::Vec<u32>,
+    /// Left out when nothing that may be read says it.
+    #[prost(message, optional, tag = "7")]
+    pub version: ::core::option::Option<kubelet::Version>,
+    #[prost(message, repeated, tag = "8")]
+    pub node_labels: ::prost::alloc::vec::Vec<node_image::Label>,
+    #[prost(message, repeated, tag = "9")]
+    pub flags: ::prost::alloc::vec::Vec<kubelet::Flag>,
+    #[prost(message, repeated, tag = "10")]
+    pub files: ::prost::alloc::vec::Vec<kubelet::File>,
+    #[prost(message, repeated, tag = "11")]
+    pub settings: ::prost::alloc::vec::Vec<kubelet::Setting>,
+    #[prost(message, repeated, tag = "12")]
+    pub certificates: ::prost::alloc::vec::Vec<kubelet::CertificateFile>,
+    /// Left out by agents that do not ask there.
+    #[prost(message, optional, tag = "13")]
+    pub secure_port: ::core::option::Option<kubelet::SecurePort>,
+}
+/// Nested message and enum types in `Kubelet`.
+pub mod kubelet {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Version {
+        #[prost(string, tag = "1")]
+        pub version: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub source: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Flag {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        /// Left out where it is not known to carry no secret.
+        #[prost(string, optional, tag = "2")]
+        pub value: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    /// A file that makes the configuration.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct File {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(enumeration = "Role", tag = "2")]
+        pub role: i32,
+        /// Why a kubelet would not start with it.
+        #[prost(string, optional, tag = "3")]
+        pub refused: ::core::option::Option<::prost::alloc::string::String>,
+        /// Why it could not be read.
+        #[prost(string, optional, tag = "7")]
+        pub unreadable: ::core::option::Option<::prost::alloc::string::String>,
+        #[prost(oneof = "file::Written", tags = "4, 5, 6")]
+        pub written: ::core::option::Option<file::Written>,
+    }
+    /// Nested message and enum types in `File`.
+    pub mod file {
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct BeforeStart {}
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Written {
+            #[prost(message, tag = "4")]
+            BeforeStart(BeforeStart),
+            #[prost(message, tag = "5")]
+            AfterStart(::prost_types::Timestamp),
+            /// Why it cannot be said.
+            #[prost(string, tag = "6")]
+            WrittenUnknown(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Setting {
+        #[prost(string, tag = "1")]
+        pub key: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub value: ::prost::alloc::string::String,
+        /// What the kubelet says is in force, where that is something else.
+        #[prost(string, optional, tag = "5")]
+        pub in_force: ::core::option::Option<::prost::alloc::string::String>,
+        /// The kubelet's own default when neither stands here.
+        #[prost(oneof = "setting::Source", tags = "3, 4")]
+        pub source: ::core::option::Option<setting::Source>,
+    }
+    /// Nested message and enum types in `Setting`.
+    pub mod setting {
+        /// The kubelet's own default when neither stands here.
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Source {
+            #[prost(string, tag = "3")]
+            File(::prost::alloc::string::String),
+            #[prost(string, tag = "4")]
+            Flag(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct CertificateFile {
+        #[prost(enumeration = "CertificateRole", tag = "1")]
+        pub role: i32,
+        #[prost(string, tag = "2")]
+        pub path: ::prost::alloc::string::String,
+        /// None when there is no such file.
+        #[prost(message, repeated, tag = "3")]
+        pub certificates: ::prost::alloc::vec::Vec<Certificate>,
+        /// Why they could not be read.
+        #[prost(string, optional, tag = "4")]
+        pub unreadable: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Certificate {
+        #[prost(string, tag = "1")]
+        pub subject: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub issuer: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "3")]
+        pub not_before: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(message, optional, tag = "4")]
+        pub not_after: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct SecurePort {
+        #[prost(string, tag = "1")]
+        pub endpoint: ::prost::alloc::string::String,
+        /// Whether a token was shown.
+        #[prost(bool, tag = "2")]
+        pub with_token: bool,
+        /// Why one that is configured was not.
+        #[prost(string, optional, tag = "8")]
+        pub token_unusable: ::core::option::Option<::prost::alloc::string::String>,
+        #[prost(message, optional, tag = "3")]
+        pub healthz: ::core::option::Option<super::HttpAnswer>,
+        #[prost(message, optional, tag = "4")]
+        pub configz: ::core::option::Option<super::HttpAnswer>,
+        #[prost(message, optional, tag = "5")]
+        pub metrics: ::core::option::Option<super::HttpAnswer>,
+        #[prost(bool, tag = "6")]
+        pub refused_late: bool,
+        /// Left out when the metrics did not say.
+        #[prost(message, optional, tag = "7")]
+        pub alpha_features: ::core::option::Option<AlphaFeatures>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct AlphaFeatures {
+        #[prost(string, repeated, tag = "1")]
+        pub on: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Role {
+        Unspecified = 0,
+        Settings = 1,
+        Environment = 2,
+    }
+    impl Role {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ROLE_UNSPECIFIED",
+                Self::Settings => "ROLE_SETTINGS",
+                Self::Environment => "ROLE_ENVIRONMENT",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+                "ROLE_SETTINGS" => Some(Self::Settings),
+                "ROLE_ENVIRONMENT" => Some(Self::Environment),
+                _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum CertificateRole {
+        Unspecified = 0,
+        Client = 1,
+        Serving = 2,
+        ClientAuthority = 3,
+    }
+    impl CertificateRole {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "CERTIFICATE_ROLE_UNSPECIFIED",
+                Self::Client => "CERTIFICATE_ROLE_CLIENT",
+                Self::Serving => "CERTIFICATE_ROLE_SERVING",
+                Self::ClientAuthority => "CERTIFICATE_ROLE_CLIENT_AUTHORITY",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "CERTIFICATE_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+                "CERTIFICATE_ROLE_CLIENT" => Some(Self::Client),
+                "CERTIFICATE_ROLE_SERVING" => Some(Self::Serving),
+                "CERTIFICATE_ROLE_CLIENT_AUTHORITY" => Some(Self::ClientAuthority),
+                _ => None,
+            }
+        }
+    }
 }
 /// What leads the traffic of Services to pods. Nothing in its answers that moves while
 /// nothing happens stands here.
@@ -1367,6 +1710,15 @@ pub struct Measurements {
     /// Pod sandboxes that the runtime says are ready.
     #[prost(uint64, optional, tag = "16")]
     pub ready_sandboxes: ::core::option::Option<u64>,
+    /// Since when the kubelet has last looked at its pods' processes, at the time of asking.
+    #[prost(double, optional, tag = "41")]
+    pub kubelet_pleg_age_seconds: ::core::option::Option<f64>,
+    /// Calls of the kubelet to the runtime that failed, since its start.
+    #[prost(uint64, optional, tag = "42")]
+    pub kubelet_runtime_errors_total: ::core::option::Option<u64>,
+    /// Failed renewals of the kubelet's client certificate, since its start.
+    #[prost(uint64, optional, tag = "43")]
+    pub kubelet_certificate_renew_errors_total: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {

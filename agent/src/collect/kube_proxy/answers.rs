@@ -133,6 +133,7 @@ mod tests {
         let reply = |line: &str, body: &str| Reply {
             answer: HttpAnswer::Answered { status: 503, body: line.to_owned() },
             body: body.to_owned(),
+            took: None,
         };
         let json = r#"{"currentTime":"now"}"#;
         assert_eq!(without_body(reply(json, json)).to_string(), "503");

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::super::flag::flag;
+use super::super::flags::Flags;
 use super::presence::{Pod, unless_missing};
 use crate::host::{Found, HostError, HostRoot};
 
@@ -26,9 +26,9 @@ pub(super) fn read(
     found: Option<&Found>,
     pods: &[Pod],
 ) -> Result<Served, HostError> {
-    let arguments = found.map_or(&[][..], |found| found.arguments.as_slice());
+    let flags = Flags::of(found.map_or(&[][..], |found| found.arguments.as_slice()));
     // With a file the flags are ignored.
-    if let Some(path) = flag(arguments, "config") {
+    if let Some(path) = flags.value("config") {
         let path = match found {
             Some(found) if found.in_container => in_volumes(root, pods, path)?,
             _ => Some(path.to_owned()),
@@ -42,8 +42,8 @@ pub(super) fn read(
         return file.map_or_else(|| Ok(defaults()), |(path, text)| by_file(&path, &text));
     }
     Ok(Served {
-        health: by_flags(arguments, "healthz", HEALTH)?,
-        metrics: by_flags(arguments, "metrics", METRICS)?,
+        health: by_flags(&flags, "healthz", HEALTH)?,
+        metrics: by_flags(&flags, "metrics", METRICS)?,
     })
 }
 
@@ -71,14 +71,14 @@ fn anywhere(port: u16) -> Vec<SocketAddr> {
     vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
-fn by_flags(arguments: &[String], which: &str, port: u16) -> Result<Vec<SocketAddr>, HostError> {
+fn by_flags(flags: &Flags, which: &str, port: u16) -> Result<Vec<SocketAddr>, HostError> {
     let ports = format!("{which}-port");
-    let port = match flag(arguments, &ports) {
+    let port = match flags.value(&ports) {
         Some(told) => told.parse().map_err(|_| malformed(&ports, told))?,
         None => port,
     };
     let name = format!("{which}-bind-address");
-    match flag(arguments, &name) {
+    match flags.value(&name) {
         _ if port == 0 => Ok(Vec::new()),
         Some("") => Ok(Vec::new()),
         Some(address) => addresses(&name, address, port),
@@ -144,9 +144,10 @@ mod tests {
 
     fn flags(line: &str) -> Served {
         let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let flags = Flags::of(&arguments);
         Served {
-            health: by_flags(&arguments, "healthz", HEALTH).expect(line),
-            metrics: by_flags(&arguments, "metrics", METRICS).expect(line),
+            health: by_flags(&flags, "healthz", HEALTH).expect(line),
+            metrics: by_flags(&flags, "metrics", METRICS).expect(line),
         }
     }
 
@@ -164,7 +165,8 @@ mod tests {
         let told = flags("kube-proxy --healthz-bind-address [::]:7 --metrics-bind-address=::1");
         assert_eq!(told.health, at(&["[::1]:7", "127.0.0.1:7"]));
         assert_eq!(told.metrics, at(&["[::1]:10249"]));
-        assert!(by_flags(&["--metrics-bind-address=x".to_owned()], "metrics", METRICS).is_err());
+        let wrong = ["kube-proxy", "--metrics-bind-address=x"].map(str::to_owned);
+        assert!(by_flags(&Flags::of(&wrong), "metrics", METRICS).is_err());
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use crate::facts::{Package, PackageManager, Packages, RPM_KERNELS};
+use super::build::newer_build;
+use crate::facts::{Kernel, Package, PackageManager, Packages, RPM_KERNELS};
 use crate::version::{dpkg, rpm};
 
 /// What the package database says of kernels like the running one.
@@ -28,31 +29,45 @@ pub(super) struct Newest {
     pub(super) package: String,
     /// A reboot would start it in the place of an older one.
     pub(super) is_newer_than_running: bool,
+    /// The builds of the running kernel and of its package, where the package has been
+    /// given a newer one under the same release.
+    pub(super) builds: Option<[String; 2]>,
 }
 
-/// The newest installed kernel of the flavour of the running release.
-pub(super) fn newest(running: &str, packages: &Packages) -> Installed {
+/// The newest installed kernel of the flavour of the running one.
+pub(super) fn newest(kernel: &Kernel, packages: &Packages) -> Installed {
     match packages.manager {
-        PackageManager::Dpkg => of_dpkg(running, packages),
-        PackageManager::Rpm => of_rpm(running, packages),
+        PackageManager::Dpkg => of_dpkg(kernel, packages),
+        PackageManager::Rpm => of_rpm(&kernel.release, packages),
     }
 }
 
-fn of_dpkg(running: &str, packages: &Packages) -> Installed {
+/// The newest release among those on disk that are of the flavour of the running one.
+pub(super) fn newest_image<'a>(running: &str, releases: &'a [String]) -> Option<&'a str> {
+    let flavour = dpkg_flavour(running);
+    let alike = releases.iter().filter(|release| dpkg_flavour(release) == flavour);
+    alike.map(String::as_str).max_by(|a, b| dpkg::compare(a, b))
+}
+
+fn of_dpkg(kernel: &Kernel, packages: &Packages) -> Installed {
+    let running = kernel.release.as_str();
     let flavour = dpkg_flavour(running);
     let newest = packages
         .installed
         .iter()
-        .filter_map(|package| dpkg_release(&package.name))
-        .filter(|release| dpkg_flavour(release) == flavour)
-        .max_by(|a, b| dpkg::compare(a, b));
-    let Some(newest) = newest else {
+        .filter_map(|package| Some((dpkg_release(&package.name)?, package)))
+        .filter(|(release, _)| dpkg_flavour(release) == flavour)
+        .max_by(|(a, _), (b, _)| dpkg::compare(a, b));
+    let Some((newest, package)) = newest else {
         return Installed::NoneOfFlavour(flavour.to_owned());
     };
     Installed::Newest(Newest {
         release: newest.to_owned(),
-        package: format!("linux-image-{newest}"),
+        package: package.name.clone(),
         is_newer_than_running: dpkg::compare(running, newest) == Ordering::Less,
+        builds: (running == newest)
+            .then(|| newer_build(&kernel.version, &package.version))
+            .flatten(),
     })
 }
 
@@ -116,6 +131,8 @@ fn of_rpm(running: &str, packages: &Packages) -> Installed {
         is_newer_than_running: !runs(newest, running)
             && rpm::compare(without_architecture(running, &newest.architecture), build)
                 == Ordering::Less,
+        // Its releases name the build.
+        builds: None,
     })
 }
 
@@ -179,6 +196,14 @@ mod tests {
         assert_eq!(dpkg_flavour("5.15.0-1102-azure"), "azure");
         assert_eq!(dpkg_flavour("6.1.0-18-cloud-amd64"), "cloud-amd64");
         assert_eq!(dpkg_flavour("6.18.44"), "");
+    }
+
+    #[test]
+    fn images_of_other_flavours_are_none_of_this_kernels() {
+        let releases = ["6.1.0-55-amd64", "6.1.0-56-amd64", "6.1.0-57-cloud-amd64"];
+        let releases = releases.map(str::to_owned);
+        assert_eq!(newest_image("6.1.0-55-amd64", &releases), Some("6.1.0-56-amd64"));
+        assert_eq!(newest_image("6.1.0-55-rt-amd64", &releases), None);
     }
 
     /// An rpm database with these packages, `name version architecture`.

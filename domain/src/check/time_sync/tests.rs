@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::*;
 use crate::check::{CONFIRMATIONS, Outcome, judge_node};
 use crate::facts::{
-    Chrony, ComponentState, DaemonUnit, KernelClock, LeapStatus, OsRelease, PhcDevice, PhcTarget,
-    Process, PtpClock, SourceDirective, SourceMode, SourceState, TimeSource,
+    Chrony, ComponentState, DaemonUnit, Fips, KernelClock, LeapStatus, OsRelease, PhcDevice,
+    PhcTarget, Process, PtpClock, SourceDirective, SourceMode, SourceState, TimeSource,
 };
 use crate::measured::Measurements;
 use crate::observed::State;
@@ -102,6 +102,7 @@ fn node(platform: Platform, time: TimeSync) -> NodeHistory {
         pretty_name: String::new(),
         variant_id: String::new(),
         architecture: String::new(),
+        fips: Fips::Off,
         provider_marks: marks,
     };
     let time = ComponentState::TimeSync(State::Present(Arc::new(time)));

@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::check::{Outcome, Verdict, judge_node};
 use crate::facts::containerd::{Configuration, Replies, SystemdCgroup};
+use crate::facts::kubelet::SecurePort;
 use crate::facts::{
-    ComponentState, Containerd, CriAnswer, HttpAnswer, Kubelet, OsRelease, Process, Unit, UnitFile,
-    UnitState,
+    ComponentState, Containerd, CriAnswer, Fips, HttpAnswer, Kubelet, OsRelease, Process, Unit,
+    UnitFile, UnitState,
 };
 use crate::node::NodeHistory;
 use crate::observed::State;
@@ -59,6 +60,12 @@ fn kubelet(unit: UnitState, runs: bool) -> Kubelet {
             false => HttpAnswer::Refused,
         },
         registers_azure_labels: false,
+        other_pids: Vec::new(),
+        version: None,
+        node_labels: Vec::new(),
+        configuration: crate::facts::kubelet::Configuration::default(),
+        certificates: Vec::new(),
+        secure_port: SecurePort::not_asked("nobody asks here"),
     }
 }
 
@@ -79,6 +86,7 @@ impl Node {
             pretty_name: String::new(),
             variant_id: String::new(),
             architecture: String::new(),
+            fips: Fips::Off,
             provider_marks: self.is_aks.then(|| "/opt/azure".to_owned()).into_iter().collect(),
         };
         let mut observe = |state, at| history.observe(state, at, Duration::ZERO);

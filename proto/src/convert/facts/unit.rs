@@ -1,9 +1,9 @@
 //! Units of systemd to and from the wire.
 
-use jiff::Timestamp;
 use nodeward_domain::facts as domain;
 
-use super::super::{Invalid, list, name, required, text, timestamp_in, timestamp_out};
+use super::super::{Invalid, list, name, optional_timestamp, required, text, timestamp_out};
+use super::TOO_OLD;
 use crate::v1;
 
 /// Drop-ins of one unit: some ten times what a real node shows.
@@ -47,9 +47,7 @@ impl TryFrom<v1::UnitState> for domain::UnitState {
 pub(super) fn unit(unit: Option<v1::UnitState>) -> Result<domain::UnitState, Invalid> {
     match unit {
         Some(unit) => unit.try_into().map_err(|invalid: Invalid| invalid.within("unit")),
-        None => Ok(domain::UnitState::Unreadable {
-            why: "the node's agent is too old to report it".to_owned(),
-        }),
+        None => Ok(domain::UnitState::Unreadable { why: TOO_OLD.to_owned() }),
     }
 }
 
@@ -115,11 +113,4 @@ impl TryFrom<v1::UnitFile> for domain::UnitFile {
             modified_at: optional_timestamp("modified_at", file.modified_at)?,
         })
     }
-}
-
-fn optional_timestamp(
-    field: &str,
-    timestamp: Option<prost_types::Timestamp>,
-) -> Result<Option<Timestamp>, Invalid> {
-    timestamp.map(|timestamp| timestamp_in(field, Some(timestamp))).transpose()
 }
