@@ -14,6 +14,7 @@ use nodeward_domain::check::{CONFIRMATIONS, Outcome, judge_node, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::Policy;
+use nodeward_proto::content::Content;
 
 use crate::arguments::Inspect;
 
@@ -59,7 +60,9 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
             measured = observation.measured.or(measured);
             let at = told(arguments.now, asked).unwrap_or(observation.observed_at);
             observed.insert(observation.state.component());
-            history.observe(observation.state, at, observation.took);
+            // As it would arrive at an aggregator: both judge the same facts.
+            let arrived = Content::of(&observation.state).decode();
+            history.observe(arrived.unwrap_or(observation.state), at, observation.took);
         }
         let at = told(arguments.now, asked).unwrap_or_else(Timestamp::now);
         history.measured.observe(measured, at);

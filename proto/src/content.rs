@@ -104,13 +104,10 @@ fn decode(component: Component, bytes: &[u8]) -> Result<ComponentState, Invalid>
     fn without<T>(wire: Wire) -> Result<State<T>, Invalid> {
         match wire {
             Wire::Absent(_) => Ok(State::Absent),
-            Wire::NotApplicable(wire) => {
-                Ok(State::NotApplicable(text("not_applicable.why", wire.why)?))
+            Wire::NotApplicable(wire) => Ok(State::NotApplicable(text(wire.why))),
+            Wire::Unavailable(wire) => {
+                Ok(State::Unavailable(Unavailable { place: text(wire.place), why: text(wire.why) }))
             }
-            Wire::Unavailable(wire) => Ok(State::Unavailable(Unavailable {
-                place: text("unavailable.place", wire.place)?,
-                why: text("unavailable.why", wire.why)?,
-            })),
             _ => Err(Invalid::new("state", "has the facts of another component")),
         }
     }

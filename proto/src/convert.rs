@@ -1,8 +1,10 @@
 //! Small conversions that several messages share, and the error that names a field.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 mod chrony;
 pub(crate) mod facts;
@@ -29,26 +31,34 @@ impl Invalid {
     }
 }
 
-/// The longest text that is accepted in one field, in bytes.
+/// The longest text that is kept of one field, in bytes.
 pub(crate) const TEXT_LIMIT_BYTES: usize = 4096;
 
-/// The text, unless it is too long.
-pub(crate) fn text(field: &str, text: String) -> Result<String, Invalid> {
-    if text.len() > TEXT_LIMIT_BYTES {
-        return Err(Invalid::new(
-            field,
-            format!("{} bytes long, at most {TEXT_LIMIT_BYTES} are accepted", text.len()),
-        ));
+/// The text. Of one that is too long its beginning, how long it was and the first bytes of
+/// its SHA-256: what differs stays different, and a message without an end does not blind
+/// us to everything else that its component says.
+pub(crate) fn text(mut text: String) -> String {
+    if text.len() <= TEXT_LIMIT_BYTES {
+        return text;
     }
-    Ok(text)
+    let digest = Sha256::digest(text.as_bytes());
+    let mut end = format!("… ({} bytes, SHA-256 ", text.len());
+    for byte in &digest[..8] {
+        // Writing to a String cannot fail.
+        let _ = write!(end, "{byte:02x}");
+    }
+    end.push_str("…)");
+    text.truncate(text.floor_char_boundary(TEXT_LIMIT_BYTES - end.len()));
+    text.push_str(&end);
+    text
 }
 
-/// The text, unless it is too long or empty.
+/// The text, unless it is empty.
 pub(crate) fn name(field: &str, value: String) -> Result<String, Invalid> {
     if value.is_empty() {
         return Err(Invalid::new(field, "is empty"));
     }
-    text(field, value)
+    Ok(text(value))
 }
 
 /// The list, each element converted, unless it has too many.
@@ -79,14 +89,7 @@ pub(crate) fn texts(
     values: Vec<String>,
     limit: usize,
 ) -> Result<Vec<String>, Invalid> {
-    if values.len() > limit {
-        return list(field, values, limit, Ok);
-    }
-    values
-        .into_iter()
-        .enumerate()
-        .map(|(index, value)| text(&format!("{field}[{index}]"), value))
-        .collect()
+    list(field, values, limit, |value| Ok(text(value)))
 }
 
 /// What must be there.
@@ -165,6 +168,18 @@ mod tests {
             let _ = timestamp_in("at", Some(prost_types::Timestamp { seconds, nanos }));
             let _ = duration_in("took", Some(prost_types::Duration { seconds, nanos }));
         }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_stays_another_than_its_like() {
+        let long = "ä".repeat(TEXT_LIMIT_BYTES);
+        let cut = text(long.clone());
+        assert!(cut.len() <= TEXT_LIMIT_BYTES && cut.starts_with("ääää"), "{cut}");
+        assert!(cut.contains("… (8192 bytes, SHA-256 "), "{cut}");
+        assert_ne!(cut, text(format!("{}ö", &long[2..])));
+        assert_eq!(cut, text(cut.clone()), "cut once");
+        let whole = "x".repeat(TEXT_LIMIT_BYTES);
+        assert_eq!(text(whole.clone()), whole);
     }
 
     #[test]

@@ -97,8 +97,8 @@ impl TryFrom<v1::ReportRequest> for Report {
             sent_at: timestamp_in("sent_at", report.sent_at)?,
             measurements: measurements_in(required("measurements", report.measurements)?)?,
             components,
-            agent_version: text("agent_version", report.agent_version)?,
-            path_resolution: text("path_resolution", report.path_resolution)?,
+            agent_version: text(report.agent_version),
+            path_resolution: text(report.path_resolution),
         })
     }
 }

@@ -61,6 +61,16 @@ impl HostCopy {
         self.folder.path().join(path.trim_start_matches('/'))
     }
 
+    /// From now on a process, `/proc/PID`, is in that network.
+    ///
+    /// # Panics
+    /// When it was in none.
+    pub fn in_network(&self, process: &str, network: &str) {
+        let link = self.inside(&format!("{process}/ns/net"));
+        std::fs::remove_file(&link).expect("it is in some network");
+        std::os::unix::fs::symlink(network, link).expect("made");
+    }
+
     /// The copy as collectors see it, with the answers that were recorded for it.
     #[must_use]
     pub fn host(&self) -> Host {
@@ -113,6 +123,16 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).expect("a file can be copied");
         }
     }
+}
+
+/// The network that a test is in.
+///
+/// # Panics
+/// When the kernel does not say it.
+#[must_use]
+pub fn own_network() -> String {
+    let link = std::fs::read_link("/proc/self/ns/net").expect("our own network");
+    link.into_os_string().into_string().expect("text")
 }
 
 /// A file system behind which nobody answers: every read on it hangs until this is

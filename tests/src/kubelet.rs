@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::authority::{Authority, Credential};
-use crate::host::HostCopy;
+use crate::host::{HostCopy, own_network};
 use crate::judged::Judged;
 use crate::standin::{Asked, Does, Standin};
 
@@ -92,7 +92,15 @@ impl Kubelet {
         );
         kubelet.put(CONFIGURATION, &text.replacen('{', &ports, 1));
         kubelet.written_before_the_start("/etc/default/kubelet");
+        kubelet.in_network(&own_network());
         kubelet
+    }
+
+    /// The node's network is that one.
+    pub fn in_network(&self, network: &str) {
+        for process in ["/proc/1", "/proc/2"] {
+            self.host.in_network(process, network);
+        }
     }
 
     /// With that configuration instead, in JSON or YAML.

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{Ipv6Addr, SocketAddr};
-use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
 use nodeward_tests::capture::Capture;
-use nodeward_tests::host::HostCopy;
+use nodeward_tests::host::{HostCopy, own_network};
 use nodeward_tests::judged::Judged;
 use nodeward_tests::standin::{Answer, Does, Standin, answer};
 
@@ -35,9 +34,9 @@ impl Node {
             format!("--healthz-bind-address={health}"),
             format!("--metrics-bind-address={metrics}"),
         ]);
-        let own = std::fs::read_link("/proc/self/ns/net").expect("our own network");
+        let own = own_network();
         for pid in [PROCESS, "/proc/1", "/proc/2"] {
-            node.in_network(pid, own.to_str().expect("text"));
+            node.copy.in_network(pid, &own);
         }
         node
     }
@@ -53,12 +52,6 @@ impl Node {
             .map(|a| format!("{a}\0"))
             .collect();
         self.write(&format!("{PROCESS}/cmdline"), &line);
-    }
-
-    fn in_network(&self, pid: &str, network: &str) {
-        let link = self.copy.inside(&format!("{pid}/ns/net"));
-        std::fs::remove_file(&link).expect("it is in some network");
-        symlink(network, link).expect("made");
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -329,7 +322,7 @@ async fn on_a_loopback_that_is_not_the_nodes_a_refusal_proves_nothing() {
     let (health, others) = (Standin::gone(), Standin::gone());
     let node = Node::of(&health, &others);
     for pid in [PROCESS, "/proc/1", "/proc/2"] {
-        node.in_network(pid, "net:[1]");
+        node.copy.in_network(pid, "net:[1]");
     }
     let judged = node.judged().await;
     judged.is_unknown("KubeProxyNotServing", "the agent is not in the host's net namespace");
@@ -351,7 +344,7 @@ async fn on_a_loopback_that_is_not_the_nodes_a_refusal_proves_nothing() {
 async fn a_process_in_a_network_of_its_own_is_not_the_nodes() {
     let (health, others) = (healthy(), metrics());
     let node = Node::of(&health, &others);
-    node.in_network(PROCESS, "net:[1]");
+    node.copy.in_network(PROCESS, "net:[1]");
     node.remove(LOGS);
     assert_eq!(node.judged().await.component.state, "absent");
 }

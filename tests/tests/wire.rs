@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nodeward_proto::content::Content;
 use nodeward_proto::report::Report;
 use nodeward_proto::{DESCRIPTOR_SET, v1};
+use nodeward_tests::host::HostCopy;
 use nodeward_tests::project;
 use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
 #[test]
@@ -167,4 +170,48 @@ fn every_cut_of_a_recorded_report_is_refused_or_read_and_never_panics() {
     }
     // Trailing fields may be cut off at their border and leave a valid report.
     assert!(refused > RECORDED.len() * 9 / 10, "{refused} of {}", RECORDED.len());
+}
+
+/// Puts that in the place of every text; counts how many there were.
+fn fill_texts(value: &mut Value, long: &str) -> usize {
+    match value {
+        Value::String(text) => {
+            long.clone_into(text);
+            1
+        }
+        Value::Message(message) => {
+            let mut fields: Vec<_> = message.descriptor().fields().collect();
+            fields.retain(|field| message.has_field(field));
+            let filled = fields.iter().map(|field| fill_texts(message.get_field_mut(field), long));
+            filled.sum()
+        }
+        Value::List(values) => values.iter_mut().map(|value| fill_texts(value, long)).sum(),
+        _ => 0,
+    }
+}
+
+#[tokio::test]
+async fn no_text_is_too_long_to_be_taken() {
+    let pool = DescriptorPool::decode(DESCRIPTOR_SET).expect("a descriptor set");
+    let form = pool.get_message_by_name("nodeward.v1.ComponentContent").expect("a message");
+    // A cause may be as long as a runtime's message, or much longer.
+    let long = "to be or not to be, ".repeat(300);
+    let mut filled = 0;
+    for name in ["aks-ubuntu-2204", "aks-azurelinux-3-broken", "debian-12-plain"] {
+        for observation in HostCopy::of(name).round(Duration::from_secs(20)).await {
+            let content = Content::of(&observation.state);
+            let message = DynamicMessage::decode(form.clone(), content.bytes.as_slice())
+                .expect("what was encoded");
+            let mut value = Value::Message(message);
+            filled += fill_texts(&mut value, &long);
+            let Value::Message(message) = value else { unreachable!("as it was") };
+            let content = Content { bytes: message.encode_to_vec(), ..content };
+            if content.bytes.len() > nodeward_proto::CONTENT_LIMIT_BYTES {
+                continue;
+            }
+            let state = content.decode().expect("a known component");
+            assert_eq!(state.word(), observation.state.word(), "{name}: {}", state.headline());
+        }
+    }
+    assert!(filled > 1000, "only {filled} texts were filled");
 }

@@ -12,6 +12,7 @@ mod secure_port;
 mod value;
 mod yaml;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use nodeward_domain::version::kubernetes::KubernetesVersion;
 
 use super::flags::Flags;
 use super::{Collected, state};
-use crate::host::{Found, Host, HostError, find_processes};
+use crate::host::{Foreign, Found, Host, HostError, find_processes};
 use crate::probe::http::Get;
 use secure_port::{Heard, Port};
 
@@ -105,8 +106,15 @@ struct Asked {
 
 /// Asks both ports at the same time. `serving` is the certificate that it shows.
 fn ask(host: &Host, configuration: &Configuration, serving: Result<Vec<u8>, String>) -> Asked {
-    let healthz = endpoint::healthz(configuration);
-    let port = endpoint::secure(configuration).and_then(|at| Port::of(host, at, serving));
+    let foreign = host.foreign("net");
+    // In another network another kubelet, or none, answers under this address.
+    let here = |at: SocketAddr| match &foreign {
+        Some(foreign @ Foreign::Another(_)) => Err(foreign.to_string()),
+        _ => Ok(at),
+    };
+    let healthz = endpoint::healthz(configuration).and_then(here);
+    let port =
+        endpoint::secure(configuration).and_then(here).and_then(|at| Port::of(host, at, serving));
     let health = healthz.clone().map(|address| Get::whole(address, "/healthz", CALL_LIMIT));
     let [health, rest @ ..] = match &port {
         Ok(port) => {
@@ -121,7 +129,13 @@ fn ask(host: &Host, configuration: &Configuration, serving: Result<Vec<u8>, Stri
     Asked {
         healthz_endpoint: healthz
             .map_or_else(|_| String::new(), |at| format!("http://{at}/healthz")),
-        healthz: health.answer,
+        healthz: match (health.answer, foreign) {
+            // Where the loopback may be another one, a refusal proves nothing.
+            (HttpAnswer::Refused, Some(foreign)) => {
+                HttpAnswer::NotAsked { why: format!("refused, but {foreign}") }
+            }
+            (answer, _) => answer,
+        },
         heard: match port {
             Ok(port) => port.heard(rest, host.now()),
             Err(why) => Heard::nothing(&why),

@@ -28,19 +28,30 @@ pub(super) fn collect(host: &Host) -> Collected {
 }
 
 fn read(host: &Host) -> Result<State<OsRelease>, HostError> {
+    let (path, text) = found(&host.root)?;
+    let mut os = parse(path, &text)?;
+    os.architecture = architecture(host)?;
+    os.provider_marks = host.root.existing(&PROVIDER_MARKS)?;
+    os.fips = fips(host);
+    Ok(State::Present(Arc::new(os)))
+}
+
+/// Where os-release(5) lies, and its text.
+fn found(root: &HostRoot) -> Result<(&'static str, String), HostError> {
     for path in PATHS {
-        let text = match host.root.read_text(path, LIMIT_BYTES) {
-            Err(HostError::Missing { .. }) => continue,
-            text => text?,
-        };
-        let mut os = parse(path, &text)?;
-        os.architecture = architecture(host)?;
-        os.provider_marks = host.root.existing(&PROVIDER_MARKS)?;
-        os.fips = fips(host);
-        return Ok(State::Present(Arc::new(os)));
+        match root.read_text(path, LIMIT_BYTES) {
+            Err(HostError::Missing { .. }) => {}
+            text => return Ok((path, text?)),
+        }
     }
     // Every distribution of today has one: a root without is not a root we can read.
     Err(HostError::Missing { path: PATHS.join(" and ") })
+}
+
+/// What its line of that name says.
+fn value(text: &str, key: &str) -> Option<String> {
+    let mut values = text.lines().filter_map(|line| line.trim().split_once('='));
+    values.find(|(found, _)| *found == key).and_then(|(_, value)| unquote(value))
 }
 
 /// `/proc/sys/kernel/arch` exists since Linux 6.1; before, the agent's own tells, if
@@ -71,20 +82,20 @@ fn fips(host: &Host) -> Fips {
 
 /// What os-release(5) says of the image that a system was made from, where it says so.
 pub(super) fn image(root: &HostRoot) -> Result<Option<ImageName>, HostError> {
-    for path in PATHS {
-        let text = match root.read_text(path, LIMIT_BYTES) {
-            Err(HostError::Missing { .. }) => continue,
-            text => text?,
-        };
-        let value = |key: &str| {
-            let mut values = text.lines().filter_map(|line| line.trim().split_once('='));
-            values.find(|(found, _)| *found == key).and_then(|(_, value)| unquote(value))
-        };
-        return Ok(value("IMAGE_VERSION").filter(|version| !version.is_empty()).map(|version| {
-            ImageName { path: path.to_owned(), sku: value("IMAGE_ID").unwrap_or_default(), version }
-        }));
-    }
-    Ok(None)
+    let (path, text) = match found(root) {
+        Err(HostError::Missing { .. }) => return Ok(None),
+        found => found?,
+    };
+    let version = value(&text, "IMAGE_VERSION").filter(|version| !version.is_empty());
+    let sku = || value(&text, "IMAGE_ID").unwrap_or_default();
+    Ok(version.map(|version| ImageName { path: path.to_owned(), sku: sku(), version }))
+}
+
+/// The distribution and those that it is like, as words of os-release(5).
+pub(super) fn families(root: &HostRoot) -> Result<Vec<String>, HostError> {
+    let (_, text) = found(root)?;
+    let words = ["ID", "ID_LIKE"].map(|key| value(&text, key).unwrap_or_default());
+    Ok(words.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned).collect())
 }
 
 fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {

@@ -9,7 +9,7 @@ use nodeward_domain::facts::{ComponentState, Packages};
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::State;
 
-use super::{Collected, state};
+use super::{Collected, os_release, state};
 use crate::host::{Host, HostError, HostRoot};
 
 pub(super) fn collect(host: &Host) -> Collected {
@@ -28,5 +28,45 @@ fn read(root: &HostRoot, measured: &mut Measurements) -> Result<State<Packages>,
         measured.boot_packages_installed_at_seconds = inventory.boot_packages_installed_at_seconds;
         return Ok(State::Present(Arc::new(inventory.packages)));
     }
-    dpkg::is_absent(root).map(|()| State::Absent)
+    dpkg::is_absent(root)?;
+    // No database is no answer where the distribution cannot be without one.
+    let families = os_release::families(root)?;
+    let is_any_of = |names: &[&str]| families.iter().any(|name| names.contains(&name.as_str()));
+    if is_any_of(&dpkg::FAMILIES) {
+        return Err(HostError::Missing { path: dpkg::STATUS.to_owned() });
+    }
+    if is_any_of(&rpm::FAMILIES) {
+        return Err(HostError::Missing { path: rpm::usual_database() });
+    }
+    Ok(State::Absent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a root with that os-release(5) and no database at all.
+    fn without_database(os_release: &str) -> Result<&'static str, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("etc")).expect("made");
+        std::fs::write(folder.path().join("etc/os-release"), os_release).expect("written");
+        let root = HostRoot::open(folder.path()).expect("a directory");
+        read(&root, &mut Measurements::default())
+            .map(|state| if matches!(state, State::Absent) { "absent" } else { "other" })
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_distribution_of_packages_without_a_database_is_not_clean() {
+        let missing = |path: &str| Err(HostError::Missing { path: path.to_owned() }.to_string());
+        for (text, said) in [
+            ("ID=debian\n", missing("/var/lib/dpkg/status")),
+            ("ID=pop\nID_LIKE=\"ubuntu debian\"\n", missing("/var/lib/dpkg/status")),
+            ("ID=azurelinux\n", missing("/var/lib/rpm/rpmdb.sqlite")),
+            ("ID=opensuse-leap\nID_LIKE=\"suse opensuse\"\n", missing("/var/lib/rpm/rpmdb.sqlite")),
+            ("ID=flatcar\nID_LIKE=coreos\n", Ok("absent")),
+        ] {
+            assert_eq!(without_database(text), said, "{text}");
+        }
+    }
 }

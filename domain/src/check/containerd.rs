@@ -154,10 +154,31 @@ fn runtime<'a>(history: &'a NodeHistory, scope: &Scope) -> Result<&'a Containerd
     if scope.platform == Platform::Plain {
         return Err(Verdict::not_applicable("plain machine: no kubelet needs a container runtime"));
     }
+    if let Some(endpoint) = another_endpoint(history, containerd) {
+        return Err(Verdict::not_applicable(format!(
+            "the kubelet uses {endpoint}, see ContainerdDown"
+        )));
+    }
     if let CriAnswer::NotAsked { why } = &containerd.cri {
         return Err(Verdict::unknown(format!("the runtime was not asked: {why}"), Vec::new()));
     }
     Ok(containerd)
+}
+
+/// The endpoint of the kubelet's runtime, if it is not the socket that was asked: then
+/// what was heard on that says nothing about the node's pods.
+fn another_endpoint<'a>(history: &'a NodeHistory, containerd: &Containerd) -> Option<&'a str> {
+    let (kubelet, _) = facts(&history.kubelet, "").ok()?;
+    kubelet.process.as_ref()?;
+    let endpoint = kubelet.configuration.setting("containerRuntimeEndpoint")?.effective();
+    let path = endpoint.strip_prefix("unix://").unwrap_or(endpoint);
+    // /var/run is a link to /run wherever systemd runs.
+    let plain = |path: &'a str| path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/"));
+    let asked = containerd.socket.strip_prefix("unix://").unwrap_or(&containerd.socket);
+    let is_asked = path == asked
+        || plain(path).is_some_and(|path| path == asked)
+        || asked.strip_prefix("/var").is_some_and(|asked| path == asked);
+    (!is_asked && !path.is_empty()).then_some(endpoint)
 }
 
 fn evidence(containerd: &Containerd, expected: &str) -> Vec<Evidence> {

@@ -26,6 +26,7 @@ const ABSENT: &str = "no trace of a kubelet";
 
 pub(super) const CHECKS: &[Check] = &[
     process::DOWN,
+    process::NOT_SERVING,
     process::HUNG,
     process::UNHEALTHY,
     secure_port::SYNC_LOOP_STUCK,

@@ -32,7 +32,7 @@ impl TryFrom<v1::Chrony> for domain::Chrony {
         Ok(Self {
             files: texts("files", chrony.files, FILES)?,
             configured: list("configured", chrony.configured, CONFIGURED, TryInto::try_into)?,
-            endpoint: text("endpoint", chrony.endpoint)?,
+            endpoint: text(chrony.endpoint),
             answer: required("answer", chrony.answer)?
                 .try_into()
                 .map_err(|fault: Invalid| fault.within("answer"))?,
@@ -73,20 +73,18 @@ impl TryFrom<v1::chrony::ConfiguredSource> for domain::ConfiguredSource {
         use v1::chrony::phc_device::Target;
         let phc = |phc: v1::chrony::PhcDevice| {
             Ok(domain::PhcDevice {
-                path: text("phc.path", phc.path)?,
+                path: text(phc.path),
                 target: match required("phc.target", phc.target)? {
                     Target::Clock(clock) => {
                         domain::PhcTarget::Clock(name("phc.target.clock", clock)?)
                     }
                     Target::Missing(_) => domain::PhcTarget::Missing,
-                    Target::Unread(why) => {
-                        domain::PhcTarget::Unread(text("phc.target.unread", why)?)
-                    }
+                    Target::Unread(why) => domain::PhcTarget::Unread(text(why)),
                 },
             })
         };
         Ok(Self {
-            file: text("file", source.file)?,
+            file: text(source.file),
             line: source.line,
             directive: match Directive::try_from(source.directive) {
                 Ok(Directive::Server) => domain::SourceDirective::Server,
@@ -97,7 +95,7 @@ impl TryFrom<v1::chrony::ConfiguredSource> for domain::ConfiguredSource {
                     return Err(unknown("directive", source.directive));
                 }
             },
-            text: text("text", source.text)?,
+            text: text(source.text),
             phc: source.phc.map(phc).transpose()?,
         })
     }
@@ -129,14 +127,13 @@ impl TryFrom<v1::chrony::Answer> for domain::ChronyAnswer {
             ),
             Answer::Refused(_) => Self::Refused,
             Answer::TimedOut(timed_out) => Self::TimedOut {
-                call: text("timed_out.call", timed_out.call)?,
+                call: text(timed_out.call),
                 after_milliseconds: timed_out.after_milliseconds,
             },
-            Answer::Failed(failed) => Self::Failed {
-                call: text("failed.call", failed.call)?,
-                why: text("failed.why", failed.why)?,
-            },
-            Answer::NotAsked(why) => Self::NotAsked { why: text("not_asked", why)? },
+            Answer::Failed(failed) => {
+                Self::Failed { call: text(failed.call), why: text(failed.why) }
+            }
+            Answer::NotAsked(why) => Self::NotAsked { why: text(why) },
         })
     }
 }
@@ -166,7 +163,7 @@ impl TryFrom<v1::chrony::Tracked> for domain::Tracked {
 
     fn try_from(tracked: v1::chrony::Tracked) -> Result<Self, Invalid> {
         Ok(Self {
-            reference: text("reference", tracked.reference)?,
+            reference: text(tracked.reference),
             stratum: tracked.stratum,
             leap: match Leap::try_from(tracked.leap) {
                 Ok(Leap::Normal) => domain::LeapStatus::Normal,
@@ -212,7 +209,7 @@ impl TryFrom<v1::chrony::Source> for domain::TimeSource {
 
     fn try_from(source: v1::chrony::Source) -> Result<Self, Invalid> {
         Ok(Self {
-            name: text("name", source.name)?,
+            name: text(source.name),
             mode: match Mode::try_from(source.mode) {
                 Ok(Mode::Server) => domain::SourceMode::Server,
                 Ok(Mode::Peer) => domain::SourceMode::Peer,

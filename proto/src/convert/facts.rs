@@ -44,13 +44,13 @@ impl TryFrom<v1::OsRelease> for domain::OsRelease {
 
     fn try_from(os: v1::OsRelease) -> Result<Self, Invalid> {
         Ok(Self {
-            path: text("path", os.path)?,
+            path: text(os.path),
             id: name("id", os.id)?,
-            version_id: text("version_id", os.version_id)?,
-            version_codename: text("version_codename", os.version_codename)?,
-            pretty_name: text("pretty_name", os.pretty_name)?,
-            variant_id: text("variant_id", os.variant_id)?,
-            architecture: text("architecture", os.architecture)?,
+            version_id: text(os.version_id),
+            version_codename: text(os.version_codename),
+            pretty_name: text(os.pretty_name),
+            variant_id: text(os.variant_id),
+            architecture: text(os.architecture),
             provider_marks: texts("provider_marks", os.provider_marks, TRACES)?,
             fips: fips_in(os.fips)?,
         })
@@ -72,9 +72,7 @@ fn fips_in(fips: Option<v1::os_release::Fips>) -> Result<domain::Fips, Invalid> 
     use v1::os_release::{Fips, FipsMode};
     match fips {
         None => Ok(domain::Fips::Unreadable(TOO_OLD.to_owned())),
-        Some(Fips::FipsUnreadable(why)) => {
-            Ok(domain::Fips::Unreadable(text("fips_unreadable", why)?))
-        }
+        Some(Fips::FipsUnreadable(why)) => Ok(domain::Fips::Unreadable(text(why))),
         Some(Fips::FipsMode(mode)) => match FipsMode::try_from(mode) {
             Ok(FipsMode::On) => Ok(domain::Fips::On),
             Ok(FipsMode::Off) => Ok(domain::Fips::Off),
@@ -113,8 +111,8 @@ impl TryFrom<v1::Kernel> for domain::Kernel {
     fn try_from(kernel: v1::Kernel) -> Result<Self, Invalid> {
         Ok(Self {
             release: name("release", kernel.release)?,
-            version: text("version", kernel.version)?,
-            boot_id: text("boot_id", kernel.boot_id)?,
+            version: text(kernel.version),
+            boot_id: text(kernel.boot_id),
             tainted: kernel.tainted,
             command_line: texts("command_line", kernel.command_line, PARAMETERS)?,
             booted_at: optional_timestamp("booted_at", kernel.booted_at)?,
@@ -124,7 +122,7 @@ impl TryFrom<v1::Kernel> for domain::Kernel {
                     domain::KernelImages::Releases(texts("releases", images.releases, IMAGES)?)
                 }
                 Some(v1::kernel::Images::ImagesUnreadable(why)) => {
-                    domain::KernelImages::Unreadable(text("images_unreadable", why)?)
+                    domain::KernelImages::Unreadable(text(why))
                 }
             },
         })
@@ -189,16 +187,16 @@ impl TryFrom<v1::Packages> for domain::Packages {
                     ));
                 }
             },
-            path: text("path", packages.path)?,
+            path: text(packages.path),
             installed: list("installed", packages.installed, PACKAGES, |package| {
                 let binary = name("name", package.name)?;
                 let version = name("version", package.version)?;
                 Ok(domain::Package {
-                    architecture: text("architecture", package.architecture)?,
-                    source: or(text("source", package.source)?, &binary),
-                    source_version: or(text("source_version", package.source_version)?, &version),
+                    architecture: text(package.architecture),
+                    source: or(text(package.source), &binary),
+                    source_version: or(text(package.source_version), &version),
                     held: package.held,
-                    origin: text("origin", package.origin)?,
+                    origin: text(package.origin),
                     name: binary,
                     version,
                 })
@@ -206,9 +204,9 @@ impl TryFrom<v1::Packages> for domain::Packages {
             unfinished: list("unfinished", packages.unfinished, PACKAGES, |package| {
                 Ok(domain::UnfinishedPackage {
                     name: name("name", package.name)?,
-                    architecture: text("architecture", package.architecture)?,
-                    version: text("version", package.version)?,
-                    status: text("status", package.status)?,
+                    architecture: text(package.architecture),
+                    version: text(package.version),
+                    status: text(package.status),
                 })
             })?,
         })
@@ -233,7 +231,7 @@ impl TryFrom<v1::Process> for domain::Process {
         Ok(Self {
             pid: process.pid,
             started_seconds_after_boot: process.started_seconds_after_boot,
-            executable: text("executable", process.executable)?,
+            executable: text(process.executable),
             executable_replaced: process.executable_replaced,
         })
     }
@@ -276,7 +274,7 @@ impl TryFrom<v1::HttpAnswer> for domain::HttpAnswer {
             Answer::Answered(answered) => Self::Answered {
                 status: u16::try_from(answered.status)
                     .map_err(|_| Invalid::new("answered.status", "is not an HTTP status"))?,
-                body: text("answered.body", answered.body)?,
+                body: text(answered.body),
             },
             Answer::Refused(_) => Self::Refused,
             Answer::TimedOut(timed_out) => {
@@ -285,8 +283,8 @@ impl TryFrom<v1::HttpAnswer> for domain::HttpAnswer {
             Answer::NoHandshake(timed_out) => {
                 Self::NoHandshake { after_milliseconds: timed_out.after_milliseconds }
             }
-            Answer::Failed(why) => Self::Failed { why: text("failed", why)? },
-            Answer::NotAsked(why) => Self::NotAsked { why: text("not_asked", why)? },
+            Answer::Failed(why) => Self::Failed { why: text(why) },
+            Answer::NotAsked(why) => Self::NotAsked { why: text(why) },
         })
     }
 }
@@ -319,18 +317,16 @@ impl TryFrom<v1::Sysctl> for domain::Sysctl {
             Ok(domain::Setting {
                 key: name("key", setting.key)?,
                 live: match required("live", setting.live)? {
-                    Live::Value(value) => domain::LiveValue::Value(text("live.value", value)?),
+                    Live::Value(value) => domain::LiveValue::Value(text(value)),
                     Live::Missing(_) => domain::LiveValue::Missing,
-                    Live::Unreadable(why) => {
-                        domain::LiveValue::Unreadable(text("live.unreadable", why)?)
-                    }
+                    Live::Unreadable(why) => domain::LiveValue::Unreadable(text(why)),
                 },
                 expected: setting
                     .expected
                     .map(|expected| {
                         Ok(domain::ExpectedValue {
-                            value: text("expected.value", expected.value)?,
-                            file: text("expected.file", expected.file)?,
+                            value: text(expected.value),
+                            file: text(expected.file),
                         })
                     })
                     .transpose()?,
@@ -368,7 +364,7 @@ fn labels_in(
     labels: Vec<v1::node_image::Label>,
 ) -> Result<Vec<domain::Label>, Invalid> {
     list(field, labels, LABELS, |label| {
-        Ok(domain::Label { key: name("key", label.key)?, value: text("value", label.value)? })
+        Ok(domain::Label { key: name("key", label.key)?, value: text(label.value) })
     })
 }
 
@@ -381,13 +377,13 @@ impl TryFrom<v1::NodeImage> for domain::NodeImage {
                 .name
                 .map(|image| {
                     Ok(domain::ImageName {
-                        path: text("name.path", image.path)?,
-                        sku: text("name.sku", image.sku)?,
+                        path: text(image.path),
+                        sku: text(image.sku),
                         version: name("name.version", image.version)?,
                     })
                 })
                 .transpose()?,
-            build_note: text("build_note", image.build_note)?,
+            build_note: text(image.build_note),
             marks: texts("marks", image.marks, TRACES)?,
             labels: labels_in("labels", image.labels)?,
         })

@@ -58,7 +58,7 @@ impl TryFrom<v1::TimeSync> for domain::TimeSync {
             ptp_clocks: list("ptp_clocks", time.ptp_clocks, CLOCKS, |clock| {
                 Ok(domain::PtpClock {
                     name: name("name", clock.name)?,
-                    clock_name: text("clock_name", clock.clock_name)?,
+                    clock_name: text(clock.clock_name),
                 })
             })?,
         })
@@ -73,7 +73,7 @@ fn kernel(kernel: Option<v1::time_sync::KernelClock>) -> Result<domain::KernelCl
             is_error_bounded: read.is_error_bounded,
             tai_offset_seconds: read.tai_offset_seconds,
         },
-        Clock::Unread(why) => domain::KernelClock::Unread(text("kernel.unread", why)?),
+        Clock::Unread(why) => domain::KernelClock::Unread(text(why)),
     })
 }
 

@@ -204,6 +204,19 @@ async fn a_refusal_that_comes_late_or_never_is_about_the_api_server() {
 }
 
 #[tokio::test]
+async fn nobody_on_the_health_port_is_a_fault_only_in_the_nodes_network() {
+    let kubelet = Kubelet::at(Standin::gone(), Standin::gone(), Authority::default());
+    let answers = kubelet.judged().await;
+    assert_eq!(failed(&answers), ["KubeletNotServing"]);
+    assert!(said(&answers, "KubeletHung").ends_with("see KubeletNotServing"));
+    kubelet.in_network("net:[1]");
+    let answers = kubelet.judged().await;
+    assert_eq!(failed(&answers), Vec::<&str>::new());
+    let why = said(&answers, "KubeletNotServing");
+    assert!(why.contains("the agent is not in the host's net namespace"), "{why}");
+}
+
+#[tokio::test]
 async fn a_stopped_kubelet_hangs_on_both_ports() {
     let kubelet =
         Kubelet::at(Standin::stopped(), Standin::stopped(), Authority::default()).with_token("t");

@@ -1,6 +1,7 @@
 //! Files that cannot be used, and how they are merged.
 
 use super::*;
+use nodeward_tests::host::HostCopy;
 
 /// A healthy kubelet, asked nowhere.
 fn kubelet() -> Kubelet {
@@ -134,4 +135,32 @@ async fn a_key_beside_a_certificate_is_not_in_what_is_reported() {
     let text = String::from_utf8_lossy(&content.bytes);
     assert!(text.contains("system:node:aks-nodepool1-10000000-vmss000000"));
     assert!(!text.contains("NOT+A+KEY"), "the key was read");
+}
+
+#[tokio::test]
+async fn a_runtime_that_the_kubelet_does_not_use_is_not_the_nodes() {
+    const LINE: &str = "/proc/41552/cmdline";
+    let mut host = HostCopy::of("aks-ubuntu-2204");
+    // Nobody serves the runtime that was asked any more; the recording's /configz is that
+    // of a kubelet that used it.
+    host.answer_over(&serde_json::json!({
+        "cri": {"answer": "refused"},
+        "http": {"https://127.0.0.1:10250/configz": {"answer": "refused"}},
+    }));
+    let line = std::fs::read_to_string(host.inside(LINE)).expect("a command line");
+    let with = |endpoint: &str| {
+        let line = line.replace("unix:///run/containerd/containerd.sock", endpoint);
+        std::fs::write(host.inside(LINE), line).expect("written");
+    };
+    with("unix:///run/crio/crio.sock");
+    let round = host.round(Duration::from_secs(20)).await;
+    let judged = Judged::of(Component::Containerd, &round);
+    judged.is_unknown("ContainerdDown", "the kubelet uses another runtime than the one asked");
+    let detail = &judged.check("RuntimeNotReady").detail;
+    assert!(detail.contains("the kubelet uses unix:///run/crio/crio.sock"), "{detail}");
+    for same in ["/run/containerd/containerd.sock", "unix:///var/run/containerd/containerd.sock"] {
+        with(same);
+        let round = host.round(Duration::from_secs(20)).await;
+        Judged::of(Component::Containerd, &round).is("ContainerdDown", "connection refused");
+    }
 }

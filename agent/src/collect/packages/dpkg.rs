@@ -6,10 +6,16 @@ use nodeward_domain::facts::{Package, PackageManager, Packages, UnfinishedPackag
 use crate::host::{HostError, HostRoot};
 
 const FOLDER: &str = "/var/lib/dpkg";
-const STATUS: &str = "/var/lib/dpkg/status";
+pub(super) const STATUS: &str = "/var/lib/dpkg/status";
+
+/// Distributions that are never without it, by os-release(5).
+pub(super) const FAMILIES: [&str; 2] = ["debian", "ubuntu"];
 
 /// A status file of a desktop with 5,000 packages has some 6 MiB.
-const LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+const LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// As many as are accepted in a report: some ten times what a desktop has.
+const PACKAGES: usize = 50_000;
 
 /// What the status file says; none when it is not there or has not a byte.
 pub(super) fn read(root: &HostRoot) -> Result<Option<Packages>, HostError> {
@@ -103,6 +109,9 @@ fn parse(status: &[u8]) -> Result<Packages, String> {
 
 /// Puts a stanza where its status says: installed, half done, or nowhere.
 fn finish(stanza: &Stanza<'_>, packages: &mut Packages) -> Result<(), String> {
+    if packages.installed.len().max(packages.unfinished.len()) == PACKAGES {
+        return Err(format!("line {}: one package of more than {PACKAGES}", stanza.line));
+    }
     let missing = |field: &str| format!("line {}: stanza without {field}", stanza.line);
     let name = stanza.name.ok_or_else(|| missing("Package"))?;
     let status = stanza.status.ok_or_else(|| missing("Status"))?;
@@ -181,6 +190,15 @@ Status: deinstall ok config-files
 Architecture: all
 Version: 1.0
 ";
+
+    #[test]
+    fn more_packages_than_a_node_can_have_are_refused_before_they_fill_memory() {
+        let stanza = "Package: a\nStatus: install ok installed\nVersion: 1\n\n";
+        let whole = parse(stanza.repeat(PACKAGES).as_bytes()).expect("as many as are taken");
+        assert_eq!(whole.installed.len(), PACKAGES);
+        let fault = parse(stanza.repeat(PACKAGES + 1).as_bytes()).expect_err("one more");
+        assert_eq!(fault, "line 200001: one package of more than 50000");
+    }
 
     #[test]
     fn stanzas_go_where_their_status_says() {

@@ -17,6 +17,10 @@ const FOLDERS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 
 const DATABASE: &str = "rpmdb.sqlite";
 
+/// Distributions that are never without it, by os-release(5).
+pub(super) const FAMILIES: [&str; 8] =
+    ["azurelinux", "mariner", "fedora", "rhel", "centos", "suse", "opensuse", "amzn"];
+
 /// The databases of other forms, which are not read.
 const OTHER_FORMS: [(&str, &str); 2] = [("Packages", "Berkeley DB"), ("Packages.db", "ndb")];
 
@@ -62,6 +66,11 @@ pub(super) fn read(root: &HostRoot) -> Result<Option<Inventory>, HostError> {
     }
     installed.sort_unstable();
     Ok(Some(inventory))
+}
+
+/// Where the database usually is.
+pub(super) fn usual_database() -> String {
+    format!("{}/{DATABASE}", FOLDERS[1])
 }
 
 /// The path of the database; none when there is no trace of rpm.

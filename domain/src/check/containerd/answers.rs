@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 
-use super::{behind, evidence, owner, plugins, runtime, with_action};
-use crate::check::{Scope, Verdict, confirmed, unit, verdict_or};
+use super::{another_endpoint, behind, evidence, owner, plugins, runtime, with_action};
+use crate::check::{Evidence, Scope, Verdict, confirmed, facts, unit, verdict_or};
 use crate::facts::{Containerd, CriAnswer, RuntimeCondition};
 use crate::node::NodeHistory;
+use crate::platform::Platform;
 use crate::policy::Policy;
 use crate::responsibility::{Action, turn_for_broken_component};
 
@@ -69,6 +70,15 @@ pub(super) fn down(
 ) -> Verdict {
     if let Some(reason) = unit::stands_for_down::<Containerd>(history, scope, now) {
         return Verdict::not_applicable(format!("see {reason}"));
+    }
+    if scope.platform != Platform::Plain
+        && let Ok((containerd, _)) = facts(&history.containerd, "")
+        && let Some(endpoint) = another_endpoint(history, containerd)
+    {
+        let evidence =
+            vec![Evidence::new("containerRuntimeEndpoint", endpoint, &containerd.socket)];
+        let why = "the kubelet uses another runtime than the one asked (--containerd-socket)";
+        return Verdict::unknown(why, evidence);
     }
     let verdict = shape(
         history,

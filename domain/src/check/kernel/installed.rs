@@ -76,20 +76,30 @@ fn of_dpkg(kernel: &Kernel, packages: &Packages) -> Installed {
 fn dpkg_release(package: &str) -> Option<&str> {
     let rest = package.strip_prefix("linux-image-")?;
     let release = rest.strip_prefix("unsigned-").unwrap_or(rest);
-    // A meta package is named for a flavour, or for a flavour and a release line
-    // without a build (`azure-lts-22.04`, `6.1-amd64` has none either).
-    let is_build = release.starts_with(|first: char| first.is_ascii_digit())
-        && release
-            .split('-')
-            .nth(1)
-            .is_some_and(|abi| abi.starts_with(|c: char| c.is_ascii_digit()));
-    (is_build && !release.ends_with("-dbg") && !release.ends_with("-dbgsym")).then_some(release)
+    let release = release.strip_suffix("-unsigned").unwrap_or(release);
+    let is_image = !release.ends_with("-dbg") && !release.ends_with("-dbgsym");
+    (is_image && dpkg_parts(release).is_some()).then_some(release)
 }
 
-/// The part of a release behind version and build: `azure` in `5.15.0-1102-azure`,
-/// `cloud-amd64` in `6.1.0-18-cloud-amd64`.
+/// Version with build, and flavour: `5.15.0-1102` and `azure`, `6.1.0-18` and
+/// `cloud-amd64`, since Debian 13 `6.12.41+deb13` and `amd64`. None of a meta package,
+/// which is named for a flavour (`azure-lts-22.04`) or has no build (`6.1-amd64`).
+fn dpkg_parts(release: &str) -> Option<(&str, &str)> {
+    let begins_with_digit = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+    let (version, rest) = release.split_once('-').unwrap_or((release, ""));
+    if !begins_with_digit(version) {
+        return None;
+    }
+    if version.contains('+') {
+        return Some((version, rest));
+    }
+    let (build, flavour) = rest.split_once('-').unwrap_or((rest, ""));
+    begins_with_digit(build).then(|| (&release[..version.len() + 1 + build.len()], flavour))
+}
+
+/// The flavour of a release; empty of one that nobody packaged.
 fn dpkg_flavour(release: &str) -> &str {
-    release.splitn(3, '-').nth(2).unwrap_or("")
+    dpkg_parts(release).map_or("", |(_, flavour)| flavour)
 }
 
 fn of_rpm(running: &str, packages: &Packages) -> Installed {
@@ -186,6 +196,10 @@ mod tests {
             ("linux-image-6.1-amd64", None),
             ("linux-image-6.1.0-18-amd64-dbg", None),
             ("linux-headers-5.15.0-1102-azure", None),
+            ("linux-image-6.12.41+deb13-amd64", Some("6.12.41+deb13-amd64")),
+            ("linux-image-6.12.41+deb13-amd64-unsigned", Some("6.12.41+deb13-amd64")),
+            ("linux-image-6.12.41+deb13-amd64-dbg", None),
+            ("linux-image-6.1.0-0.deb11.13-amd64", Some("6.1.0-0.deb11.13-amd64")),
         ] {
             assert_eq!(dpkg_release(package), release, "{package}");
         }
@@ -195,6 +209,8 @@ mod tests {
     fn the_flavour_is_what_follows_version_and_build() {
         assert_eq!(dpkg_flavour("5.15.0-1102-azure"), "azure");
         assert_eq!(dpkg_flavour("6.1.0-18-cloud-amd64"), "cloud-amd64");
+        assert_eq!(dpkg_flavour("6.12.41+deb13-cloud-amd64"), "cloud-amd64");
+        assert_eq!(dpkg_flavour("6.12.41+deb13-amd64"), dpkg_flavour("6.1.0-55-amd64"));
         assert_eq!(dpkg_flavour("6.18.44"), "");
     }
 

@@ -21,6 +21,15 @@ pub(super) const DOWN: Check = Check {
     ..broken_component("KubeletDown", "A kubelet is installed and does not run", down)
 };
 
+pub(super) const NOT_SERVING: Check = Check {
+    source: HEALTHZ,
+    ..broken_component(
+        "KubeletNotServing",
+        "A kubelet runs and nobody listens on its health endpoint",
+        not_serving,
+    )
+};
+
 pub(super) const HUNG: Check = Check {
     source: HEALTHZ,
     ..broken_component("KubeletHung", "The kubelet accepts connections and does not answer", hung)
@@ -69,6 +78,7 @@ pub(super) fn is_down(kubelet: &Kubelet) -> bool {
 fn owner(kubelet: &Kubelet) -> Option<&'static str> {
     match kubelet.healthz {
         _ if is_down(kubelet) => Some("KubeletDown"),
+        HttpAnswer::Refused => Some("KubeletNotServing"),
         HttpAnswer::TimedOut { .. } => Some("KubeletHung"),
         _ => None,
     }
@@ -117,12 +127,26 @@ fn down(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -
     configuration::with_cause(unit::with_cause::<Kubelet>(verdict, history, scope), history, scope)
 }
 
+/// A kubelet opens its health endpoint a moment after it is started: one that waits for
+/// the runtime, or for the API server, never gets there.
+fn not_serving(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
+    shape(
+        history,
+        (scope, policy, now),
+        |kubelet| kubelet.process.is_some() && kubelet.healthz == HttpAnswer::Refused,
+        |kubelet| {
+            matches!(kubelet.healthz, HttpAnswer::Answered { .. } | HttpAnswer::TimedOut { .. })
+        },
+        |_| "a kubelet runs and nobody listens on its health endpoint".to_owned(),
+    )
+}
+
 fn hung(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
     shape(
         history,
         (scope, policy, now),
         |kubelet| matches!(kubelet.healthz, HttpAnswer::TimedOut { .. }),
-        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { .. } | HttpAnswer::Refused),
+        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { .. }),
         |kubelet| format!("the kubelet hangs: healthz {}", kubelet.healthz),
     )
 }

@@ -45,7 +45,7 @@ impl TryFrom<v1::Cni> for domain::Cni {
                     default_links: texts("read.default_links", table.default_links, LINKS)?,
                     has_azure_pod_links: table.has_azure_pod_links,
                 },
-                Routes::Unread(why) => domain::CniRoutes::Unreadable(text("unread", why)?),
+                Routes::Unread(why) => domain::CniRoutes::Unreadable(text(why)),
             },
         })
     }
@@ -72,14 +72,14 @@ impl TryFrom<Configuration> for domain::CniConfiguration {
 
     fn try_from(configuration: Configuration) -> Result<Self, Invalid> {
         Ok(Self {
-            path: text("path", configuration.path)?,
-            name: text("name", configuration.name)?,
+            path: text(configuration.path),
+            name: text(configuration.name),
             plugins: list("plugins", configuration.plugins, PLUGINS, |plugin| {
                 Ok(domain::CniPlugin {
                     kind: name("type", plugin.r#type)?,
-                    mode: text("mode", plugin.mode)?,
-                    ipam: text("ipam", plugin.ipam)?,
-                    ipam_mode: text("ipam_mode", plugin.ipam_mode)?,
+                    mode: text(plugin.mode),
+                    ipam: text(plugin.ipam),
+                    ipam_mode: text(plugin.ipam_mode),
                 })
             })?,
         })

@@ -37,7 +37,7 @@ impl TryFrom<v1::Containerd> for domain::Containerd {
             traces: texts("traces", containerd.traces, TRACES)?,
             process: process(containerd.process)?,
             unit: unit::unit(containerd.unit)?,
-            socket: text("socket", containerd.socket)?,
+            socket: text(containerd.socket),
             cri: required("cri", containerd.cri)?
                 .try_into()
                 .map_err(|invalid: Invalid| invalid.within("cri"))?,
@@ -81,13 +81,11 @@ impl TryFrom<v1::ContainerdConfiguration> for domain::Configuration {
     fn try_from(configuration: v1::ContainerdConfiguration) -> Result<Self, Invalid> {
         use v1::containerd_configuration::SystemdCgroup;
         Ok(Self {
-            path: text("path", configuration.path)?,
+            path: text(configuration.path),
             systemd_cgroup: match required("systemd_cgroup", configuration.systemd_cgroup)? {
                 SystemdCgroup::Set(set) => domain::SystemdCgroup::Set(set),
                 SystemdCgroup::Unset(_) => domain::SystemdCgroup::Unset,
-                SystemdCgroup::Unknown(why) => {
-                    domain::SystemdCgroup::Unknown(text("systemd_cgroup.unknown", why)?)
-                }
+                SystemdCgroup::Unknown(why) => domain::SystemdCgroup::Unknown(text(why)),
             },
         })
     }
@@ -133,21 +131,18 @@ impl TryFrom<v1::CriAnswer> for domain::CriAnswer {
             Answer::NoSocket(_) => Self::NoSocket,
             Answer::Refused(_) => Self::Refused,
             Answer::TimedOut(timed_out) => Self::TimedOut {
-                call: text("timed_out.call", timed_out.call)?,
+                call: text(timed_out.call),
                 after_milliseconds: timed_out.after_milliseconds,
             },
-            Answer::Unimplemented(message) => {
-                Self::Unimplemented { message: text("unimplemented", message)? }
+            Answer::Unimplemented(message) => Self::Unimplemented { message: text(message) },
+            Answer::Failed(failed) => {
+                Self::Failed { call: text(failed.call), why: text(failed.why) }
             }
-            Answer::Failed(failed) => Self::Failed {
-                call: text("failed.call", failed.call)?,
-                why: text("failed.why", failed.why)?,
-            },
             Answer::Serving(serving) => Self::Serving {
                 version: domain::RuntimeVersion {
-                    name: text("serving.runtime_name", serving.runtime_name)?,
-                    version: text("serving.runtime_version", serving.runtime_version)?,
-                    api_version: text("serving.runtime_api_version", serving.runtime_api_version)?,
+                    name: text(serving.runtime_name),
+                    version: text(serving.runtime_version),
+                    api_version: text(serving.runtime_api_version),
                 },
                 conditions: list(
                     "serving.conditions",
@@ -157,13 +152,13 @@ impl TryFrom<v1::CriAnswer> for domain::CriAnswer {
                         Ok(domain::RuntimeCondition {
                             kind: name("type", condition.r#type)?,
                             status: condition.status,
-                            reason: text("reason", condition.reason)?,
-                            message: text("message", condition.message)?,
+                            reason: text(condition.reason),
+                            message: text(condition.message),
                         })
                     },
                 )?,
             },
-            Answer::NotAsked(why) => Self::NotAsked { why: text("not_asked", why)? },
+            Answer::NotAsked(why) => Self::NotAsked { why: text(why) },
         })
     }
 }

@@ -42,10 +42,10 @@ impl TryFrom<v1::KubeProxy> for domain::KubeProxy {
             health: required("health", proxy.health)?
                 .try_into()
                 .map_err(|invalid: Invalid| invalid.within("health"))?,
-            metrics_endpoint: text("metrics_endpoint", proxy.metrics_endpoint)?,
+            metrics_endpoint: text(proxy.metrics_endpoint),
             proxy_mode: answer("proxy_mode", proxy.proxy_mode)?,
             metrics: answer("metrics", proxy.metrics)?,
-            version: text("version", proxy.version)?,
+            version: text(proxy.version),
             alpha_features: proxy
                 .alpha_features
                 .map(|features| texts("alpha_features.names", features.names, FEATURES))
@@ -89,7 +89,7 @@ impl TryFrom<v1::kube_proxy::Health> for domain::ProxyHealth {
 
     fn try_from(health: v1::kube_proxy::Health) -> Result<Self, Invalid> {
         Ok(Self {
-            endpoint: text("endpoint", health.endpoint)?,
+            endpoint: text(health.endpoint),
             livez: answer("livez", health.livez)?,
             healthz: answer("healthz", health.healthz)?,
             families: list("families", health.families, FAMILIES, |one| {
@@ -127,9 +127,9 @@ impl TryFrom<v1::kube_proxy::Configuration> for domain::ProxyConfiguration {
 
     fn try_from(wire: v1::kube_proxy::Configuration) -> Result<Self, Invalid> {
         Ok(Self {
-            mode: text("mode", wire.mode)?,
-            health_bind_address: text("health_bind_address", wire.health_bind_address)?,
-            metrics_bind_address: text("metrics_bind_address", wire.metrics_bind_address)?,
+            mode: text(wire.mode),
+            health_bind_address: text(wire.health_bind_address),
+            metrics_bind_address: text(wire.metrics_bind_address),
             sync_period_seconds: wire.sync_period_seconds,
             feature_gates: list("feature_gates", wire.feature_gates, FEATURES, |gate| {
                 Ok(domain::FeatureGate { name: name("name", gate.name)?, is_on: gate.is_on })

@@ -55,16 +55,13 @@ impl TryFrom<v1::Kubelet> for domain::Kubelet {
             unit: unit::unit(kubelet.unit)?,
             other_pids: list("other_pids", kubelet.other_pids, OTHERS, Ok)?,
             version: kubelet.version.map(version_in).transpose()?,
-            healthz_endpoint: text("healthz_endpoint", kubelet.healthz_endpoint)?,
+            healthz_endpoint: text(kubelet.healthz_endpoint),
             healthz: http_in("healthz", kubelet.healthz)?,
             registers_azure_labels: kubelet.registers_azure_labels,
             node_labels: labels_in("node_labels", kubelet.node_labels)?,
             configuration: domain::Configuration {
                 flags: list("flags", kubelet.flags, FLAGS, |flag| {
-                    Ok(domain::Flag {
-                        name: name("name", flag.name)?,
-                        value: flag.value.map(|value| text("value", value)).transpose()?,
-                    })
+                    Ok(domain::Flag { name: name("name", flag.name)?, value: flag.value.map(text) })
                 })?,
                 files: list("files", kubelet.files, FILES, file_in)?,
                 settings: list("settings", kubelet.settings, SETTINGS, setting_in)?,
@@ -88,7 +85,7 @@ impl TryFrom<v1::Kubelet> for domain::Kubelet {
 fn version_in(known: wire::Version) -> Result<domain::Version, Invalid> {
     Ok(domain::Version {
         version: name("version.version", known.version)?,
-        source: text("version.source", known.source)?,
+        source: text(known.source),
     })
 }
 
@@ -132,8 +129,8 @@ fn file_in(file: wire::File) -> Result<domain::ConfigurationFile, Invalid> {
             }
         },
         state: match (file.refused, file.unreadable) {
-            (Some(why), _) => domain::FileState::Refused(text("refused", why)?),
-            (None, Some(why)) => domain::FileState::Unreadable(text("unreadable", why)?),
+            (Some(why), _) => domain::FileState::Refused(text(why)),
+            (None, Some(why)) => domain::FileState::Unreadable(text(why)),
             (None, None) => domain::FileState::Good,
         },
         written: match required("written", file.written)? {
@@ -141,9 +138,7 @@ fn file_in(file: wire::File) -> Result<domain::ConfigurationFile, Invalid> {
             Written::AfterStart(at) => {
                 domain::Written::AfterStart(timestamp_in("written.after_start", Some(at))?)
             }
-            Written::WrittenUnknown(why) => {
-                domain::Written::Unknown(text("written.written_unknown", why)?)
-            }
+            Written::WrittenUnknown(why) => domain::Written::Unknown(text(why)),
         },
     })
 }
@@ -166,13 +161,13 @@ fn setting_in(setting: wire::Setting) -> Result<domain::Setting, Invalid> {
     use wire::setting::Source;
     Ok(domain::Setting {
         key: name("key", setting.key)?,
-        value: text("value", setting.value)?,
+        value: text(setting.value),
         source: match setting.source {
             None => domain::SettingSource::Default,
-            Some(Source::File(path)) => domain::SettingSource::File(text("source.file", path)?),
-            Some(Source::Flag(flag)) => domain::SettingSource::Flag(text("source.flag", flag)?),
+            Some(Source::File(path)) => domain::SettingSource::File(text(path)),
+            Some(Source::Flag(flag)) => domain::SettingSource::Flag(text(flag)),
         },
-        in_force: setting.in_force.map(|value| text("in_force", value)).transpose()?,
+        in_force: setting.in_force.map(text),
     })
 }
 
@@ -204,8 +199,8 @@ fn certificates_out(file: &domain::CertificateFile) -> wire::CertificateFile {
 fn certificates_in(file: wire::CertificateFile) -> Result<domain::CertificateFile, Invalid> {
     let certificates = list("certificates", file.certificates, CERTIFICATES, |certificate| {
         Ok(domain::Certificate {
-            subject: text("subject", certificate.subject)?,
-            issuer: text("issuer", certificate.issuer)?,
+            subject: text(certificate.subject),
+            issuer: text(certificate.issuer),
             not_before: timestamp_in("not_before", certificate.not_before)?,
             not_after: timestamp_in("not_after", certificate.not_after)?,
         })
@@ -221,7 +216,7 @@ fn certificates_in(file: wire::CertificateFile) -> Result<domain::CertificateFil
         },
         path: name("path", file.path)?,
         content: match file.unreadable {
-            Some(why) => domain::CertificateContent::Unreadable(text("unreadable", why)?),
+            Some(why) => domain::CertificateContent::Unreadable(text(why)),
             None if certificates.is_empty() => domain::CertificateContent::Missing,
             None => domain::CertificateContent::Certificates(certificates),
         },
@@ -249,9 +244,9 @@ fn secure_port_out(port: &domain::SecurePort) -> wire::SecurePort {
 
 fn secure_port_in(port: wire::SecurePort) -> Result<domain::SecurePort, Invalid> {
     Ok(domain::SecurePort {
-        endpoint: text("endpoint", port.endpoint)?,
+        endpoint: text(port.endpoint),
         credential: match port.token_unusable {
-            Some(why) => domain::Credential::Unusable(text("token_unusable", why)?),
+            Some(why) => domain::Credential::Unusable(text(why)),
             None if port.with_token => domain::Credential::Token,
             None => domain::Credential::None,
         },

@@ -57,7 +57,7 @@ impl TryFrom<v1::Reboot> for domain::Reboot {
                     files: texts("files", process.files, FILES)?,
                 })
             })?,
-            unseen: reboot.unseen.map(|why| text("unseen", why)).transpose()?,
+            unseen: reboot.unseen.map(text),
         })
     }
 }

@@ -31,10 +31,10 @@ impl TryFrom<v1::UnitState> for domain::UnitState {
         use v1::unit_state::State;
         Ok(match required("state", unit.state)? {
             State::NoSystemd(_) => Self::NoSystemd,
-            State::Unreadable(why) => Self::Unreadable { why: text("unreadable", why)? },
-            State::NotLoaded(not_loaded) => Self::NotLoaded {
-                file_state: text("not_loaded.file_state", not_loaded.file_state)?,
-            },
+            State::Unreadable(why) => Self::Unreadable { why: text(why) },
+            State::NotLoaded(not_loaded) => {
+                Self::NotLoaded { file_state: text(not_loaded.file_state) }
+            }
             State::Loaded(unit) => {
                 let unit = domain::Unit::try_from(unit);
                 Self::Loaded(Box::new(unit.map_err(|invalid| invalid.within("loaded"))?))
@@ -77,11 +77,11 @@ impl TryFrom<v1::Unit> for domain::Unit {
 
     fn try_from(unit: v1::Unit) -> Result<Self, Invalid> {
         Ok(Self {
-            load_state: text("load_state", unit.load_state)?,
-            active_state: text("active_state", unit.active_state)?,
-            sub_state: text("sub_state", unit.sub_state)?,
-            result: text("result", unit.result)?,
-            file_state: text("file_state", unit.file_state)?,
+            load_state: text(unit.load_state),
+            active_state: text(unit.active_state),
+            sub_state: text(unit.sub_state),
+            result: text(unit.result),
+            file_state: text(unit.file_state),
             restarts: unit.restarts,
             main_pid: unit.main_pid,
             main_started_microseconds_after_boot: unit.main_started_microseconds_after_boot,

@@ -41,13 +41,13 @@ fn unanswered<T>(unanswered: wire::Unanswered) -> Result<domain::Reply<T>, Inval
     use wire::unanswered::Reason;
     Ok(match unanswered.reason {
         Some(Reason::Unimplemented(message)) => {
-            domain::Reply::Unimplemented { message: text("unimplemented", message)? }
+            domain::Reply::Unimplemented { message: text(message) }
         }
         Some(Reason::TimedOutAfterMilliseconds(after_milliseconds)) => {
             domain::Reply::TimedOut { after_milliseconds }
         }
-        Some(Reason::Failed(why)) => domain::Reply::Failed { why: text("failed", why)? },
-        Some(Reason::NotAsked(why)) => domain::Reply::NotAsked { why: text("not_asked", why)? },
+        Some(Reason::Failed(why)) => domain::Reply::Failed { why: text(why) },
+        Some(Reason::NotAsked(why)) => domain::Reply::NotAsked { why: text(why) },
         None => return Err(Invalid::new("reason", "is missing or not known here")),
     })
 }
@@ -160,10 +160,7 @@ fn stores_in(stores: wire::ImageStores) -> Result<domain::ImageStores, Invalid> 
 }
 
 fn version_in(said: wire::ServerVersion) -> Result<domain::ServerVersion, Invalid> {
-    Ok(domain::ServerVersion {
-        version: text("version", said.version)?,
-        revision: text("revision", said.revision)?,
-    })
+    Ok(domain::ServerVersion { version: text(said.version), revision: text(said.revision) })
 }
 
 fn server_out(server: &domain::Server) -> wire::Server {
@@ -180,13 +177,10 @@ fn server_out(server: &domain::Server) -> wire::Server {
 
 fn server_in(server: wire::Server) -> Result<domain::Server, Invalid> {
     Ok(domain::Server {
-        uuid: text("uuid", server.uuid)?,
+        uuid: text(server.uuid),
         pid: Some(server.pid).filter(|pid| *pid > 0),
         deprecations: list("deprecations", server.deprecations, DEPRECATIONS, |one| {
-            Ok(domain::Deprecation {
-                id: name("id", one.id)?,
-                message: text("message", one.message)?,
-            })
+            Ok(domain::Deprecation { id: name("id", one.id)?, message: text(one.message) })
         })?,
     })
 }
@@ -213,9 +207,9 @@ fn plugins_in(plugins: wire::Plugins) -> Result<domain::Plugins, Invalid> {
         failed: list("failed", plugins.failed, PLUGINS, |plugin| {
             Ok(domain::FailedPlugin {
                 kind: name("type", plugin.r#type)?,
-                id: text("id", plugin.id)?,
-                folder: text("folder", plugin.folder)?,
-                message: text("message", plugin.message)?,
+                id: text(plugin.id),
+                folder: text(plugin.folder),
+                message: text(plugin.message),
             })
         })?,
     })
