@@ -6,6 +6,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
+/// Where an aggregator listens if nothing else is told.
+pub const DEFAULT_AGGREGATOR: &str = "http://127.0.0.1:7443";
+
+/// The environment variable in the place of `--aggregator`.
+pub const AGGREGATOR_VARIABLE: &str = "NODEWARD_AGGREGATOR";
+
 /// Says for every node of a fleet what is wrong, who must act, and what to do next.
 #[derive(Debug, Parser)]
 #[command(name = "nodeward", version, disable_help_subcommand = true)]
@@ -25,9 +31,9 @@ pub struct Global {
     #[arg(
         long,
         global = true,
-        env = "NODEWARD_AGGREGATOR",
+        env = AGGREGATOR_VARIABLE,
         value_name = "URL",
-        default_value = "http://127.0.0.1:7443"
+        default_value = DEFAULT_AGGREGATOR
     )]
     pub aggregator: String,
 

@@ -10,7 +10,9 @@ use nodeward_domain::check::{Check, find, registry};
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use tonic::Code;
 
-use crate::arguments::{Arguments, Command, Global, StandingFilter};
+use crate::arguments::{
+    AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Global, StandingFilter,
+};
 use crate::client::{AskError, Client};
 use crate::exit::Exit;
 use crate::inspect::{InspectError, inspect};
@@ -164,7 +166,7 @@ async fn fleet(
     }
 }
 
-fn shown(answer: &NodeAnswer, style: Style) -> Result<Shown, Failure> {
+fn shown(answer: &NodeAnswer, style: Style<'_>) -> Result<Shown, Failure> {
     Ok(Shown { text: screen::node(answer, style)?, exit: answer.standing().into() })
 }
 
@@ -172,9 +174,17 @@ fn edition(named: Option<&str>) -> Result<Policy, PolicyError> {
     Policy::edition(named.unwrap_or(DEFAULT_EDITION))
 }
 
-fn style(global: &Global) -> Style {
+fn style(global: &Global) -> Style<'_> {
     let terminal = comfy_table::Table::new().width().map(usize::from);
-    Style { format: global.output, width: width(global.width.map(usize::from), terminal) }
+    // What stands in the environment, or nowhere, holds for the next command as well.
+    let is_understood = std::env::var(AGGREGATOR_VARIABLE)
+        .unwrap_or_else(|_| DEFAULT_AGGREGATOR.to_owned())
+        == global.aggregator;
+    Style {
+        format: global.output,
+        width: width(global.width.map(usize::from), terminal),
+        aggregator: (!is_understood).then_some(global.aggregator.as_str()),
+    }
 }
 
 /// The columns that are told, or those of the terminal. One that says it has none, as in

@@ -31,17 +31,29 @@ pub enum ScreenError {
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub struct Style<'a> {
     /// The form.
     pub format: Format,
     /// Columns for people.
     pub width: usize,
+    /// The aggregator that was named, if the next command must name it again.
+    pub aggregator: Option<&'a str>,
+}
+
+impl Style<'_> {
+    /// A command that asks the same aggregator.
+    fn command(&self, command: &str) -> String {
+        match self.aggregator {
+            None => command.to_owned(),
+            Some(aggregator) => format!("{command} --aggregator {aggregator}"),
+        }
+    }
 }
 
 /// Writes an answer in one of its five forms.
 fn write<T: Serialize>(
     answer: &T,
-    style: Style,
+    style: Style<'_>,
     text: impl FnOnce(bool) -> String,
     records: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>,
 ) -> Result<String, ScreenError> {

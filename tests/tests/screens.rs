@@ -103,7 +103,7 @@ fn answered(scenario: &Scenario, fleet: &nodeward_aggregator::fleet::Fleet, ask:
     let line = std::iter::once("nodeward").chain(ask.split_whitespace());
     let arguments =
         Arguments::try_parse_from(line).unwrap_or_else(|error| panic!("{ask}: {error}"));
-    let style = Style { format: arguments.global.output, width: 100 };
+    let style = Style { format: arguments.global.output, width: 100, aggregator: None };
     match arguments.command {
         Command::Nodes { cluster, standing } => {
             let standing = standing.map(Into::into);

@@ -62,7 +62,7 @@ impl Entry {
 }
 
 /// Every check.
-pub fn checks(style: Style) -> Result<String, ScreenError> {
+pub fn checks(style: Style<'_>) -> Result<String, ScreenError> {
     let entries: Vec<Entry> = registry().map(Entry::from).collect();
     let text = |wide: bool| {
         let mut page = Page::new(style.width);
@@ -93,7 +93,7 @@ pub fn checks(style: Style) -> Result<String, ScreenError> {
 }
 
 /// One check in full.
-pub fn explain(check: &Check, policy: &Policy, style: Style) -> Result<String, ScreenError> {
+pub fn explain(check: &Check, policy: &Policy, style: Style<'_>) -> Result<String, ScreenError> {
     let entry = Entry::from(check);
     let text = |_| {
         let mut page = Page::new(style.width);
@@ -108,7 +108,7 @@ pub fn explain(check: &Check, policy: &Policy, style: Style) -> Result<String, S
         page.labelled("RULE", &rule(check, policy));
         page.labelled("SOURCE", entry.source);
         page.blank();
-        page.labelled("NEXT", "nodeward nodes --standing findings");
+        page.labelled("NEXT", &style.command("nodeward nodes --standing findings"));
         page.into_text()
     };
     write(&entry, style, text, |csv| {

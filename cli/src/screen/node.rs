@@ -11,7 +11,7 @@ use super::{ScreenError, Style, write};
 use crate::inert;
 
 /// The answer about one node.
-pub fn node(answer: &NodeAnswer, style: Style) -> Result<String, ScreenError> {
+pub fn node(answer: &NodeAnswer, style: Style<'_>) -> Result<String, ScreenError> {
     write(answer, style, |wide| text(answer, wide, style.width), |csv| records(answer, csv))
 }
 

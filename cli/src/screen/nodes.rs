@@ -84,21 +84,21 @@ pub fn scope(cluster: Option<&str>, standing: Option<Standing>) -> String {
 }
 
 /// The answer about all nodes.
-pub fn nodes(answer: &FleetAnswer, style: Style) -> Result<String, ScreenError> {
-    write(answer, style, |wide| text(answer, wide, style.width), |csv| records(answer, csv))
+pub fn nodes(answer: &FleetAnswer, style: Style<'_>) -> Result<String, ScreenError> {
+    write(answer, style, |wide| text(answer, wide, style), |csv| records(answer, csv))
 }
 
-fn text(answer: &FleetAnswer, wide: bool, width: usize) -> String {
-    let mut page = Page::new(width);
+fn text(answer: &FleetAnswer, wide: bool, style: Style<'_>) -> String {
+    let mut page = Page::new(style.width);
     page.labelled("VERDICT", &verdict(answer));
     let all = answer.none_of.as_ref().map_or(answer, |(_, all)| all.as_ref());
     page.labelled("AS OF", &as_of(all));
     page.blank();
     if let Some(next) = table(&mut page, answer, wide) {
         page.blank();
-        page.labelled("NEXT", &next);
+        page.labelled("NEXT", &style.command(&next));
     } else if answer.none_of.is_some() {
-        page.labelled("NEXT", "nodeward nodes");
+        page.labelled("NEXT", &style.command("nodeward nodes"));
     } else {
         page.labelled("NEXT", "nodeward-agent run --aggregator URL, on each node");
     }

@@ -66,7 +66,7 @@ fn answer() -> NodeAnswer {
 }
 
 fn shown(format: Format) -> String {
-    node(&answer(), Style { format, width: 80 }).expect("a screen")
+    node(&answer(), Style { format, width: 80, aggregator: None }).expect("a screen")
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn row(node: &str, standing: Standing) -> NodeRow {
 }
 
 fn shown(answer: &FleetAnswer, format: Format, width: usize) -> String {
-    nodes(answer, Style { format, width }).expect("a screen")
+    nodes(answer, Style { format, width, aggregator: None }).expect("a screen")
 }
 
 #[test]
@@ -37,6 +37,19 @@ fn a_name_is_never_broken_however_narrow_the_terminal() {
             assert!(text.lines().all(|line| line.len() <= width), "{width}:\n{text}");
         }
     }
+}
+
+#[test]
+fn the_next_command_asks_the_same_aggregator() {
+    let style =
+        Style { format: Format::Table, width: 200, aggregator: Some("http://127.0.0.1:17443") };
+    let of = |rows| {
+        let answer = FleetAnswer::of(Timestamp::UNIX_EPOCH, scope(None, None), rows);
+        nodes(&answer, style).expect("a screen")
+    };
+    let text = of(vec![row("a", Standing::Findings)]);
+    let next = "NEXT      nodeward node a --cluster prod --aggregator http://127.0.0.1:17443\n";
+    assert!(text.ends_with(next), "{text}");
 }
 
 #[test]
