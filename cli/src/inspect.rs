@@ -76,7 +76,7 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
         }
     }
     let now = arguments.now.unwrap_or_else(Timestamp::now);
-    let about = About { cluster: "local", node: &node, last_report_at: Some(now) };
+    let about = About { cluster: "local", node: &node, last_report_at: Some(now), agent: None };
     Ok(NodeAnswer::of(about, &history, policy, now).0)
 }
 

@@ -43,6 +43,8 @@ pub struct NodeAnswer {
     pub as_of: Timestamp,
     /// When the node last reported, by the reader's clock; none without a report.
     pub last_report_at: Option<Timestamp>,
+    /// The agent that reported it; none where no agent has since the answer's maker began.
+    pub agent: Option<Agent>,
     /// Whether nothing is missing from the answer: if not, see `incomplete`.
     pub complete: bool,
     /// What is missing, a line each. "Could not read" stands here, never in a pass.
@@ -129,6 +131,16 @@ impl Standing {
     }
 }
 
+/// A node's agent, as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Agent {
+    /// Its version.
+    pub version: String,
+    /// How it keeps paths inside of the host root: `openat2`, or `walk` where the kernel
+    /// lacks that call.
+    pub path_resolution: String,
+}
+
 /// Who a node is and when it last spoke; what identity and transport know.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
@@ -138,6 +150,8 @@ pub struct About<'a> {
     pub node: &'a str,
     /// When its last report arrived, by the reader's clock.
     pub last_report_at: Option<Timestamp>,
+    /// The agent that reported it, if one has since we began.
+    pub agent: Option<&'a Agent>,
 }
 
 impl NodeAnswer {
@@ -261,6 +275,7 @@ impl NodeAnswer {
             provider: policy.provider.clone(),
             as_of: now,
             last_report_at: about.last_report_at,
+            agent: about.agent.cloned(),
             complete: incomplete.is_empty(),
             incomplete,
             findings,
@@ -340,7 +355,8 @@ mod tests {
     fn stale(age: SignedDuration) -> (bool, Option<Timestamp>) {
         let now = Timestamp::from_second(1_790_000_000).expect("a time of our days");
         let last_report_at = now.checked_sub(age).expect("in range");
-        let about = About { cluster: "c", node: "n", last_report_at: Some(last_report_at) };
+        let about =
+            About { cluster: "c", node: "n", last_report_at: Some(last_report_at), agent: None };
         let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
         let (answer, valid_until) = NodeAnswer::of(about, &NodeHistory::default(), &policy, now);
         let says = answer.incomplete.iter().any(|line| line.ends_with(": stale"));

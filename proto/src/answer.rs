@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{
-    CheckAnswer, ComponentAnswer, Finding, NodeAnswer, NodeRow, Standing,
+    Agent, CheckAnswer, ComponentAnswer, Finding, NodeAnswer, NodeRow, Standing,
 };
 use nodeward_domain::check::{Evidence, Severity};
 use nodeward_domain::component::Component;
@@ -112,6 +112,10 @@ impl From<&NodeAnswer> for v1::NodeAnswer {
             incomplete: answer.incomplete.clone(),
             findings: answer.findings.iter().map(Into::into).collect(),
             components: answer.components.iter().map(Into::into).collect(),
+            agent: answer.agent.as_ref().map(|agent| v1::Agent {
+                version: agent.version.clone(),
+                path_resolution: agent.path_resolution.clone(),
+            }),
         }
     }
 }
@@ -132,6 +136,10 @@ impl TryFrom<v1::NodeAnswer> for NodeAnswer {
             incomplete: answer.incomplete,
             findings: list("findings", answer.findings, ROWS, Finding::try_from)?,
             components: list("components", answer.components, ROWS, ComponentAnswer::try_from)?,
+            agent: answer.agent.map(|agent| Agent {
+                version: agent.version,
+                path_resolution: agent.path_resolution,
+            }),
         })
     }
 }
@@ -395,6 +403,8 @@ mod tests {
             provider: "Microsoft".to_owned(),
             as_of: at(10),
             last_report_at: Some(at(9)),
+            agent: (platform == Platform::Aks)
+                .then(|| Agent { version: "0.1.0".to_owned(), path_resolution: "walk".to_owned() }),
             complete: false,
             incomplete: vec!["kernel: could not be read".to_owned()],
             findings,

@@ -36,7 +36,7 @@ impl Judged {
             }
         }
         let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
-        let about = About { cluster: "c", node: "n", last_report_at: Some(now) };
+        let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
         let (answer, _) = NodeAnswer::of(about, &history, &policy, now);
         let of_it = |one: &ComponentAnswer| one.component == component;
         Self {

@@ -147,7 +147,7 @@ impl Node {
     #[must_use]
     pub fn findings(&self) -> Vec<String> {
         let now = self.now();
-        let about = About { cluster: "c", node: "n", last_report_at: Some(now) };
+        let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
         let (answer, _) = NodeAnswer::of(about, &self.history, &policy(), now);
         answer.findings.into_iter().map(|finding| finding.reason).collect()
     }

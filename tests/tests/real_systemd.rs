@@ -101,7 +101,7 @@ mod real_systemd {
         fn answer(&self) -> NodeAnswer {
             let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
             let now = Timestamp::now();
-            let about = About { cluster: "c", node: "n", last_report_at: Some(now) };
+            let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
             NodeAnswer::of(about, &self.history, &policy, now).0
         }
 

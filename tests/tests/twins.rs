@@ -37,7 +37,7 @@ async fn findings(mut host: HostCopy, answers: impl Fn(usize) -> Recording) -> V
         }
         settle(&mut history, &Component::ALL.into_iter().collect(), &policy, at);
     }
-    let about = About { cluster: "c", node: "n", last_report_at: Some(now) };
+    let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
     let (answer, _) = NodeAnswer::of(about, &history, &policy, now);
     answer.findings.into_iter().map(|finding| finding.reason).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nodeward_domain::answer::{About, NodeAnswer, NodeRow};
+use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow};
 use nodeward_domain::check::settle;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
@@ -55,6 +55,8 @@ pub struct NodeMemory {
     earlier_boots: Vec<String>,
     seq: u64,
     last_report_at: Timestamp,
+    /// As of the last report to this aggregator: nothing is judged by it.
+    agent: Option<Agent>,
     standings: BTreeMap<String, Standing>,
     history: NodeHistory,
     /// The node's row and the instant until which it is right.
@@ -76,6 +78,7 @@ impl NodeMemory {
             earlier_boots: Vec::new(),
             seq: 0,
             last_report_at: now,
+            agent: None,
             standings: BTreeMap::new(),
             history: NodeHistory::default(),
             row: None,
@@ -244,6 +247,10 @@ impl NodeMemory {
         }
         self.seq = report.seq;
         self.last_report_at = received_at;
+        self.agent = Some(Agent {
+            version: report.agent_version.clone(),
+            path_resolution: report.path_resolution.clone(),
+        });
         self.history.measured.observe(report.measurements, received_at);
         self.row = None;
         self.unsaved = true;
@@ -330,6 +337,7 @@ impl NodeMemory {
             cluster: &self.peer.cluster,
             node: &self.peer.node,
             last_report_at: Some(self.last_report_at),
+            agent: self.agent.as_ref(),
         };
         let awaited: Vec<(Component, Timestamp)> = self
             .standings

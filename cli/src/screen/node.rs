@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{
-    CheckAnswer, ComponentAnswer, Finding, NodeAnswer, Standing, is_stale,
+    Agent, CheckAnswer, ComponentAnswer, Finding, NodeAnswer, Standing, is_stale,
 };
 use nodeward_domain::check::Evidence;
 
@@ -23,6 +23,10 @@ fn text(answer: &NodeAnswer, wide: bool, width: usize) -> String {
         &format!("{}: {}, cluster {}", answer.node, answer.platform.name(), answer.cluster),
     );
     page.labelled("AS OF", &as_of(answer));
+    if wide && let Some(agent) = &answer.agent {
+        let Agent { version, path_resolution } = agent;
+        page.labelled("AGENT", &format!("{version}, paths resolved by {path_resolution}"));
+    }
 
     if !answer.findings.is_empty() {
         page.blank();

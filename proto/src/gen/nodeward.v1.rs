@@ -2293,6 +2293,17 @@ pub struct NodeAnswer {
     pub findings: ::prost::alloc::vec::Vec<Finding>,
     #[prost(message, repeated, tag = "10")]
     pub components: ::prost::alloc::vec::Vec<ComponentAnswer>,
+    /// The agent that reported it; absent where none has since the aggregator began.
+    #[prost(message, optional, tag = "11")]
+    pub agent: ::core::option::Option<Agent>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Agent {
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// How it keeps paths inside of the host root: openat2 or walk.
+    #[prost(string, tag = "2")]
+    pub path_resolution: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Finding {
