@@ -26,7 +26,9 @@ use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::{State, Unavailable};
 use tokio::task::JoinHandle;
 
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, namespace, process};
+use crate::probe::systemd;
+use crate::reads::{Read, Shared};
 
 /// What reads one component.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,26 @@ pub struct Collector {
     pub component: Component,
     /// Reads it. Blocking; runs on a thread of its own.
     pub collect: fn(&Host) -> Collected,
+    /// What is read for it alone.
+    pub reads: &'static [Read],
+    /// What is read for others too.
+    pub shared: &'static [Shared],
+}
+
+impl Collector {
+    const fn of(
+        component: Component,
+        collect: fn(&Host) -> Collected,
+        reads: &'static [Read],
+        shared: &'static [Shared],
+    ) -> Self {
+        Self { component, collect, reads, shared }
+    }
+
+    /// Everything that is read for it.
+    pub fn all_reads(&self) -> impl Iterator<Item = &'static Read> {
+        self.reads.iter().chain(self.shared.iter().flat_map(|shared| shared.reads))
+    }
 }
 
 /// What one collector brings back.
@@ -54,17 +76,37 @@ impl From<ComponentState> for Collected {
 
 /// Every collector of this agent.
 pub const COLLECTORS: [Collector; Component::ALL.len()] = [
-    Collector { component: Component::OsRelease, collect: os_release::collect },
-    Collector { component: Component::NodeImage, collect: node_image::collect },
-    Collector { component: Component::Kernel, collect: kernel::collect },
-    Collector { component: Component::Packages, collect: packages::collect },
-    Collector { component: Component::Reboot, collect: reboot::collect },
-    Collector { component: Component::Sysctl, collect: sysctl::collect },
-    Collector { component: Component::TimeSync, collect: time_sync::collect },
-    Collector { component: Component::Containerd, collect: containerd::collect },
-    Collector { component: Component::Kubelet, collect: kubelet::collect },
-    Collector { component: Component::KubeProxy, collect: kube_proxy::collect },
-    Collector { component: Component::Cni, collect: cni::collect },
+    Collector::of(Component::OsRelease, os_release::collect, os_release::READS, &[]),
+    Collector::of(Component::NodeImage, node_image::collect, node_image::READS, &[]),
+    Collector::of(Component::Kernel, kernel::collect, kernel::READS, &[]),
+    Collector::of(Component::Packages, packages::collect, packages::READS, &[]),
+    Collector::of(Component::Reboot, reboot::collect, reboot::READS, &[]),
+    Collector::of(Component::Sysctl, sysctl::collect, sysctl::READS, &[namespace::SHARED]),
+    Collector::of(
+        Component::TimeSync,
+        time_sync::collect,
+        time_sync::READS,
+        &[process::SHARED, namespace::SHARED],
+    ),
+    Collector::of(
+        Component::Containerd,
+        containerd::collect,
+        containerd::READS,
+        &[process::SHARED, systemd::SHARED],
+    ),
+    Collector::of(
+        Component::Kubelet,
+        kubelet::collect,
+        kubelet::READS,
+        &[process::SHARED, systemd::SHARED, namespace::SHARED],
+    ),
+    Collector::of(
+        Component::KubeProxy,
+        kube_proxy::collect,
+        kube_proxy::READS,
+        &[process::SHARED, namespace::SHARED],
+    ),
+    Collector::of(Component::Cni, cni::collect, cni::READS, &[]),
 ];
 
 /// The most that one collector may take: a second to connect and five to answer, and

@@ -3,9 +3,9 @@
 //! the root, every read has a byte limit.
 
 mod certificates;
-mod namespace;
+pub(crate) mod namespace;
 mod outline;
-mod process;
+pub(crate) mod process;
 mod root;
 pub mod sqlite;
 mod value;

@@ -4,7 +4,8 @@
 //! The way of the data: [`host`] and [`probe`] read, [`collect`] makes one observation
 //! per component, [`round`] puts the observations of one moment together, [`frame`]
 //! carries a round from `collect` to `send`, and [`send`] reports it. [`service`]
-//! strings these together for each way of running, [`config`] says how.
+//! strings these together for each way of running, [`config`] says how. What collectors
+//! read is declared beside them in the words of [`reads`].
 
 pub mod collect;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod frame;
 pub mod host;
 pub mod measure;
 pub mod probe;
+pub mod reads;
 pub mod round;
 pub mod send;
 pub mod service;

@@ -10,7 +10,7 @@ pub mod http;
 mod recording;
 pub mod series;
 mod socket;
-mod systemd;
+pub(crate) mod systemd;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -113,9 +113,12 @@ impl Probes {
     pub fn chrony(&self, address: SocketAddr, limit: Duration) -> chrony::Answer {
         match self {
             Self::Live { .. } => chrony::ask(address, limit),
-            Self::Recorded(recording) => recording.chrony.clone().unwrap_or_else(|| {
-                chrony::Answer::NotAsked { why: "chrony is not in the recording".to_owned() }
-            }),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| format!("udp://{address}"));
+                recording.chrony.clone().unwrap_or_else(|| chrony::Answer::NotAsked {
+                    why: "chrony is not in the recording".to_owned(),
+                })
+            }
             Self::Off(why) => chrony::Answer::NotAsked { why: why.clone() },
         }
     }
@@ -124,9 +127,12 @@ impl Probes {
     pub fn clock(&self) -> Result<clock::KernelTime, String> {
         match self {
             Self::Live { .. } => clock::read().map_err(|error| format!("adjtimex: {error}")),
-            Self::Recorded(recording) => recording
-                .clock
-                .ok_or_else(|| "the kernel's clock is not in the recording".to_owned()),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| "adjtimex(2)".to_owned());
+                recording
+                    .clock
+                    .ok_or_else(|| "the kernel's clock is not in the recording".to_owned())
+            }
             Self::Off(why) => Err(why.clone()),
         }
     }
@@ -139,6 +145,7 @@ impl Probes {
         match self {
             Self::Live { runtime } => cri::ask(runtime, root, socket, limit),
             Self::Recorded(recording) => {
+                recording.asked.note(|| socket.to_owned());
                 let answer = recording.cri.clone().unwrap_or_else(|| not_asked(LACKING));
                 // Where nobody answers, nothing else is answered.
                 let nobody = matches!(
@@ -170,7 +177,10 @@ impl Probes {
         match self {
             Self::Live { runtime } => systemd::ask(runtime, root, names),
             Self::Recorded(recording) => {
-                let recorded = |name: &&str| recording.units.get(*name).cloned();
+                let recorded = |name: &&str| {
+                    recording.asked.note(|| format!("org.freedesktop.systemd1/{name}"));
+                    recording.units.get(*name).cloned()
+                };
                 let lacking = || unreadable("the unit is not in the recording".to_owned());
                 names.iter().map(|name| recorded(name).unwrap_or_else(lacking)).collect()
             }

@@ -1,8 +1,11 @@
-//! Pages of the documentation that are made from code: commands and checks.
+//! Pages of the documentation that are made from code: commands, checks and
+//! collectors.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, Command};
+use nodeward_agent::collect::COLLECTORS;
+use nodeward_agent::reads::{NEVER, Read};
 use nodeward_domain::check::{Check, registry};
 use nodeward_domain::component::Component;
 
@@ -146,4 +149,85 @@ pub fn checks_markdown() -> String {
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = writeln!(page, "{text}");
+}
+
+/// What each collector reads.
+#[must_use]
+pub fn collectors_markdown() -> String {
+    let mut page = format!("{MADE}{COLLECTORS_HEAD}");
+    for collector in COLLECTORS {
+        line(&mut page, format_args!("\n## `{}`\n", collector.component));
+        places(&mut page, collector.reads);
+        let shared = collector.shared.iter().map(|one| format!("[{0}](#{0})", one.word));
+        let shared: Vec<String> = shared.collect();
+        if !shared.is_empty() {
+            line(&mut page, format_args!("\nBesides: {}.", shared.join(", ")));
+        }
+    }
+    let mut told = Vec::new();
+    for shared in COLLECTORS.iter().flat_map(|collector| collector.shared) {
+        if !told.contains(&shared.word) {
+            told.push(shared.word);
+            line(&mut page, format_args!("\n## {}\n", shared.word));
+            places(&mut page, shared.reads);
+        }
+    }
+    page.push_str(NEVER_HEAD);
+    places(&mut page, NEVER);
+    page
+}
+
+const COLLECTORS_HEAD: &str = "# Collectors
+
+One per component. Each row is a place that is asked for, and what is taken from it; a test runs \
+every collector over all host roots of the tests, and over a machine with a real systemd, and fails \
+when anything else is asked for. `{pid}` stands for a number, any other name in braces for one part \
+of a path, `**` for a folder and everything below it. Paths are the node's: in a container they lie \
+below `/host`, and no link leads out of there. What a collector needs to read them in a container, \
+and what is missing without, stands in [container.md](container.md).
+
+Unless a row says something else:
+
+- **Not there** is a fact, and no fault: no trace of an installation is `absent`, a file that is not \
+there says nothing or leaves a default in force.
+- **Not readable** (no permission, not the kind of file that is expected, longer than is read of \
+it, not in its form) makes the component `unavailable`, with the path and the reason, and every \
+check of it `unknown`. Other components are told as before. Where only one question hangs on the \
+place, such as an endpoint, a unit or what a process runs, that question alone is `unknown`.
+- **Every read has a limit** in bytes, and everything that answers one in time. FIFOs, devices and \
+sockets are never opened in the place of a file.
+- **Nothing is written**, no lock is taken, no program is started. Endpoints are asked on the \
+node's own loopback, or on an address that the component itself was told to serve on.
+- **What is asked of a copy of a node** (`--host-root` of another machine) is its files alone: \
+endpoints and the kernel belong to the machine that runs.
+";
+
+const NEVER_HEAD: &str = "\n## Never read
+
+Secrets that lie beside what is read. The same test fails when any of these is asked for. Of the \
+arguments of a kubelet those that are known to be harmless are told with their values, of all others \
+the name alone.
+
+";
+
+/// A table of places. Those in a row of which the same is told share one line.
+fn places(page: &mut String, reads: &[Read]) {
+    page.push_str("| place | what |\n|---|---|\n");
+    let mut reads = reads.iter().peekable();
+    while let Some(read) = reads.next() {
+        let mut names = place(read);
+        while let Some(next) = reads.next_if(|next| next.what == read.what) {
+            names.push_str("<br>");
+            names.push_str(&place(next));
+        }
+        line(page, format_args!("| {names} | {} |", read.what));
+    }
+}
+
+fn place(read: &Read) -> String {
+    match (read.place, read.told_by) {
+        (place, "") => format!("`{place}`"),
+        ("", told_by) => format!("what {told_by} names"),
+        (place, told_by) => format!("`{place}`, or as told by {told_by}"),
+    }
 }

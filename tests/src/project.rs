@@ -15,6 +15,24 @@ pub fn host(name: &str) -> PathBuf {
     root().join("tests/hosts").join(name)
 }
 
+/// The names of all host roots that were written for the tests, sorted.
+///
+/// # Panics
+/// When there are none.
+#[must_use]
+pub fn hosts() -> Vec<String> {
+    let folder = root().join("tests/hosts");
+    let entries = std::fs::read_dir(&folder).expect("the host roots");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.is_dir())
+        .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "{}: no host roots", folder.display());
+    names
+}
+
 /// The answers that were recorded for a host root.
 #[must_use]
 pub fn answers(name: &str) -> PathBuf {

@@ -309,7 +309,7 @@ fn with(
     COLLECTORS
         .into_iter()
         .map(|collector| match collector.component == component {
-            true => Collector { component, collect },
+            true => Collector { collect, ..collector },
             false => collector,
         })
         .collect()

@@ -21,6 +21,12 @@ fn the_table_of_checks_is_the_registry() {
 }
 
 #[test]
+fn the_page_of_collectors_is_what_they_declare() {
+    let page = nodeward_cli::docs::collectors_markdown();
+    project::assert_committed(&project::root().join("docs/collectors.md"), &page);
+}
+
+#[test]
 fn the_screen_in_the_readme_is_that_of_a_story() {
     const ASKED: &str = "$ nodeward node aks-a\n";
     let read = |path: &str| std::fs::read_to_string(project::root().join(path)).expect(path);

@@ -16,6 +16,7 @@ mod real_systemd {
     use nodeward_domain::node::NodeHistory;
     use nodeward_domain::observed::State;
     use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
+    use nodeward_tests::asked::{noting, undeclared};
     use nodeward_tests::machine::Machine;
     use nodeward_tests::service::PATIENCE;
 
@@ -47,12 +48,7 @@ mod real_systemd {
             machine.write(UNIT_FILE, &unit_file(program, more));
             machine.systemctl(&["daemon-reload"]);
             machine.systemctl(&["enable", "--quiet", "--now", "--no-block", "kubelet.service"]);
-            let host = Host {
-                root: HostRoot::open(&machine.root()).expect("the machine's root"),
-                probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
-                containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-                kubelet_token_file: None,
-            };
+            let host = host(&machine);
             let asked = [Component::OsRelease, Component::Kubelet, Component::Containerd];
             let only = COLLECTORS.into_iter().filter(|one| asked.contains(&one.component));
             let rounds = Rounds::with(Arc::new(host), only.collect(), COLLECTOR_LIMIT);
@@ -115,6 +111,15 @@ mod real_systemd {
             let property = format!("--property={property}");
             let time = "--timestamp=unix";
             self.machine.systemctl(&["show", "kubelet.service", &property, "--value", time])
+        }
+    }
+
+    fn host(machine: &Machine) -> Host {
+        Host {
+            root: HostRoot::open(&machine.root()).expect("the machine's root"),
+            probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
+            containerd_socket: "/run/containerd/containerd.sock".to_owned(),
+            kubelet_token_file: None,
         }
     }
 
@@ -293,6 +298,24 @@ mod real_systemd {
     }
 
     /// Why the unit could not be read, which is unknown and accuses nobody.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_collectors_ask_of_a_machine_that_runs_is_what_they_declare() {
+        let node = Node::well();
+        let mut all = Vec::new();
+        for collector in COLLECTORS {
+            let (host, asked) = noting(host(&node.machine));
+            let collected = tokio::task::spawn_blocking(move || (collector.collect)(&host));
+            collected.await.expect("it ends");
+            let undeclared = undeclared(&[collector.component], &asked);
+            assert_eq!(undeclared, Vec::<String>::new(), "{}", collector.component);
+            all.extend(asked.places());
+        }
+        // What no copy of a node leads to.
+        for place in ["/run/systemd/system", "/run/dbus/system_bus_socket", "/proc/1/ns/net"] {
+            assert!(all.iter().any(|one| one == place), "{place} was not asked for");
+        }
+    }
+
     async fn unreadable(node: &mut Node) -> String {
         let kubelet = node.look().await;
         let UnitState::Unreadable { why } = &kubelet.unit else {

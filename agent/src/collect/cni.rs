@@ -11,6 +11,7 @@ use nodeward_domain::observed::State;
 
 use super::{Collected, state};
 use crate::host::{Host, HostError};
+use crate::reads::Read;
 
 const FOLDER: &str = "/etc/cni/net.d";
 
@@ -19,6 +20,23 @@ const ENDINGS: [&str; 3] = [".conf", ".conflist", ".json"];
 
 /// So many other files are named.
 const NAMED: usize = 64;
+
+/// What is read.
+pub(super) const READS: &[Read] = &[
+    Read::of("/etc/cni/net.d", "The names of the files."),
+    Read::of(
+        "/etc/cni/net.d/{name}",
+        "The first file ending in `.conf`, `.conflist` or `.json`: name, kinds and modes of the \
+         plugins. What else stands there, such as a token, is passed over byte by byte. Other \
+         files are not opened.",
+    ),
+    Read::of(
+        "/proc/1/net/route",
+        "Links of the default routes, and whether there are routes to pods as Azure CNI makes \
+         them.",
+    ),
+    Read::of("/proc/2/net/route", "The same, where process 1 is closed to us."),
+];
 
 pub(super) fn collect(host: &Host) -> Collected {
     ComponentState::Cni(state(read(host))).into()

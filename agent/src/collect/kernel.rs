@@ -7,6 +7,7 @@ use nodeward_domain::observed::State;
 
 use super::{Collected, state};
 use crate::host::{Host, HostError, booted_at};
+use crate::reads::Read;
 
 const LIMIT_BYTES: u64 = 64 * 1024;
 
@@ -30,6 +31,24 @@ const OPEN_PARAMETERS: [&str; 14] = [
     "panic",
     "quiet",
     "ro",
+];
+
+/// What is read.
+pub(super) const READS: &[Read] = &[
+    Read::of("/proc/sys/kernel/osrelease", "The release of the kernel that runs."),
+    Read::of("/proc/sys/kernel/version", "Its build."),
+    Read::of("/proc/sys/kernel/tainted", "What has befallen it since boot."),
+    Read::of("/proc/sys/kernel/random/boot_id", "Which boot this is."),
+    Read::of("/proc/stat", "The line `btime`: when the node booted."),
+    Read::of(
+        "/proc/cmdline",
+        "The parameters of the kernel: of those that are known to carry no secret their values, \
+         of all others the name alone.",
+    ),
+    Read::of(
+        "/boot",
+        "The names of `vmlinuz-*` and `vmlinux-*`: which kernels are installed. Not there: none.",
+    ),
 ];
 
 pub(super) fn collect(host: &Host) -> Collected {

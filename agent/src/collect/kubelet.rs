@@ -26,6 +26,7 @@ use super::flags::Flags;
 use super::{Collected, state};
 use crate::host::{Foreign, Found, Host, HostError, find_processes};
 use crate::probe::http::Get;
+use crate::reads::Read;
 use secure_port::{Heard, Port};
 
 /// What an installation leaves on disk.
@@ -41,6 +42,104 @@ const TRACES: [&str; 7] = [
 
 /// The health endpoint must answer in this time, connecting included.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
+
+/// What is read.
+pub(super) const READS: &[Read] = &[
+    Read::of(
+        "/etc/systemd/system/kubelet.service",
+        "Whether it is there: a trace of an installation.",
+    ),
+    Read::of(
+        "/lib/systemd/system/kubelet.service",
+        "Whether it is there: a trace of an installation.",
+    ),
+    Read::of(
+        "/usr/lib/systemd/system/kubelet.service",
+        "Whether it is there: a trace of an installation.",
+    ),
+    Read::of("/opt/bin/kubelet", "Whether it is there: a trace of an installation."),
+    Read::of("/usr/bin/kubelet", "Whether it is there: a trace of an installation."),
+    Read::of("/usr/local/bin/kubelet", "Whether it is there: a trace of an installation."),
+    Read::usually(
+        "/var/lib/kubelet/config.yaml",
+        "the kubelet's `--config`",
+        "The settings that are told of, and when it was written. A process that is given no \
+         `--config` has no file.",
+    ),
+    Read::usually(
+        "/etc/default/kubeletconfig.json",
+        "the kubelet's `--config`",
+        "The settings that are told of, and when it was written. A process that is given no \
+         `--config` has no file.",
+    ),
+    Read::usually("", "the kubelet's `--config-dir`", "The same of every file `*.conf` below it."),
+    Read::of(
+        "/etc/default/kubelet",
+        "When it was written. It may hold a bootstrap token and is not read here.",
+    ),
+    Read::of(
+        "/etc/sysconfig/kubelet",
+        "When it was written. It may hold a bootstrap token and is not read here.",
+    ),
+    Read::of(
+        "/var/lib/kubelet/kubeadm-flags.env",
+        "When it was written. It may hold a bootstrap token and is not read here.",
+    ),
+    Read::usually(
+        "/var/lib/kubelet/pki/kubelet-client-current.pem",
+        "the kubelet's `--cert-dir`",
+        "The certificate for the API server: subject, issuer and validity. Reading goes byte by \
+         byte and stops before the private key.",
+    ),
+    Read::usually(
+        "/var/lib/kubelet/pki/kubelet-server-current.pem",
+        "`--cert-dir`",
+        "The certificate that the kubelet shows its callers, where it is rotated.",
+    ),
+    Read::usually(
+        "/var/lib/kubelet/pki/kubelet.crt",
+        "`--cert-dir`",
+        "The same, where nothing else is configured.",
+    ),
+    Read::usually(
+        "/etc/kubernetes/certs/kubeletserver.crt",
+        "`tlsCertFile`",
+        "The same, where it is configured; this is AKS's place.",
+    ),
+    Read::usually(
+        "/etc/kubernetes/certs/ca.crt",
+        "`authentication.x509.clientCAFile`",
+        "The authorities whose clients the kubelet believes; this is AKS's place.",
+    ),
+    Read::of("/proc/stat", "The line `btime`, to tell when the kubelet was started."),
+    Read::usually(
+        "http://{address}/healthz",
+        "`healthzBindAddress` and `healthzPort`",
+        "Its health; usually at 127.0.0.1:10248.",
+    ),
+    Read::usually(
+        "https://{address}/healthz?verbose",
+        "`address` and `port`",
+        "Its health by parts, usually at 127.0.0.1:10250. Refused without a token that may see it.",
+    ),
+    Read::usually(
+        "https://{address}/configz",
+        "`address` and `port`",
+        "The settings that are in force.",
+    ),
+    Read::usually(
+        "https://{address}/metrics",
+        "`address` and `port`",
+        "Version, features in alpha, when it last looked at its pods' processes, failures of the \
+         runtime and of renewing its certificate. Other lines are not kept.",
+    ),
+    Read::usually(
+        "",
+        "`--kubelet-token-file`",
+        "A token of the agent's own, from the agent's own files and not from the node's. It is \
+         shown to nobody but the server with the certificate above.",
+    ),
+];
 
 pub(super) fn collect(host: &Host) -> Collected {
     let (measured, read) = match read(host) {

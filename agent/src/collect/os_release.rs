@@ -8,6 +8,7 @@ use nodeward_domain::observed::State;
 
 use super::{Collected, state};
 use crate::host::{Host, HostError, HostRoot};
+use crate::reads::Read;
 
 /// The two places of os-release(5), the first that exists counts.
 const PATHS: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
@@ -22,6 +23,35 @@ const PROVIDER_MARKS: [&str; 3] = [
 const LIMIT_BYTES: u64 = 64 * 1024;
 
 const FIPS: &str = "/proc/sys/crypto/fips_enabled";
+
+/// What is read.
+pub(super) const READS: &[Read] = &[
+    Read::of(
+        "/etc/os-release",
+        "ID, VERSION_ID, VERSION_CODENAME, PRETTY_NAME and VARIANT_ID, os-release(5).",
+    ),
+    Read::of("/usr/lib/os-release", "The same, where the first is not there."),
+    Read::of(
+        "/proc/sys/kernel/arch",
+        "The architecture. Not there before Linux 6.1: then it is the agent's own.",
+    ),
+    Read::of(
+        "/proc/sys/crypto/fips_enabled",
+        "Whether the kernel restricts itself to FIPS 140. Not there: it cannot.",
+    ),
+    Read::of(
+        "/opt/azure/containers/image-bom.json",
+        "Whether it is there: a mark of AKS's image builder or provisioning.",
+    ),
+    Read::of(
+        "/opt/azure/containers/provision.complete",
+        "Whether it is there: a mark of AKS's image builder or provisioning.",
+    ),
+    Read::of(
+        "/opt/azure/vhd-install.complete",
+        "Whether it is there: a mark of AKS's image builder or provisioning.",
+    ),
+];
 
 pub(super) fn collect(host: &Host) -> Collected {
     ComponentState::OsRelease(state(read(host))).into()

@@ -11,6 +11,59 @@ use nodeward_domain::observed::State;
 
 use super::{Collected, os_release, state};
 use crate::host::{Host, HostError, HostRoot};
+use crate::reads::Read;
+
+/// What is read.
+pub(super) const READS: &[Read] = &[
+    Read::of(
+        "/var/lib/dpkg/status",
+        "Of every package its name, architecture, version, source, state and origin, deb822(5).",
+    ),
+    Read::of("/var/lib/dpkg", "Whether it is there: a folder without a status file has lost it."),
+    Read::of(
+        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+        "The headers of all packages: name, architecture, epoch, version, release, source, \
+         vendor, and when those were installed that take effect at boot.",
+    ),
+    Read::of(
+        "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+        "What of the database stands in its log alone. No lock is taken.",
+    ),
+    Read::of(
+        "/usr/lib/sysimage/rpm/rpmdb.sqlite-journal",
+        "The first byte: whether a transaction was begun and not finished.",
+    ),
+    Read::of(
+        "/var/lib/rpm/rpmdb.sqlite",
+        "The headers of all packages, where older systems keep them.",
+    ),
+    Read::of(
+        "/var/lib/rpm/rpmdb.sqlite-wal",
+        "What of the database stands in its log alone. No lock is taken.",
+    ),
+    Read::of(
+        "/var/lib/rpm/rpmdb.sqlite-journal",
+        "The first byte: whether a transaction was begun and not finished.",
+    ),
+    Read::of(
+        "/usr/lib/sysimage/rpm/**",
+        "Whether there is a database of a form that is not read (`Packages`, `Packages.db`), or a \
+         folder without any.",
+    ),
+    Read::of(
+        "/var/lib/rpm/**",
+        "Whether there is a database of a form that is not read (`Packages`, `Packages.db`), or a \
+         folder without any.",
+    ),
+    Read::of("/etc/tdnf/locks.d", "The names of the files."),
+    Read::of("/etc/tdnf/locks.d/{name}.conf", "Which packages tdnf holds."),
+    Read::of("/etc/dnf/plugins/versionlock.list", "Which packages dnf holds."),
+    Read::of(
+        "/etc/os-release",
+        "ID and ID_LIKE, where there is no database: whether the distribution can be without one.",
+    ),
+    Read::of("/usr/lib/os-release", "The same, where the first is not there."),
+];
 
 pub(super) fn collect(host: &Host) -> Collected {
     let mut measured = Measurements::default();

@@ -2,6 +2,16 @@
 //! every loopback port as those of the reader's own.
 
 use super::{Host, HostRoot};
+use crate::reads::{Read, Shared};
+
+/// What is read to tell whether a namespace is the node's.
+pub(crate) const SHARED: Shared = Shared { word: "namespaces", reads: READS };
+
+const READS: &[Read] = &[Read::of(
+    "/proc/{pid}/ns/{namespace}",
+    "Of processes 1 and 2, and of a kube-proxy, which namespace they are in; of processes 1 and 2 \
+     only in a container. Needs SYS_PTRACE: without it, whether it is the node's is not known.",
+)];
 
 /// Why what the agent sees is not, or may not be, the host's.
 #[derive(Debug, Clone, PartialEq, Eq)]

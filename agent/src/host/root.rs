@@ -16,6 +16,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use super::certificates::certificates_of;
 use super::outline::{Assignment, outline};
 use super::value::value_of;
+use crate::reads::Asked;
 
 /// Symbolic links followed before a path is taken for a loop, as Linux does.
 const LINKS: usize = 40;
@@ -62,6 +63,7 @@ pub struct HostRoot {
     path: PathBuf,
     directory: OwnedFd,
     resolution: Resolution,
+    asked: Asked,
 }
 
 /// Why something on the host could not be read.
@@ -176,13 +178,20 @@ impl HostRoot {
             Ok(_) => Resolution::Openat2,
             Err(_) => Resolution::Walk,
         };
-        Ok(Self { path: path.to_owned(), directory, resolution })
+        Ok(Self { path: path.to_owned(), directory, resolution, asked: Asked::default() })
     }
 
     /// The same root with the walk in place of openat2(2).
     #[must_use]
     pub fn walking(mut self) -> Self {
         self.resolution = Resolution::Walk;
+        self
+    }
+
+    /// The same root; which paths it is asked for is noted from now on.
+    #[must_use]
+    pub fn noting(mut self, asked: Asked) -> Self {
+        self.asked = asked;
         self
     }
 
@@ -405,6 +414,7 @@ impl HostRoot {
 
     /// A handle that names a file without opening it for anything.
     fn handle(&self, path: &str, follow: bool) -> Result<OwnedFd, HostError> {
+        self.asked.note(|| path.to_owned());
         let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         if !follow {
             flags |= OFlag::O_NOFOLLOW;

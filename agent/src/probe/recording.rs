@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::http::{Get, Reply};
 use super::{chrony, clock};
+use crate::reads::Asked;
 
 /// Recorded answers of local endpoints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Recording {
     pub chrony: Option<chrony::Answer>,
     /// What the kernel says of its clock.
     pub clock: Option<clock::KernelTime>,
+    /// Notes what is asked, if a test wants to know.
+    #[serde(skip)]
+    pub asked: Asked,
 }
 
 /// What the container runtime answered beside `Version` and `Status`, and how fast.
@@ -84,6 +88,7 @@ impl Recording {
 
     /// What an endpoint replied.
     pub(super) fn reply(&self, get: &Get) -> Reply {
+        self.asked.note(|| get.url());
         match self.http.get(&get.url()) {
             Some(HttpAnswer::Answered { status, body }) => {
                 Reply::answered(*status, get.keep.of(*status, body.as_bytes()))

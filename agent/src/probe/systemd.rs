@@ -14,6 +14,7 @@ use zbus::{Message, OwnedObjectPath, OwnedVariant, fdo};
 
 use super::{CONNECT_LIMIT, socket};
 use crate::host::{HostError, HostRoot};
+use crate::reads::{Read, Shared};
 
 /// sd_booted(3): there when systemd is process 1.
 const BOOTED: &str = "/run/systemd/system";
@@ -21,6 +22,31 @@ const BOOTED: &str = "/run/systemd/system";
 /// The bus of the D-Bus specification. systemd has a socket of its own besides, which is
 /// not meant for others.
 const BUS: &str = "/run/dbus/system_bus_socket";
+
+/// What is read of units.
+pub(crate) const SHARED: Shared = Shared { word: "units", reads: READS };
+
+const READS: &[Read] = &[
+    Read::of(BOOTED, "Whether it is there. Not there: systemd is not what runs the node."),
+    Read::of(
+        BUS,
+        "systemd is asked `GetUnit`, `GetUnitFileState` and single properties, never all of a \
+         unit's: those would bring its environment and credentials. Not there, refused or no \
+         answer in time: the unit is unknown, with the reason.",
+    ),
+    Read::of(
+        "org.freedesktop.systemd1/{unit}",
+        "LoadState, ActiveState, SubState, Result, UnitFileState, NRestarts, MainPID, \
+         ExecMainStartTimestamp, ExecMainStartTimestampMonotonic, InactiveExitTimestampMonotonic, \
+         NeedDaemonReload, WatchdogUSec, FragmentPath and DropInPaths, over that bus.",
+    ),
+    Read::of("/etc/systemd/system/**", FILES),
+    Read::of("/run/systemd/**", FILES),
+    Read::of("/usr/lib/systemd/system/**", FILES),
+    Read::of("/lib/systemd/system/**", FILES),
+];
+
+const FILES: &str = "Of the files that systemd names of the unit when each was written.";
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";

@@ -1,0 +1,172 @@
+//! What collectors declare to read is what they read: over all host roots and twins nothing
+//! else is asked for, and nothing is declared that is never asked for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nodeward_agent::collect::COLLECTORS;
+use nodeward_agent::reads::{NEVER, Read};
+use nodeward_domain::check::registry;
+use nodeward_domain::component::Component;
+use nodeward_tests::asked::{is_declared, noting};
+use nodeward_tests::host::HostCopy;
+use nodeward_tests::project;
+use nodeward_tests::twin::Twin;
+
+/// The tests with a real systemd do.
+const ALONE: &str = "asked of a machine that runs alone";
+
+/// What no host root leads to, each with the reason.
+const NOT_IN_HOST_ROOTS: [(&str, &str); 5] = [
+    ("/proc/{pid}", ALONE),
+    ("/proc/{pid}/ns/{namespace}", ALONE),
+    ("/run/systemd/system", ALONE),
+    ("/run/dbus/system_bus_socket", ALONE),
+    ("/run/systemd/**", ALONE),
+];
+
+/// What a host root names itself, each with where.
+const NAMED_BY_HOST_ROOTS: [(&str, &str); 1] =
+    [("/usr/local/sbin/ntpd", "the first argument of a process that is looked for")];
+
+/// What each collector asks for.
+fn asked() -> BTreeMap<Component, BTreeSet<String>> {
+    let mut all: BTreeMap<Component, BTreeSet<String>> = BTreeMap::new();
+    let mut look = |copy: &HostCopy| {
+        for collector in COLLECTORS {
+            let (host, asked) = noting(copy.host());
+            (collector.collect)(&host);
+            all.entry(collector.component).or_default().extend(asked.places());
+        }
+    };
+    for name in project::hosts() {
+        look(&HostCopy::of(&name));
+    }
+    for check in registry() {
+        for (_, twin) in Twin::of(check.reason) {
+            look(&twin.made());
+        }
+    }
+    for copy in variants() {
+        look(&copy);
+    }
+    all
+}
+
+/// Host roots that differ from a node of any distribution in one place, each so that
+/// collectors look where they else do not.
+fn variants() -> Vec<HostCopy> {
+    let mut all = Vec::new();
+    let mut variant = |base: &str, differ: &dyn Fn(&HostCopy)| {
+        let copy = HostCopy::of(base);
+        differ(&copy);
+        all.push(copy);
+    };
+    let gone = |copy: &HostCopy, path: &str| std::fs::remove_file(copy.inside(path)).expect(path);
+    let written = |copy: &HostCopy, path: &str, text: &str| {
+        let path = copy.inside(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    variant("debian-12-plain", &|copy| gone(copy, "/etc/os-release"));
+    variant("debian-12-plain", &|copy| gone(copy, "/var/lib/dpkg/status"));
+    variant("debian-12-plain", &|copy| {
+        std::fs::remove_dir_all(copy.inside("/var/lib/dpkg")).expect("it is there");
+        gone(copy, "/etc/os-release");
+    });
+    variant("debian-12-plain", &|copy| written(copy, "/run/reboot-needed", ""));
+    variant("aks-azurelinux-3", &|copy| {
+        let newer = copy.inside("/usr/lib/sysimage");
+        std::fs::create_dir_all(&newer).expect("made");
+        std::fs::rename(copy.inside("/var/lib/rpm"), newer.join("rpm")).expect("moved");
+    });
+    variant("aks-ubuntu-2204", &|copy| {
+        let settings = r#"{"kind": "KubeletConfiguration"}"#;
+        written(copy, "/etc/default/kubeletconfig.json", settings);
+    });
+    variant("aks-ubuntu-2204", &|copy| {
+        for pid in ["1", "2"] {
+            let _ = std::fs::remove_dir_all(copy.inside(&format!("/proc/{pid}/net")));
+        }
+    });
+    variant("aks-ubuntu-2204", &|copy| {
+        written(
+            copy,
+            "/proc/10361/cmdline",
+            "kube-proxy\0--config=/var/lib/kube-proxy/config.conf\0",
+        );
+        let logs = std::fs::read_dir(copy.inside("/var/log/pods")).expect("pods");
+        let pod = logs.flatten().next().expect("kube-proxy's").file_name();
+        let uid = pod.to_str().and_then(|name| name.rsplit_once('_')).expect("a UID").1;
+        let volume = format!(
+            "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~configmap/kube-proxy/config.conf"
+        );
+        written(copy, &volume, "healthzBindAddress: 127.0.0.1:10256\n");
+    });
+    all
+}
+
+#[test]
+fn collectors_ask_for_what_they_declare_and_for_nothing_else() {
+    let asked = asked();
+    let is_named = |place: &str| NAMED_BY_HOST_ROOTS.iter().any(|(named, _)| *named == place);
+    for collector in COLLECTORS {
+        let places = &asked[&collector.component];
+        assert!(!places.is_empty(), "{} asks for nothing", collector.component);
+        let undeclared: Vec<&String> = places
+            .iter()
+            .filter(|place| !is_declared(&collector, place) && !is_named(place))
+            .collect();
+        assert!(undeclared.is_empty(), "{} asks for {undeclared:#?}", collector.component);
+    }
+    let everywhere = || asked.values().flatten();
+    let never: Vec<&String> =
+        everywhere().filter(|place| NEVER.iter().any(|read| read.covers(place))).collect();
+    assert!(never.is_empty(), "what is never read was asked for: {never:#?}");
+
+    let is_left_out = |read: &Read| NOT_IN_HOST_ROOTS.iter().any(|(place, _)| *place == read.place);
+    let mut idle = Vec::new();
+    for collector in COLLECTORS {
+        for read in collector.all_reads() {
+            let mut places = asked[&collector.component].iter();
+            if !read.place.is_empty()
+                && !places.any(|place| read.covers(place))
+                && !is_left_out(read)
+            {
+                idle.push(format!("{}: {}", collector.component, read.place));
+            }
+        }
+    }
+    assert!(idle.is_empty(), "declared, and never asked for: {idle:#?}");
+}
+
+#[test]
+fn every_call_of_a_runtime_and_every_property_of_a_unit_is_told() {
+    let read = |path: &str| std::fs::read_to_string(project::root().join(path)).expect(path);
+    let told = |component: Component, place: &str| {
+        let mut collectors = COLLECTORS.into_iter();
+        let collector = collectors.find(|one| one.component == component).expect("one each");
+        collector.all_reads().find(|read| read.place == place).expect(place).what
+    };
+    let runtime = told(Component::Containerd, "/run/containerd/containerd.sock");
+    for path in ["cri.proto", "containerd_version.proto", "containerd_introspection.proto"] {
+        let text = read(&format!("agent/proto/{path}"));
+        let calls = text.lines().filter_map(|line| line.trim().strip_prefix("rpc "));
+        for call in calls.filter_map(|call| call.split('(').next()) {
+            assert!(runtime.contains(&format!("`{call}`")), "{path}: {call}");
+        }
+    }
+    let code = read("agent/src/probe/systemd.rs");
+    let named = |interface: &str| {
+        let before = format!("({interface}, \"");
+        code.split(&before)
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let asked: BTreeSet<String> = ["UNIT", "SERVICE"].into_iter().flat_map(named).collect();
+    let told = told(Component::Kubelet, "org.freedesktop.systemd1/{unit}");
+    let told = told.split(", over").next().expect("the properties").replace(" and ", ", ");
+    let told: BTreeSet<String> = told.split(", ").map(str::to_owned).collect();
+    assert_eq!(asked, told);
+}
