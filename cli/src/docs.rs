@@ -1,11 +1,12 @@
-//! Pages of the documentation that are made from code: commands, checks and
-//! collectors.
+//! Pages of the documentation that are made from code: commands, checks,
+//! collectors, and what is not checked.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, Command};
 use nodeward_agent::collect::COLLECTORS;
 use nodeward_agent::reads::{NEVER, Read};
+use nodeward_domain::check::coverage::{BEYOND, Lack, Question, questions};
 use nodeward_domain::check::{Check, registry};
 use nodeward_domain::component::Component;
 
@@ -230,4 +231,55 @@ fn place(read: &Read) -> String {
         ("", told_by) => format!("what {told_by} names"),
         (place, told_by) => format!("`{place}`, or as told by {told_by}"),
     }
+}
+
+/// What is asked of nodes, by whom it is answered, and why something is not.
+#[must_use]
+pub fn coverage_markdown() -> String {
+    let mut page = format!("{MADE}{COVERAGE_HEAD}");
+    let all = questions();
+    for lack in Lack::ALL {
+        let of_it = |one: &&&Question| one.told.lack().is_some_and(|(of, _)| of == lack);
+        let (parts, wholes): (Vec<&Question>, Vec<&Question>) =
+            all.iter().filter(of_it).partition(|one| !one.told.reasons().is_empty());
+        if parts.is_empty() && wholes.is_empty() {
+            continue;
+        }
+        line(&mut page, format_args!("\n## {}\n\n{}\n", lack.heading(), lack.meaning()));
+        page.push_str("| question | what is asked | rule | why not | in part by |\n");
+        page.push_str("|---|---|---|---|---|\n");
+        for one in wholes.into_iter().chain(parts) {
+            let why = one.told.lack().map_or("", |(_, why)| why);
+            let Question { id, asks, .. } = one;
+            let (rule, by) = (rule(one), reasons(one));
+            line(&mut page, format_args!("| `{id}` | {asks} | {rule} | {why} | {by} |"));
+        }
+    }
+    page.push_str("\n## Checked\n\n| question | what is asked | rule | by |\n|---|---|---|---|\n");
+    for one in all.iter().filter(|one| one.told.lack().is_none()) {
+        let Question { id, asks, .. } = one;
+        line(&mut page, format_args!("| `{id}` | {asks} | {} | {} |", rule(one), reasons(one)));
+    }
+    page.push_str("\n## Checked besides\n\n| check | why |\n|---|---|\n");
+    for (reason, why) in BEYOND {
+        line(&mut page, format_args!("| `{reason}` | {why} |"));
+    }
+    page
+}
+
+const COVERAGE_HEAD: &str = "# What is not checked, and why
+
+What the provider's support policy and those who run nodes ask of a node or a cluster, each question \
+with the checks that answer it or the reason why none does. A rule is one of a support policy's \
+edition in `domain/policies/`; what a check means stands in [checks.md](checks.md). A question that \
+is not answered is never taken for one that is answered well: nothing is said about it.
+";
+
+fn rule(question: &Question) -> String {
+    if question.rule.is_empty() { String::new() } else { format!("`{}`", question.rule) }
+}
+
+fn reasons(question: &Question) -> String {
+    let reasons = question.told.reasons().iter().map(|reason| format!("`{reason}`"));
+    reasons.collect::<Vec<_>>().join(", ")
 }

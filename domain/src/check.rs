@@ -4,6 +4,7 @@
 
 mod cni;
 mod containerd;
+pub mod coverage;
 mod kernel;
 mod kube_proxy;
 mod kubelet;

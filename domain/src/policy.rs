@@ -287,6 +287,11 @@ impl Policy {
         EDITIONS.into_iter().map(|(id, _)| id)
     }
 
+    /// The ids of all its rules, sorted.
+    pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
+        self.rules.keys().map(String::as_str)
+    }
+
     /// How a rule stands in this edition.
     #[must_use]
     pub fn rule(&self, id: &str) -> Standing<'_> {

@@ -21,6 +21,12 @@ fn the_table_of_checks_is_the_registry() {
 }
 
 #[test]
+fn the_page_of_what_is_not_checked_is_what_the_domain_says() {
+    let page = nodeward_cli::docs::coverage_markdown();
+    project::assert_committed(&project::root().join("docs/not-checked.md"), &page);
+}
+
+#[test]
 fn the_page_of_collectors_is_what_they_declare() {
     let page = nodeward_cli::docs::collectors_markdown();
     project::assert_committed(&project::root().join("docs/collectors.md"), &page);

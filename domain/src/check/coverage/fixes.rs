@@ -1,0 +1,181 @@
+//! Questions of images, packages and the fixes in them.
+
+use super::{Lack, Question, Told};
+
+pub(super) const QUESTIONS: &[Question] = &[
+    Question {
+        id: "bulletin",
+        rule: "",
+        asks: "Does a security bulletin of the provider concern the node?",
+        told: Told::Not(Lack::Fixes, "Bulletins are not known."),
+    },
+    Question {
+        id: "cve.component",
+        rule: "",
+        asks: "Does a component lack a fix that no package database knows of, such as the kubelet?",
+        told: Told::Not(
+            Lack::Fixes,
+            "Versions of kubelet, containerd and kube-proxy are collected; upstream's advisories \
+             are not known.",
+        ),
+    },
+    Question {
+        id: "cve.fix_in_newer_image",
+        rule: "",
+        asks: "Does an offered image have a fix that is older than 30 days?",
+        told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
+    },
+    Question {
+        id: "cve.foreign_package",
+        rule: "",
+        asks: "Does a package lack a fix that the image never brought?",
+        told: Told::Not(Lack::Fixes, "Neither fixes nor the image's list of packages are known."),
+    },
+    Question {
+        id: "cve.frozen_line",
+        rule: "",
+        asks: "Will the line of images that the node is on never bring a fix?",
+        told: Told::InPart(
+            &["OsRetired"],
+            Lack::Images,
+            "A retired operating system is told. Lines that end earlier are known when images are.",
+        ),
+    },
+    Question {
+        id: "cve.latest_unknown",
+        rule: "",
+        asks: "Is it not known which image is the newest?",
+        told: Told::Not(Lack::Images, "Nothing is said about it yet."),
+    },
+    Question {
+        id: "cve.mitigated",
+        rule: "",
+        asks: "Is a flaw out of reach, because a module is blocked?",
+        told: Told::Not(
+            Lack::Fixes,
+            "Which module belongs to which flaw comes with advisories and bulletins.",
+        ),
+    },
+    Question {
+        id: "cve.no_fix",
+        rule: "",
+        asks: "Is there a flaw that the vendor has not fixed?",
+        told: Told::Not(Lack::Fixes, "Vendors' advisories are not known."),
+    },
+    Question {
+        id: "cve.over_30_on_latest",
+        rule: "",
+        asks: "Does the newest image lack a fix that is older than 30 days?",
+        told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
+    },
+    Question {
+        id: "cve.reboot_needed",
+        rule: "",
+        asks: "Is a fix on disk and not in force?",
+        told: Told::InPart(
+            &["KernelOlderThanInstalled", "RebootRequired", "ServicesNeedRestart"],
+            Lack::Fixes,
+            "That something newer waits is told. Whether it fixes a flaw, and since when, is not \
+             known.",
+        ),
+    },
+    Question {
+        id: "cve.under_30",
+        rule: "",
+        asks: "Is a fix younger than 30 days, so that nobody must act yet?",
+        told: Told::Not(Lack::Fixes, "When fixes were published is not known."),
+    },
+    Question {
+        id: "cve.unknown",
+        rule: "",
+        asks: "Does the node have no list of packages?",
+        told: Told::Not(
+            Lack::NoVerdict,
+            "Then `packages` is absent or unavailable, with the reason, and what hangs on it is \
+             unknown.",
+        ),
+    },
+    Question {
+        id: "drift.package",
+        rule: "",
+        asks: "Do packages differ from what the image brought?",
+        told: Told::InPart(
+            &["ContainerdNotAsPackaged"],
+            Lack::Images,
+            "The packages of the node are collected; the image's list, also the copy on the node, \
+             is not read yet.",
+        ),
+    },
+    Question {
+        id: "image.age_90",
+        rule: "node-image-age",
+        asks: "Is the node's image too old to be supported, or will it soon be?",
+        told: Told::By(&["NodeImageUnsupported", "NodeImageAging"]),
+    },
+    Question {
+        id: "image.behind",
+        rule: "",
+        asks: "For how long has a newer image been offered?",
+        told: Told::Not(Lack::Images, "What a region is offered is not known."),
+    },
+    Question {
+        id: "image.mismatch",
+        rule: "iaas-change-unsupported",
+        asks: "Do label, image and operating system name the same?",
+        told: Told::InPart(
+            &["NodeImageMismatch"],
+            Lack::Images,
+            "Label and bill of materials are compared. That the operating system is the image's \
+             own is told in part by `FipsMismatch` and `OsNotOffered`.",
+        ),
+    },
+    Question {
+        id: "image.newest",
+        rule: "",
+        asks: "Is there a newer image?",
+        told: Told::Not(Lack::Images, "Which images exist is not known."),
+    },
+    Question {
+        id: "image.pool_mixed",
+        rule: "",
+        asks: "Do the nodes of a pool run several images?",
+        told: Told::Not(
+            Lack::Cluster,
+            "The images of nodes are known; which nodes are a pool only the labels in the cluster \
+             tell for all of them.",
+        ),
+    },
+    Question {
+        id: "image.regression",
+        rule: "",
+        asks: "Would an upgrade bring older software?",
+        told: Told::Not(Lack::Images, "What an image contains is not known."),
+    },
+    Question {
+        id: "image.version",
+        rule: "",
+        asks: "Which image is the node made of?",
+        told: Told::Not(Lack::NoVerdict, "It is shown with the node."),
+    },
+    Question {
+        id: "os.offered",
+        rule: "base-image-unchangeable",
+        asks: "Does the node run an operating system that the provider offers?",
+        told: Told::By(&["OsNotOffered"]),
+    },
+    Question {
+        id: "os.retired",
+        rule: "os-retirement",
+        asks: "How long is the node's operating system still supported?",
+        told: Told::By(&["OsRetired"]),
+    },
+    Question {
+        id: "win.behind",
+        rule: "",
+        asks: "Does a Windows node lack the month's update?",
+        told: Told::Not(
+            Lack::Cluster,
+            "There is no agent for Windows; the API server tells its build.",
+        ),
+    },
+];

@@ -1,0 +1,692 @@
+//! Questions that a node answers by itself, or could.
+
+use super::{Lack, Question, Told};
+
+pub(super) const QUESTIONS: &[Question] = &[
+    Question {
+        id: "cert.ca",
+        rule: "certificate-rotation",
+        asks: "Is the cluster's certificate authority good for long enough?",
+        told: Told::By(&["ClusterAuthorityExpiring"]),
+    },
+    Question {
+        id: "cert.ca_bundle",
+        rule: "",
+        asks: "Are the certificate authorities that the system itself believes of today?",
+        told: Told::Not(
+            Lack::NotRead,
+            "The package that brings them is collected; how old its content is would have to be \
+             known.",
+        ),
+    },
+    Question {
+        id: "cert.kscr",
+        rule: "serving-certificate-rotation",
+        asks: "Is the certificate that the kubelet shows signed and rotated?",
+        told: Told::By(&["KubeletServingRotationOff"]),
+    },
+    Question {
+        id: "cert.kubelet",
+        rule: "certificate-rotation",
+        asks: "Are the kubelet's certificates good, and renewed?",
+        told: Told::By(&[
+            "KubeletClientCertificateExpired",
+            "KubeletClientCertificateExpiring",
+            "KubeletServingCertificateExpiring",
+            "KubeletCertificateRotationOff",
+        ]),
+    },
+    Question {
+        id: "channel.unmanaged",
+        rule: "",
+        asks: "Does the node update itself, unattended?",
+        told: Told::Not(
+            Lack::NotRead,
+            "apt's `99periodic` and the timers of dnf-automatic are not read.",
+        ),
+    },
+    Question {
+        id: "comp.containerd",
+        rule: "auto-remediate-components",
+        asks: "Does the container runtime run and do its work?",
+        told: Told::By(&[
+            "ContainerdDown",
+            "ContainerdHung",
+            "CriDisabled",
+            "CriFailing",
+            "PluginFailed",
+            "RuntimeNotReady",
+            "PodNetworkNotReady",
+            "SandboxListFailing",
+            "ContainerdUnitFailed",
+            "ContainerdUnitDisabled",
+        ]),
+    },
+    Question {
+        id: "comp.kubelet",
+        rule: "auto-remediate-components",
+        asks: "Does the kubelet run and do its work?",
+        told: Told::By(&[
+            "KubeletDown",
+            "KubeletNotServing",
+            "KubeletHung",
+            "KubeletUnhealthy",
+            "KubeletSyncLoopStuck",
+            "KubeletPlegStale",
+            "KubeletUnitFailed",
+            "KubeletUnitDisabled",
+            "KubeletClientCertificateExpired",
+        ]),
+    },
+    Question {
+        id: "comp.kubeproxy",
+        rule: "auto-remediate-components",
+        asks: "Does kube-proxy run and do its work?",
+        told: Told::By(&[
+            "KubeProxyDown",
+            "KubeProxyNotServing",
+            "KubeProxyHung",
+            "KubeProxyUnhealthy",
+            "KubeProxySyncStuck",
+        ]),
+    },
+    Question {
+        id: "comp.restarts",
+        rule: "auto-remediate-components",
+        asks: "Does a component start again and again?",
+        told: Told::InPart(
+            &["KubeletRestarting", "ContainerdRestarting"],
+            Lack::Cluster,
+            "kube-proxy is a pod: its restarts are counted by the kubelet, which tells the API \
+             server.",
+        ),
+    },
+    Question {
+        id: "containerd.as_packaged",
+        rule: "",
+        asks: "Is the containerd that runs the one of its package?",
+        told: Told::By(&["ContainerdNotAsPackaged"]),
+    },
+    Question {
+        id: "containerd.binary_replaced",
+        rule: "",
+        asks: "Does the containerd run that lies on disk?",
+        told: Told::By(&["ContainerdRestartPending"]),
+    },
+    Question {
+        id: "containerd.cgroup_driver_match",
+        rule: "",
+        asks: "Do runtime and kubelet use the same driver of control groups?",
+        told: Told::Not(
+            Lack::NoCheck,
+            "Both sides are collected, the kubelet's setting and what the runtime says or its \
+             file sets; they are not compared.",
+        ),
+    },
+    Question {
+        id: "containerd.deprecations",
+        rule: "",
+        asks: "Is containerd used in ways that its next version will not know?",
+        told: Told::By(&["ContainerdDeprecations"]),
+    },
+    Question {
+        id: "containerd.image_pull",
+        rule: "",
+        asks: "Can the image of pod sandboxes be pulled?",
+        told: Told::Not(Lack::Cluster, "A failed pull is told by events of pods."),
+    },
+    Question {
+        id: "containerd.plugins",
+        rule: "",
+        asks: "Has every part of containerd started that pods need?",
+        told: Told::By(&["PluginFailed"]),
+    },
+    Question {
+        id: "containerd.restarts",
+        rule: "",
+        asks: "Does containerd start again and again?",
+        told: Told::By(&["ContainerdRestarting"]),
+    },
+    Question {
+        id: "containerd.runc_as_packaged",
+        rule: "",
+        asks: "Is the runc on disk the one of its package?",
+        told: Told::Not(
+            Lack::Undecided,
+            "Whether and where it lies is collected. It tells its version only when it is run, \
+             and the agent starts no program.",
+        ),
+    },
+    Question {
+        id: "cri.latency",
+        rule: "",
+        asks: "How fast does the runtime answer?",
+        told: Told::By(&["RuntimeSlow", "SandboxListFailing"]),
+    },
+    Question {
+        id: "cri.network_ready",
+        rule: "",
+        asks: "Does the runtime have a pod network, and if not, why?",
+        told: Told::By(&["PodNetworkNotReady"]),
+    },
+    Question {
+        id: "cri.runtime_ready",
+        rule: "",
+        asks: "Does the runtime call itself ready?",
+        told: Told::By(&["RuntimeNotReady"]),
+    },
+    Question {
+        id: "cri.version",
+        rule: "",
+        asks: "Does the runtime serve the CRI that the kubelet needs?",
+        told: Told::By(&["CriDisabled", "CriFailing"]),
+    },
+    Question {
+        id: "daemonset.tuning",
+        rule: "daemonset-recommended",
+        asks: "Was a unit changed in the way that the policy allows and does not diagnose?",
+        told: Told::By(&["KubeletDropInAdded", "ContainerdDropInAdded"]),
+    },
+    Question {
+        id: "drift.config",
+        rule: "managed-components",
+        asks: "Were the kubelet's settings, or other files that the provider manages, changed from what the image ships?",
+        told: Told::InPart(
+            &[
+                "KubeletAuthorizationOff",
+                "KubeletAnonymousAccess",
+                "KubeletTokensUnchecked",
+                "KubeletReadOnlyPortOpen",
+            ],
+            Lack::NotRead,
+            "Settings with a known right value are judged. Unit files of other services, sshd's \
+             and whole configuration files have none until nodes of one image are compared.",
+        ),
+    },
+    Question {
+        id: "drift.extension",
+        rule: "iaas-change-unsupported",
+        asks: "Was an extension of the virtual machine added, removed or changed?",
+        told: Told::Not(
+            Lack::Undecided,
+            "Their folders lie on the node. Which ones belong there is not published, and differs \
+             from pool to pool.",
+        ),
+    },
+    Question {
+        id: "drift.sysctl",
+        rule: "kubernetes-native-change",
+        asks: "Are kernel parameters what the node's files say?",
+        told: Told::By(&["SysctlDrifted"]),
+    },
+    Question {
+        id: "drift.units",
+        rule: "",
+        asks: "Do units have drop-ins that the provider does not ship, or files that are not in force?",
+        told: Told::By(&[
+            "KubeletDropInAdded",
+            "ContainerdDropInAdded",
+            "KubeletUnitStale",
+            "ContainerdUnitStale",
+        ]),
+    },
+    Question {
+        id: "fs.corruption",
+        rule: "",
+        asks: "Does a file system call itself damaged?",
+        told: Told::Not(Lack::NotRead, "The journal and the log of the kernel are not read."),
+    },
+    Question {
+        id: "fs.readonly",
+        rule: "",
+        asks: "Was a file system made read-only behind its back?",
+        told: Told::Not(Lack::NotRead, "`/proc/1/mountinfo` is not read."),
+    },
+    Question {
+        id: "host.fips",
+        rule: "base-image-unchangeable",
+        asks: "Do label and kernel say the same about FIPS 140?",
+        told: Told::By(&["FipsMismatch"]),
+    },
+    Question {
+        id: "host.mitigations",
+        rule: "",
+        asks: "Is a module blocked that a security bulletin warns of, and is it loaded?",
+        told: Told::Not(
+            Lack::NotRead,
+            "`/etc/modprobe.d` and `/proc/modules` are not read; which modules are meant comes \
+             with bulletins.",
+        ),
+    },
+    Question {
+        id: "host.modules",
+        rule: "",
+        asks: "Are modules loaded that the image does not bring?",
+        told: Told::Not(Lack::NotRead, "`/proc/modules` is not read."),
+    },
+    Question {
+        id: "host.swap",
+        rule: "",
+        asks: "Is there swap that nobody configured?",
+        told: Told::Not(Lack::NotRead, "`/proc/swaps` is not read."),
+    },
+    Question {
+        id: "host.thp",
+        rule: "",
+        asks: "Are transparent huge pages set as the provider supports it?",
+        told: Told::Not(Lack::NotRead, "`/sys/kernel/mm/transparent_hugepage` is not read."),
+    },
+    Question {
+        id: "host.ulimit",
+        rule: "",
+        asks: "Are the limits of containerd's unit those that the provider sets?",
+        told: Told::Not(
+            Lack::NotRead,
+            "The property of the unit is not asked for; a drop-in that sets it is told of.",
+        ),
+    },
+    Question {
+        id: "k8s.alpha",
+        rule: "alpha-unsupported",
+        asks: "Are features used that upstream calls alpha?",
+        told: Told::By(&["KubeletAlphaFeature", "KubeProxyAlphaFeature"]),
+    },
+    Question {
+        id: "k8s.preview",
+        rule: "preview-best-effort",
+        asks: "Are settings used that the provider offers as a preview?",
+        told: Told::By(&["KubeletPreviewSetting", "KubeProxyModeNotDefault"]),
+    },
+    Question {
+        id: "k8s.support",
+        rule: "kubernetes-upgrade-by-customer",
+        asks: "Is the node's Kubernetes version supported?",
+        told: Told::By(&["KubernetesUnsupported"]),
+    },
+    Question {
+        id: "kernel.log",
+        rule: "",
+        asks: "Does the kernel's log tell of faults, such as disks that fail or memory that ran out?",
+        told: Told::InPart(
+            &["KernelFaulted"],
+            Lack::NotRead,
+            "The log is not read. What it tells of oopses, bad pages, lockups and machine checks \
+             stays as taint flags, which are.",
+        ),
+    },
+    Question {
+        id: "kernel.reboot_by_whom",
+        rule: "reboot-by-customer",
+        asks: "Whose turn is it to reboot a node after a patch?",
+        told: Told::Not(
+            Lack::NoVerdict,
+            "Every finding about a reboot says who acts: the customer, or automation while kured \
+             runs.",
+        ),
+    },
+    Question {
+        id: "kernel.reboot_required",
+        rule: "os-patch-needs-customer",
+        asks: "Did a package ask for a reboot?",
+        told: Told::By(&["RebootRequired"]),
+    },
+    Question {
+        id: "kernel.running_vs_installed",
+        rule: "os-patch-needs-customer",
+        asks: "Does the newest kernel run that is installed?",
+        told: Told::By(&["KernelOlderThanInstalled"]),
+    },
+    Question {
+        id: "kernel.taint",
+        rule: "",
+        asks: "Has the kernel broken since boot?",
+        told: Told::By(&["KernelFaulted"]),
+    },
+    Question {
+        id: "kubelet.alpha_features",
+        rule: "",
+        asks: "Does a component run with features in alpha?",
+        told: Told::By(&["KubeletAlphaFeature", "KubeProxyAlphaFeature"]),
+    },
+    Question {
+        id: "kubelet.auth",
+        rule: "managed-components",
+        asks: "Does the kubelet let in whom it should not?",
+        told: Told::By(&[
+            "KubeletAuthorizationOff",
+            "KubeletAnonymousAccess",
+            "KubeletTokensUnchecked",
+            "KubeletReadOnlyPortOpen",
+        ]),
+    },
+    Question {
+        id: "kubelet.binary_replaced",
+        rule: "",
+        asks: "Does the kubelet run that lies on disk?",
+        told: Told::By(&["KubeletExecutableReplaced"]),
+    },
+    Question {
+        id: "kubelet.cert_ttl",
+        rule: "",
+        asks: "How long are the kubelet's certificates still good?",
+        told: Told::By(&[
+            "KubeletClientCertificateExpired",
+            "KubeletClientCertificateExpiring",
+            "KubeletServingCertificateExpiring",
+        ]),
+    },
+    Question {
+        id: "kubelet.config.drift",
+        rule: "",
+        asks: "Was a file of the kubelet changed after it was started, or spoilt?",
+        told: Told::By(&[
+            "KubeletConfigurationNotInForce",
+            "KubeletConfigurationUnusable",
+            "KubeletUnitStale",
+        ]),
+    },
+    Question {
+        id: "kubelet.config.effective",
+        rule: "",
+        asks: "Are the settings that are in force those of files and flags?",
+        told: Told::By(&["KubeletConfigurationDrifted"]),
+    },
+    Question {
+        id: "kubelet.healthz",
+        rule: "",
+        asks: "Does the kubelet answer, and does it call itself healthy?",
+        told: Told::By(&["KubeletNotServing", "KubeletHung", "KubeletUnhealthy"]),
+    },
+    Question {
+        id: "kubelet.pleg",
+        rule: "",
+        asks: "Does the kubelet still look at its pods' processes?",
+        told: Told::By(&["KubeletPlegStale"]),
+    },
+    Question {
+        id: "kubelet.process",
+        rule: "",
+        asks: "Is there a kubelet that should run and does not?",
+        told: Told::By(&["KubeletDown"]),
+    },
+    Question {
+        id: "kubelet.range",
+        rule: "custom-node-configuration",
+        asks: "Are the kubelet's settings within what the provider supports?",
+        told: Told::By(&["KubeletSettingOutOfRange"]),
+    },
+    Question {
+        id: "kubelet.restarts",
+        rule: "",
+        asks: "Does the kubelet start again and again?",
+        told: Told::By(&["KubeletRestarting"]),
+    },
+    Question {
+        id: "kubelet.syncloop",
+        rule: "",
+        asks: "Does the kubelet still go through its main loop?",
+        told: Told::By(&["KubeletSyncLoopStuck"]),
+    },
+    Question {
+        id: "kubelet.version_skew",
+        rule: "",
+        asks: "Is the kubelet too far from the version of the API server?",
+        told: Told::Not(Lack::Cluster, "The API server's version stands in no file of a node."),
+    },
+    Question {
+        id: "limits.conntrack",
+        rule: "",
+        asks: "Is the kernel's table of connections nearly full?",
+        told: Told::Not(
+            Lack::NotRead,
+            "`/proc/sys/net/netfilter/nf_conntrack_count` is not measured; only its limit is read.",
+        ),
+    },
+    Question {
+        id: "limits.files",
+        rule: "",
+        asks: "Are there nearly as many open files as there may be?",
+        told: Told::Not(Lack::NotRead, "`/proc/sys/fs/file-nr` is not measured."),
+    },
+    Question {
+        id: "limits.inodes",
+        rule: "",
+        asks: "Has a file system nearly no space or no inodes left, for images above all?",
+        told: Told::Not(
+            Lack::NotRead,
+            "Where images lie is collected; file systems are not measured.",
+        ),
+    },
+    Question {
+        id: "limits.pids",
+        rule: "",
+        asks: "Are there nearly as many processes as there may be?",
+        told: Told::Not(
+            Lack::NotRead,
+            "The limit is read as a kernel parameter; processes are not counted.",
+        ),
+    },
+    Question {
+        id: "meta.label",
+        rule: "system-metadata-immutable",
+        asks: "Does the node carry the provider's labels as it was given them?",
+        told: Told::InPart(
+            &["ProviderLabelsChanged"],
+            Lack::Cluster,
+            "What the kubelet registers is compared with what the node was given. A label that \
+             was changed in the cluster is seen there alone.",
+        ),
+    },
+    Question {
+        id: "net.default_route",
+        rule: "",
+        asks: "Has the node lost its default route or its loopback?",
+        told: Told::Not(
+            Lack::NoCheck,
+            "The links of the default routes are collected with the pod network; loopback is not \
+             looked at.",
+        ),
+    },
+    Question {
+        id: "net.forwarding",
+        rule: "",
+        asks: "Does the node forward packets?",
+        told: Told::InPart(
+            &["SysctlDrifted"],
+            Lack::Undecided,
+            "`net.ipv4.ip_forward` is judged where a file of the node sets it.",
+        ),
+    },
+    Question {
+        id: "net.interface",
+        rule: "",
+        asks: "Is an interface of the node down?",
+        told: Told::Not(Lack::NotRead, "`/sys/class/net` is not read."),
+    },
+    Question {
+        id: "net.retiring",
+        rule: "network-retirement",
+        asks: "Has the provider announced the end of this kind of pod network?",
+        told: Told::By(&["CniRetiring"]),
+    },
+    Question {
+        id: "net.rules",
+        rule: "",
+        asks: "Do packet filters refuse what they should let through, or are they of two kinds?",
+        told: Told::Not(
+            Lack::NotRead,
+            "The node's rules of netfilter need a right that the agent does not have.",
+        ),
+    },
+    Question {
+        id: "net.unmanaged_cni",
+        rule: "byocni-out-of-scope",
+        asks: "Is the pod network made by a plugin of one's own?",
+        told: Told::By(&["CniUnmanaged"]),
+    },
+    Question {
+        id: "node.access",
+        rule: "",
+        asks: "Did somebody log in to the node, or may more do so than before?",
+        told: Told::Not(
+            Lack::NotRead,
+            "Logins, sshd's configuration and authorised keys are not read.",
+        ),
+    },
+    Question {
+        id: "node.changes",
+        rule: "kubernetes-native-change",
+        asks: "Was the node changed by other means than Kubernetes?",
+        told: Told::InPart(
+            &[
+                "SysctlDrifted",
+                "PackageUnfinished",
+                "ContainerdNotAsPackaged",
+                "ContainerdUnitDisabled",
+                "ContainerdUnitStale",
+                "KubeletUnitDisabled",
+                "KubeletUnitStale",
+                "KubeletConfigurationUnusable",
+                "KubeletConfigurationNotInForce",
+                "KubeletConfigurationDrifted",
+            ],
+            Lack::Images,
+            "What differs from the image is known when the image's list of packages and files is.",
+        ),
+    },
+    Question {
+        id: "packages.held",
+        rule: "",
+        asks: "Are packages kept from being updated?",
+        told: Told::By(&["PackageHeld"]),
+    },
+    Question {
+        id: "packages.origin",
+        rule: "",
+        asks: "Does a package come from elsewhere than the distribution?",
+        told: Told::Not(
+            Lack::Undecided,
+            "The origin that a package names is collected. AKS's images have packages of several \
+             origins, and which of them belong there an image's list tells.",
+        ),
+    },
+    Question {
+        id: "packages.unfinished",
+        rule: "",
+        asks: "Did a change of packages stop half way?",
+        told: Told::By(&["PackageUnfinished"]),
+    },
+    Question {
+        id: "process.deleted",
+        rule: "os-patch-needs-customer",
+        asks: "Do processes run what was replaced on disk?",
+        told: Told::By(&["ServicesNeedRestart"]),
+    },
+    Question {
+        id: "process.zombies",
+        rule: "",
+        asks: "Are there many processes that ended and that nobody waits for?",
+        told: Told::Not(Lack::NotRead, "Their state is passed over while others are looked for."),
+    },
+    Question {
+        id: "proxy.absent_by_design",
+        rule: "",
+        asks: "Is kube-proxy lacking on purpose?",
+        told: Told::Not(
+            Lack::NoVerdict,
+            "Where Cilium leads traffic the component is not applicable, and says by which sign.",
+        ),
+    },
+    Question {
+        id: "proxy.binary_replaced",
+        rule: "",
+        asks: "Does the kube-proxy run that lies on disk?",
+        told: Told::By(&["KubeProxyExecutableReplaced"]),
+    },
+    Question {
+        id: "proxy.livez",
+        rule: "",
+        asks: "Does kube-proxy say that changes of Services reach the node?",
+        told: Told::By(&[
+            "KubeProxyDown",
+            "KubeProxyNotServing",
+            "KubeProxyHung",
+            "KubeProxyUnhealthy",
+        ]),
+    },
+    Question {
+        id: "proxy.mode",
+        rule: "",
+        asks: "In which mode does kube-proxy lead traffic?",
+        told: Told::By(&["KubeProxyModeNotDefault"]),
+    },
+    Question {
+        id: "proxy.node_eligible",
+        rule: "",
+        asks: "Does a load balancer send traffic to the node?",
+        told: Told::Not(
+            Lack::NoVerdict,
+            "It is shown with kube-proxy. A node that is being drained gets none on purpose.",
+        ),
+    },
+    Question {
+        id: "proxy.sync_age",
+        rule: "",
+        asks: "Do changes of Services wait for the node's rules?",
+        told: Told::By(&["KubeProxySyncStuck"]),
+    },
+    Question {
+        id: "psi",
+        rule: "",
+        asks: "How long do processes wait for processors, memory and disks?",
+        told: Told::Not(Lack::NotRead, "`/proc/pressure` is not measured."),
+    },
+    Question {
+        id: "sysctl.baseline",
+        rule: "",
+        asks: "Which file says what a kernel parameter should be, and is it that?",
+        told: Told::By(&["SysctlDrifted"]),
+    },
+    Question {
+        id: "sysctl.range",
+        rule: "custom-node-configuration",
+        asks: "Are kernel parameters within what the provider supports?",
+        told: Told::By(&["SysctlOutOfRange"]),
+    },
+    Question {
+        id: "time.conflict",
+        rule: "time-chrony-localhost",
+        asks: "Do several programs steer the clock?",
+        told: Told::By(&["TimeDaemonsConflict"]),
+    },
+    Question {
+        id: "time.daemon",
+        rule: "time-chrony-localhost",
+        asks: "Does chrony run, and nothing else keep the clock?",
+        told: Told::By(&["TimeDaemonDown", "TimeDaemonsConflict"]),
+    },
+    Question {
+        id: "time.offset",
+        rule: "time-chrony-localhost",
+        asks: "Is the clock right?",
+        told: Told::By(&["ClockOffset", "ClockUnsynchronised"]),
+    },
+    Question {
+        id: "time.source",
+        rule: "time-chrony-localhost",
+        asks: "Does the clock follow the host that the node runs on?",
+        told: Told::By(&["TimeSourceNotHost", "PtpClockNotHost", "TimeConfigChanged"]),
+    },
+    Question {
+        id: "time.sync",
+        rule: "time-chrony-localhost",
+        asks: "Is the clock synchronised, by a source that is there and believed?",
+        told: Told::By(&["ClockUnsynchronised", "TimeSourceUnreachable", "ClockUpdateOverdue"]),
+    },
+    Question {
+        id: "units.others",
+        rule: "",
+        asks: "Has any other unit failed, or does it start again and again?",
+        told: Told::Not(Lack::NotRead, "Units of kubelet and containerd alone are asked for."),
+    },
+];
