@@ -31,6 +31,77 @@ pub fn archive() -> PathBuf {
     project::root().join("out/nodeward-agent.oci.tar")
 }
 
+/// How much a pod is granted, as the manifests have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// What every user of the node has.
+    Minimal,
+    /// As `manifests/base` stands.
+    Standard,
+    /// Everything.
+    Privileged,
+}
+
+impl Profile {
+    /// All of them, from the least.
+    pub const ALL: [Self; 3] = [Self::Minimal, Self::Standard, Self::Privileged];
+
+    /// Its name, that of its folder below `manifests/components`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Standard => "standard",
+            Self::Privileged => "privileged",
+        }
+    }
+
+    /// The DaemonSet of that profile.
+    ///
+    /// # Panics
+    /// When a manifest cannot be read.
+    #[must_use]
+    pub fn daemonset(self) -> Value {
+        let mut all = manifest("base");
+        if self != Self::Standard {
+            patch(&mut all, &manifest(&format!("components/{}", self.word())));
+        }
+        all
+    }
+}
+
+/// The DaemonSet, or the patch of it, in a folder of the manifests.
+fn manifest(folder: &str) -> Value {
+    let path = project::root().join("manifests").join(folder).join("daemonset.yaml");
+    let text = std::fs::read_to_string(path).expect("the manifest");
+    serde_yaml_ng::from_str(&text).expect("YAML")
+}
+
+/// Lays a patch over an object, as kustomize does: objects member by member, lists of
+/// containers by name, and null takes a member away.
+fn patch(target: &mut Value, over: &Value) {
+    match (target, over) {
+        (Value::Object(target), Value::Object(over)) => {
+            for (key, value) in over {
+                if value.is_null() {
+                    target.remove(key);
+                } else {
+                    patch(target.entry(key.clone()).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (Value::Array(target), Value::Array(over))
+            if over.iter().all(|one| one["name"].is_string()) =>
+        {
+            for one in over {
+                let named = target.iter_mut().find(|there| there["name"] == one["name"]);
+                patch(named.expect("a container of that name"), one);
+            }
+        }
+        (target, over) => *target = over.clone(),
+    }
+}
+
 /// A container of the DaemonSet's pod, as a runtime is told to run it.
 #[derive(Debug, Clone)]
 pub struct Container {
@@ -40,6 +111,7 @@ pub struct Container {
     /// uid, gid, and the group of the pod's folders.
     user: [u64; 3],
     capabilities: Vec<String>,
+    privileged: bool,
     may_gain_rights: bool,
     writes_its_own_files: bool,
     host_pid: bool,
@@ -56,15 +128,25 @@ impl Container {
     /// When the manifest has no such container, or says what no test here understands.
     #[must_use]
     pub fn of_daemonset(name: &str, node: &str, rounds: &Path) -> Self {
-        let path = project::root().join("manifests/base/daemonset.yaml");
-        let text = std::fs::read_to_string(path).expect("the manifest");
-        let all: Value = serde_yaml_ng::from_str(&text).expect("YAML");
+        Self::of_profile(Profile::Standard, name, node, rounds)
+    }
+
+    /// The same of the DaemonSet of another profile.
+    ///
+    /// # Panics
+    /// When the manifest has no such container, or says what no test here understands.
+    #[must_use]
+    pub fn of_profile(profile: Profile, name: &str, node: &str, rounds: &Path) -> Self {
+        let all = profile.daemonset();
         let pod = &all["spec"]["template"]["spec"];
         let container = list(&pod["containers"]).iter().find(|one| one["name"] == name);
         let container = container.expect("a container of that name");
         let security = &container["securityContext"];
         assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
-        assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+        let privileged = security["privileged"] == true;
+        if !privileged {
+            assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+        }
         let id = |value: &Value| value.as_u64().expect("an id");
         let fs_group = id(&pod["securityContext"]["fsGroup"]);
         own_as_volume(rounds, fs_group);
@@ -77,6 +159,7 @@ impl Container {
                 .iter()
                 .map(|name| format!("CAP_{name}"))
                 .collect(),
+            privileged,
             may_gain_rights: security["allowPrivilegeEscalation"] != false,
             writes_its_own_files: security["readOnlyRootFilesystem"] != true,
             host_pid: pod["hostPID"] == true,
@@ -117,6 +200,17 @@ impl Container {
         self
     }
 
+    /// With another folder in the place of the node's root.
+    ///
+    /// # Panics
+    /// When the container does not see the node.
+    #[must_use]
+    pub fn on_root(mut self, root: &Path) -> Self {
+        let host = self.mounts.iter_mut().find(|mount| mount["destination"] == "/host");
+        host.expect("it sees the node")["source"] = json!(root);
+        self
+    }
+
     /// In PID and network namespaces of its own.
     #[must_use]
     pub fn without_the_nodes_namespaces(mut self) -> Self {
@@ -146,8 +240,11 @@ impl Container {
         let process = &mut specification["process"];
         process["user"] = json!({ "uid": uid, "gid": gid, "additionalGids": [fs_group] });
         process["noNewPrivileges"] = json!(!self.may_gain_rights);
-        for set in ["bounding", "effective", "permitted"] {
-            process["capabilities"][set] = json!(self.capabilities);
+        // The specification of a privileged one names all of them already.
+        if !self.privileged {
+            for set in ["bounding", "effective", "permitted"] {
+                process["capabilities"][set] = json!(self.capabilities);
+            }
         }
         // Arguments follow the image's own entry point.
         push_all(&mut process["args"], self.arguments.iter().map(|one| json!(one)));
@@ -181,10 +278,12 @@ impl Containerd {
         std::fs::create_dir(&root).expect("a folder");
         self.ask(&["image", "mount", "--rw", IMAGE, &root.display().to_string()]);
         let template = format!("{name}-template");
-        self.ask(&["container", "create", "--seccomp", IMAGE, &template]);
+        let rights = if container.privileged { "--privileged" } else { "--seccomp" };
+        self.ask(&["container", "create", rights, IMAGE, &template]);
         let output = self.ask(&["container", "info", "--spec", &template]);
         let made: Value = serde_json::from_slice(&output.stdout).expect("a specification");
-        assert!(made["linux"]["seccomp"].is_object(), "the runtime's usual seccomp profile");
+        let has_seccomp = made["linux"]["seccomp"].is_object();
+        assert_eq!(has_seccomp, !container.privileged, "the runtime's usual seccomp profile");
         let cgroup = format!("/{}-{name}", self.name());
         let whole = container.specify(made, &cgroup, &root).to_string();
         std::fs::write(&specification, whole).expect("written");

@@ -7,6 +7,7 @@ mod real_kubectl {
 
     use clap::Parser as _;
     use nodeward_agent::config::{Arguments, Command as AgentCommand};
+    use nodeward_tests::image::Profile;
     use nodeward_tests::programs::installed;
     use nodeward_tests::project;
     use serde::Deserialize as _;
@@ -23,6 +24,24 @@ mod real_kubectl {
         serde_yaml_ng::Deserializer::from_slice(&output.stdout)
             .map(|document| Value::deserialize(document).expect("YAML"))
             .collect()
+    }
+
+    /// Every way in which the manifests run the agent.
+    const WAYS: [&str; 4] = [
+        "manifests/base",
+        "manifests/overlays/kubelet-token",
+        "manifests/overlays/minimal",
+        "manifests/overlays/privileged",
+    ];
+
+    fn pod_of(folder: &str) -> Value {
+        let all = rendered(folder);
+        let daemonset = all.iter().find(|one| one["kind"] == "DaemonSet").expect("a DaemonSet");
+        daemonset["spec"]["template"]["spec"].clone()
+    }
+
+    fn container(pod: &Value, name: &str) -> Value {
+        containers(pod).into_iter().find(|one| one["name"] == name).expect("a container")
     }
 
     fn pod() -> Value {
@@ -77,8 +96,14 @@ mod real_kubectl {
 
     #[test]
     fn the_agent_takes_the_arguments_that_the_pod_gives() {
+        for folder in WAYS {
+            takes_the_arguments_of(folder);
+        }
+    }
+
+    fn takes_the_arguments_of(folder: &str) {
         let mut sockets = Vec::new();
-        for container in containers(&pod()) {
+        for container in containers(&pod_of(folder)) {
             let arguments = container["args"].as_array().expect("arguments");
             let line = std::iter::once("nodeward-agent")
                 .chain(arguments.iter().map(|one| one.as_str().expect("text")));
@@ -95,5 +120,67 @@ mod real_kubectl {
         }
         assert_eq!(sockets.len(), 2);
         assert_eq!(sockets[0], sockets[1]);
+    }
+
+    #[test]
+    fn the_token_for_the_kubelet_is_of_collect_alone_and_opens_three_things() {
+        let all = rendered("manifests/overlays/kubelet-token");
+        let of_kind = |kind: &str| all.iter().find(|one| one["kind"] == kind).expect("it is there");
+        let role = of_kind("ClusterRole");
+        let rules = serde_json::json!([{
+            "apiGroups": [""],
+            "resources": ["nodes/healthz", "nodes/configz", "nodes/metrics"],
+            "verbs": ["get"],
+        }]);
+        assert_eq!(role["rules"], rules);
+        let binding = of_kind("ClusterRoleBinding");
+        assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+        let account = of_kind("ServiceAccount");
+        let pod = pod_of("manifests/overlays/kubelet-token");
+        assert_eq!(pod["serviceAccountName"], account["metadata"]["name"]);
+        let subject = &binding["subjects"][0];
+        for key in ["name", "namespace"] {
+            assert_eq!(subject[key], account["metadata"][key]);
+        }
+        assert_eq!(pod["automountServiceAccountToken"], false);
+
+        let mount = |name: &str| {
+            let container = container(&pod, name);
+            let mounts = container["volumeMounts"].as_array().expect("mounts");
+            mounts.iter().find(|mount| mount["name"] == "kubelet-token").cloned()
+        };
+        assert_eq!(mount("send"), None);
+        let mount = mount("collect").expect("the token");
+        assert_eq!(mount["readOnly"], true);
+        let volumes = pod["volumes"].as_array().expect("volumes");
+        let volume = volumes.iter().find(|one| one["name"] == "kubelet-token").expect("its volume");
+        let source = &volume["projected"]["sources"][0]["serviceAccountToken"];
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let path = format!("{}/{}", text(&mount["mountPath"]), text(&source["path"]));
+        let flag = Value::String(format!("--kubelet-token-file={path}"));
+        let takes = |name: &str| {
+            container(&pod, name)["args"].as_array().expect("arguments").contains(&flag)
+        };
+        assert!(takes("collect"));
+        assert!(!takes("send"));
+    }
+
+    #[test]
+    fn profiles_differ_from_the_base_in_rights_alone() {
+        let base = pod_of("manifests/base");
+        for profile in Profile::ALL {
+            let folder = match profile {
+                Profile::Standard => "manifests/base".to_owned(),
+                other => format!("manifests/overlays/{}", other.word()),
+            };
+            let mut pod = pod_of(&folder);
+            assert_eq!(pod, profile.daemonset()["spec"]["template"]["spec"], "{folder}");
+            assert_eq!(container(&pod, "send"), container(&base, "send"), "{folder}");
+            for member in ["/hostPID", "/containers/0/securityContext"] {
+                *pod.pointer_mut(member).expect(member) =
+                    base.pointer(member).expect(member).clone();
+            }
+            assert_eq!(pod, base, "{folder}");
+        }
     }
 }
