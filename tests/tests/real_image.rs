@@ -4,6 +4,8 @@
 
 mod real_image {
     use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+    use std::fs::File;
     use std::path::Path;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
@@ -18,12 +20,14 @@ mod real_image {
     };
     use nodeward_domain::observed::State;
     use nodeward_tests::containerd::Containerd;
-    use nodeward_tests::image::{Container, archive};
+    use nodeward_tests::image::{Container, Profile, archive};
+    use nodeward_tests::lacking::{self, Lacking, States};
+    use nodeward_tests::mounted::MountedNode;
+    use nodeward_tests::programs::target;
+    use nodeward_tests::project;
     use nodeward_tests::service::{Aggregator, PATIENCE, Program, agent};
     use nodeward_tests::store_suite;
     use tempfile::TempDir;
-
-    type States = BTreeMap<Component, ComponentState>;
 
     /// This machine with a containerd on it, reported by an agent outside of containers
     /// as `outside`, and to be reported from containers as `inside`.
@@ -32,10 +36,26 @@ mod real_image {
         containerd: Containerd,
         aggregator: Aggregator,
         folder: TempDir,
+        // Given back last.
+        _turn: File,
     }
 
     impl Machine {
         fn start() -> Self {
+            let turn = turn();
+            turn.lock_shared().expect("a turn");
+            Self::start_in(turn)
+        }
+
+        /// The same while no other one of these is: it starts processes that an agent
+        /// takes for the machine's.
+        fn start_alone() -> Self {
+            let turn = turn();
+            turn.lock().expect("a turn");
+            Self::start_in(turn)
+        }
+
+        fn start_in(turn: File) -> Self {
             let folder = tempfile::tempdir().expect("a folder");
             std::fs::create_dir(folder.path().join("rounds")).expect("made");
             let aggregator = Aggregator::start(&folder.path().join("store.db"));
@@ -44,7 +64,7 @@ mod real_image {
             let mut outside = agent("run", Path::new("/"), "outside");
             outside.args(["--aggregator", &aggregator.url(), "--containerd-socket"]);
             let _outside = Program::start(outside.arg(containerd.socket()));
-            Self { _outside, containerd, aggregator, folder }
+            Self { _outside, containerd, aggregator, folder, _turn: turn }
         }
 
         /// A container of the DaemonSet's, that looks and speaks where the agent outside
@@ -74,6 +94,16 @@ mod real_image {
                 answer.components.iter().all(|one| one.state != "not_reported")
             };
             self.aggregator.answer_when(node, "a report", is_reported).await
+        }
+
+        /// The answer about a node, once no weak probe has to say it again.
+        async fn settled(&self, node: &str) -> NodeAnswer {
+            self.answer(node).await;
+            let is_settled = |answer: &NodeAnswer| {
+                let checks = answer.components.iter().flat_map(|one| &one.checks);
+                checks.into_iter().all(|check| !check.detail.starts_with("confirming"))
+            };
+            self.aggregator.answer_when(node, "an answer that stays", is_settled).await
         }
 
         /// What is stored of a node: the facts themselves, not their summary.
@@ -114,6 +144,11 @@ mod real_image {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
+    }
+
+    /// What the tests of a machine take turns by.
+    fn turn() -> File {
+        File::create(target().join("real_image.turn")).expect("a file beside the programs")
     }
 
     /// Which components are not the same, and how.
@@ -258,6 +293,53 @@ mod real_image {
         let collect = machine.container("collect").with_plain_read_only_mounts();
         let _collect = machine.containerd.run(&collect);
         assert_ne!(machine.writable_below_host(), Vec::<String>::new());
+    }
+
+    /// What a container of that profile does not know of a node that an agent outside
+    /// knows: checks that are unknown in it alone, by component.
+    async fn lacking(profile: Profile) -> BTreeMap<Component, Lacking> {
+        let machine = Machine::start_alone();
+        let node = MountedNode::of("aks-ubuntu-2204", &machine.containerd);
+        let mut beside = agent("run", node.path(), "beside");
+        beside.args(["--aggregator", &machine.aggregator.url()]);
+        let _beside = Program::start(&mut beside);
+        let rounds = machine.folder.path().join("rounds");
+        let container = Container::of_profile(profile, "collect", "mounted", &rounds)
+            .as_command("run")
+            .on_root(node.path())
+            .with("--interval", "1s")
+            .with("--node-name", "mounted")
+            .with("--aggregator", machine.aggregator.url());
+        let _inside = machine.containerd.run(&container);
+        let outside = machine.settled("beside").await;
+        let inside = machine.settled("mounted").await;
+        let facts = [machine.stored("beside").await, machine.stored("mounted").await];
+        lacking::compare(&[outside, inside], &facts)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_each_profile_cannot_tell_is_what_the_page_says() {
+        const BEGIN: &str = "<!-- profiles: made by the tests of the image -->\n";
+        const END: &str = "<!-- end of profiles -->\n";
+        let mut table = String::from("| component |");
+        let mut of_profiles = Vec::new();
+        for profile in Profile::ALL {
+            write!(table, " `{}` |", profile.word()).expect("written");
+            of_profiles.push(lacking(profile).await);
+        }
+        table.push_str("\n|---|---|---|---|\n");
+        for component in Component::ALL {
+            write!(table, "| `{component}` |").expect("written");
+            for lacking in &of_profiles {
+                write!(table, " {} |", lacking::cell(&lacking[&component])).expect("written");
+            }
+            table.push('\n');
+        }
+        let path = project::root().join("docs/container.md");
+        let page = std::fs::read_to_string(&path).expect("the page");
+        let (before, rest) = page.split_once(BEGIN).expect("a place for the table");
+        let (_, after) = rest.split_once(END).expect("the table ends");
+        project::assert_committed(&path, &format!("{before}{BEGIN}{table}{END}{after}"));
     }
 
     impl Machine {
