@@ -27,6 +27,8 @@ use nodeward_domain::observed::{State, Unavailable};
 use tokio::task::JoinHandle;
 
 use crate::host::{Host, HostError, namespace, process};
+pub use packages::Inventory;
+
 use crate::probe::systemd;
 use crate::reads::{Read, Shared};
 

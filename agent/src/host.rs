@@ -3,6 +3,7 @@
 //! the root, every read has a byte limit.
 
 mod certificates;
+mod kept;
 pub(crate) mod namespace;
 mod outline;
 pub(crate) mod process;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+pub use kept::Kept;
 pub use namespace::{Foreign, namespace};
 pub use outline::Assignment;
 pub use process::{
@@ -33,6 +35,8 @@ pub struct Host {
     pub containerd_socket: String,
     /// A file of ours with a token that this node's kubelet may be shown.
     pub kubelet_token_file: Option<PathBuf>,
+    /// The list of packages, which is long to read and seldom changes.
+    pub packages: Kept<Option<crate::collect::Inventory>>,
 }
 
 impl Host {
@@ -76,6 +80,7 @@ mod tests {
             probes: Probes::Recorded(Box::new(recording)),
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            packages: Kept::default(),
         };
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
         assert_eq!(host.modified("/b"), Err(HostError::TimeNotKept { path: "/b".to_owned() }));

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::collect::Rounds;
 use crate::config::{Config, ConfigError};
 use crate::frame;
-use crate::host::{Host, HostError, HostRoot};
+use crate::host::{Host, HostError, HostRoot, Kept};
 use crate::measure::Meter;
 use crate::probe::{Probes, Recording, RecordingError};
 use crate::round::{Order, OrderError, round};
@@ -75,6 +75,7 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
         probes,
         containerd_socket: config.containerd_socket().to_owned(),
         kubelet_token_file: config.kubelet_token_file.clone(),
+        packages: Kept::default(),
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nodeward_agent::collect::{COLLECTORS, Collector, Observation, Rounds};
-use nodeward_agent::host::{Host, HostRoot};
+use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::{Probes, Recording};
 use tempfile::TempDir;
 
@@ -79,6 +79,7 @@ impl HostCopy {
             probes: Probes::Recorded(Box::new(self.recording.clone())),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
+            packages: Kept::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use nodeward_agent::collect::{COLLECTORS, Collector, Observation};
-use nodeward_agent::host::{Host, HostRoot};
+use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -170,6 +170,7 @@ impl Kubelet {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: String::new(),
             kubelet_token_file: self.token.clone(),
+            packages: Kept::default(),
         };
         let collect = kubelet[0].collect;
         let collected = tokio::task::spawn_blocking(move || collect(&host)).await.expect("ends");

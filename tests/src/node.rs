@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Observation, Rounds};
-use nodeward_agent::host::{Host, HostRoot};
+use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, settle};
@@ -47,6 +47,7 @@ impl Looking {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: socket.display().to_string(),
             kubelet_token_file: None,
+            packages: Kept::default(),
         };
         let is_it = |one: &Collector| one.component == Component::Containerd;
         let only = COLLECTORS.into_iter().filter(is_it).collect();

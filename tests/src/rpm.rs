@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nodeward_agent::collect::{COLLECTORS, Collected};
-use nodeward_agent::host::{Host, HostRoot};
+use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Package, Packages};
@@ -220,6 +220,7 @@ pub fn collect(root: &Path) -> Collected {
         probes: Probes::Off("there is no machine".to_owned()),
         containerd_socket: String::new(),
         kubelet_token_file: None,
+        packages: Kept::default(),
     };
     let mut collectors = COLLECTORS.into_iter();
     let packages = collectors.find(|one| one.component == Component::Packages);

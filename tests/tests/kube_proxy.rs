@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Rounds};
-use nodeward_agent::host::{Host, HostRoot};
+use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
 use nodeward_tests::capture::Capture;
@@ -74,6 +74,7 @@ impl Node {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            packages: Kept::default(),
         };
         let only = COLLECTORS.into_iter().filter(is_proxy).collect();
         seen.extend(Rounds::with(Arc::new(host), only, COLLECTOR_LIMIT).run().await);

@@ -8,7 +8,7 @@ mod real_systemd {
 
     use jiff::Timestamp;
     use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Observation, Rounds};
-    use nodeward_agent::host::{Host, HostRoot};
+    use nodeward_agent::host::{Host, HostRoot, Kept};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::answer::{About, NodeAnswer};
     use nodeward_domain::component::Component;
@@ -120,6 +120,7 @@ mod real_systemd {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
+            packages: Kept::default(),
         }
     }
 

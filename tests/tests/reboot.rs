@@ -7,7 +7,7 @@ mod real_systemd {
     use std::time::Instant;
 
     use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Rounds};
-    use nodeward_agent::host::{Host, HostRoot};
+    use nodeward_agent::host::{Host, HostRoot, Kept};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::component::Component;
     use nodeward_domain::facts::{ComponentState, OutdatedProcess, Reboot};
@@ -25,6 +25,7 @@ mod real_systemd {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
+            packages: Kept::default(),
         };
         let only = COLLECTORS.into_iter().filter(|one| one.component == Component::Reboot);
         let seen = Rounds::with(Arc::new(host), only.collect(), COLLECTOR_LIMIT).run().await;

@@ -64,7 +64,7 @@ fn read(host: &Host) -> Result<State<Cni>, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::HostRoot;
+    use crate::host::{HostRoot, Kept};
     use crate::probe::Probes;
 
     /// What is seen of a host with these files in the folder.
@@ -80,6 +80,7 @@ mod tests {
             probes: Probes::Off("a copy".to_owned()),
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            packages: Kept::default(),
         })
     }
 

@@ -5,7 +5,7 @@ mod rpm;
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{ComponentState, Packages};
+use nodeward_domain::facts::{ComponentState, PackageManager, Packages};
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::State;
 
@@ -65,24 +65,66 @@ pub(super) const READS: &[Read] = &[
     Read::of("/usr/lib/os-release", "The same, where the first is not there."),
 ];
 
+/// The files of which a change can change the list.
+const DATABASES: [&str; 7] = [
+    dpkg::STATUS,
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite-journal",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/rpmdb.sqlite-wal",
+    "/var/lib/rpm/rpmdb.sqlite-journal",
+];
+
+/// What a package database says.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    packages: Arc<Packages>,
+    /// See [`nodeward_domain::measured::Measurements`].
+    boot_packages_installed_at_seconds: Option<u64>,
+}
+
 pub(super) fn collect(host: &Host) -> Collected {
     let mut measured = Measurements::default();
-    let found = read(&host.root, &mut measured);
+    let found = read(host).map(|found| match found {
+        Some(inventory) => {
+            measured.boot_packages_installed_at_seconds =
+                inventory.boot_packages_installed_at_seconds;
+            State::Present(inventory.packages)
+        }
+        None => State::Absent,
+    });
     Collected { state: ComponentState::Packages(state(found)), measured }
+}
+
+/// What the database says; none where there is none and need be none.
+fn read(host: &Host) -> Result<Option<Inventory>, HostError> {
+    let root = &host.root;
+    match host.packages.or_made(root, &DATABASES, || databases(root))? {
+        Some(inventory) if inventory.packages.manager == PackageManager::Rpm => {
+            let packages = rpm::with_holds(root, inventory.packages)?;
+            Ok(Some(Inventory { packages, ..inventory }))
+        }
+        Some(inventory) => Ok(Some(inventory)),
+        None => absent(root).map(|()| None),
+    }
 }
 
 /// What dpkg's status file says, unless it says nothing: other distributions carry dpkg
 /// as a tool. Then what rpm's database does.
-fn read(root: &HostRoot, measured: &mut Measurements) -> Result<State<Packages>, HostError> {
-    if let Some(packages) = dpkg::read(root)? {
-        return Ok(State::Present(Arc::new(packages)));
+fn databases(root: &HostRoot) -> Result<Option<Inventory>, HostError> {
+    match dpkg::read(root)? {
+        Some(packages) => Ok(Some(Inventory {
+            packages: Arc::new(packages),
+            boot_packages_installed_at_seconds: None,
+        })),
+        None => rpm::read(root),
     }
-    if let Some(inventory) = rpm::read(root)? {
-        measured.boot_packages_installed_at_seconds = inventory.boot_packages_installed_at_seconds;
-        return Ok(State::Present(Arc::new(inventory.packages)));
-    }
+}
+
+/// Refuses to call absent what a distribution cannot be without.
+fn absent(root: &HostRoot) -> Result<(), HostError> {
     dpkg::is_absent(root)?;
-    // No database is no answer where the distribution cannot be without one.
     let families = os_release::families(root)?;
     let is_any_of = |names: &[&str]| families.iter().any(|name| names.contains(&name.as_str()));
     if is_any_of(&dpkg::FAMILIES) {
@@ -91,7 +133,7 @@ fn read(root: &HostRoot, measured: &mut Measurements) -> Result<State<Packages>,
     if is_any_of(&rpm::FAMILIES) {
         return Err(HostError::Missing { path: rpm::usual_database() });
     }
-    Ok(State::Absent)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -104,9 +146,8 @@ mod tests {
         std::fs::create_dir(folder.path().join("etc")).expect("made");
         std::fs::write(folder.path().join("etc/os-release"), os_release).expect("written");
         let root = HostRoot::open(folder.path()).expect("a directory");
-        read(&root, &mut Measurements::default())
-            .map(|state| if matches!(state, State::Absent) { "absent" } else { "other" })
-            .map_err(|error| error.to_string())
+        assert!(databases(&root).is_ok_and(|found| found.is_none()));
+        absent(&root).map(|()| "absent").map_err(|error| error.to_string())
     }
 
     #[test]

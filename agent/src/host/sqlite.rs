@@ -10,42 +10,20 @@ mod pages;
 mod record;
 mod tree;
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 use std::thread::sleep;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 pub use record::{Record, Value};
 
+use super::kept::Stamp;
 use super::{HostError, HostRoot};
 use pages::Pages;
 
 /// A database that is being written to is read again so many times.
 const TRIES: u32 = 4;
 
-/// Time for a writer to finish. Also how long a file's time of change must have passed
-/// before it is believed: the kernel moves it in steps of up to ten milliseconds.
+/// Time for a writer to finish.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What tells that a file has been written to or replaced.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    length_bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            length_bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
 
 /// What tells that somebody writes to a database or to its log.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,24 +31,13 @@ struct Writes([Option<Stamp>; 2]);
 
 impl Writes {
     fn of(root: &HostRoot, path: &str) -> Self {
-        Self([path.to_owned(), format!("{path}-wal")].map(|path| {
-            let file = root.file(&path).ok()?;
-            file.metadata().ok().as_ref().map(Stamp::of)
-        }))
+        let log = format!("{path}-wal");
+        Self([path, &log].map(|path| Stamp::at(root, path).ok().flatten()))
     }
 
     /// Whether somebody has written since, or just before.
     fn go_on(&self, root: &HostRoot, path: &str) -> bool {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let is_fresh = |stamp: &Stamp| {
-            let (seconds, nanoseconds) = stamp.changed;
-            let at = Duration::new(
-                u64::try_from(seconds).unwrap_or_default(),
-                u32::try_from(nanoseconds).unwrap_or_default(),
-            );
-            now.checked_sub(at).is_some_and(|age| age < PAUSE)
-        };
-        *self != Self::of(root, path) || self.0.iter().flatten().any(is_fresh)
+        *self != Self::of(root, path) || !self.0.iter().flatten().all(Stamp::is_settled)
     }
 }
 
@@ -121,11 +88,10 @@ impl Database {
     fn open(root: &HostRoot, path: &str) -> Result<Self, HostError> {
         let file = root.file(path)?;
         let metadata = file.metadata().map_err(|error| HostError::reading(path, &error))?;
-        let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        let stamp = Stamp::of(&metadata);
         Ok(Self {
-            stamp: Stamp::of(&metadata),
-            // A time in the future is none that a write of now would leave.
-            is_settled: age.is_none_or(|age| age >= PAUSE),
+            is_settled: stamp.is_content_settled(),
+            stamp,
             pages: Pages::open(root, path, file, metadata.len())?,
         })
     }

@@ -3,6 +3,7 @@
 //! containerd's answers when killed, stopped, without CRI plugin and without network.
 
 mod answers;
+mod cgroups;
 mod deprecations;
 mod plugins;
 mod restarts;
@@ -133,6 +134,7 @@ pub(super) const CHECKS: &[Check] = &[
             deprecations::deprecations,
         )
     },
+    cgroups::MISMATCH,
     unit::failed::<Containerd>(),
     Check { judge: restarts::restarting, ..unit::restarting::<Containerd>() },
     unit::disabled::<Containerd>(),

@@ -4,8 +4,11 @@
 mod header;
 mod holds;
 
+use std::sync::Arc;
+
 use nodeward_domain::facts::{Package, PackageManager, Packages, RPM_KERNELS};
 
+use super::Inventory;
 use crate::host::sqlite::{Database, Value};
 use crate::host::{HostError, HostRoot};
 use header::{Header, Tag};
@@ -32,12 +35,11 @@ const PACKAGES: usize = 50_000;
 const BOOT_PACKAGES: [&str; 7] =
     ["dbus", "dbus-broker", "dbus-daemon", "glibc", "linux-firmware", "microcode_ctl", "systemd"];
 
-/// What the database says.
+/// What headers say, package by package.
 #[derive(Debug)]
-pub(super) struct Inventory {
-    pub(super) packages: Packages,
-    /// See [`nodeward_domain::measured::Measurements`].
-    pub(super) boot_packages_installed_at_seconds: Option<u64>,
+struct Headers {
+    packages: Packages,
+    boot_packages_installed_at_seconds: Option<u64>,
 }
 
 /// What rpm's database says; none when there is no trace of one.
@@ -46,7 +48,7 @@ pub(super) fn read(root: &HostRoot) -> Result<Option<Inventory>, HostError> {
         return Ok(None);
     };
     let mut inventory = Database::read(root, &path, |database| {
-        let mut inventory = Inventory::empty(&path);
+        let mut inventory = Headers::empty(&path);
         database.rows("Packages", |number, record| {
             let [_, Value::Blob(blob)] = record.values()? else {
                 return Err(format!("package {number}: is no header"));
@@ -60,12 +62,26 @@ pub(super) fn read(root: &HostRoot) -> Result<Option<Inventory>, HostError> {
         let why = "names no installed package".to_owned();
         return Err(HostError::Malformed { path, why });
     }
-    let holds = Holds::read(root)?;
-    for package in installed.iter_mut() {
-        package.held = holds.hold(&package.name);
-    }
     installed.sort_unstable();
-    Ok(Some(inventory))
+    Ok(Some(Inventory {
+        packages: Arc::new(inventory.packages),
+        boot_packages_installed_at_seconds: inventory.boot_packages_installed_at_seconds,
+    }))
+}
+
+/// The packages, each with whether it is held: files of their own say that.
+pub(super) fn with_holds(
+    root: &HostRoot,
+    mut packages: Arc<Packages>,
+) -> Result<Arc<Packages>, HostError> {
+    let holds = Holds::read(root)?;
+    let is_held = |package: &Package| holds.hold(&package.name);
+    if packages.installed.iter().any(is_held) {
+        for package in &mut Arc::make_mut(&mut packages).installed {
+            package.held = is_held(package);
+        }
+    }
+    Ok(packages)
 }
 
 /// Where the database usually is.
@@ -96,7 +112,7 @@ fn database(root: &HostRoot) -> Result<Option<String>, HostError> {
     }
 }
 
-impl Inventory {
+impl Headers {
     fn empty(path: &str) -> Self {
         Self {
             packages: Packages {

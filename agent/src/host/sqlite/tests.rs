@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::time::SystemTime;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

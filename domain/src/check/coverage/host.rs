@@ -117,11 +117,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "containerd.cgroup_driver_match",
         rule: "",
         asks: "Do runtime and kubelet use the same driver of control groups?",
-        told: Told::Not(
-            Lack::NoCheck,
-            "Both sides are collected, the kubelet's setting and what the runtime says or its \
-             file sets; they are not compared.",
-        ),
+        told: Told::By(&["CgroupDriverMismatch"]),
     },
     Question {
         id: "containerd.deprecations",

@@ -123,7 +123,7 @@ fn faults_say_what_is_wrong() {
 
 #[test]
 fn keys_are_no_software_and_the_newest_of_what_needs_a_boot_counts() {
-    let mut inventory = Inventory::empty("/db");
+    let mut inventory = Headers::empty("/db");
     let installed =
         |name: &[u8], at: u8| kernel_and(&[(1000, TEXT, name), (1008, NUMBER, &[0, 0, 0, at])]);
     inventory.add(&installed(b"gpg-pubkey\0", 9)).expect("a key");
