@@ -8,12 +8,13 @@ use std::process::Command;
 use nodeward_tests::project;
 
 /// Crate → workspace crates that it may depend on. Tests may depend on everything.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("nodeward-domain", &[]),
+    ("nodeward-feeds", &["nodeward-domain"]),
     ("nodeward-proto", &["nodeward-domain"]),
     ("nodeward-agent", &["nodeward-domain", "nodeward-proto"]),
-    ("nodeward-aggregator", &["nodeward-domain", "nodeward-proto"]),
-    ("nodeward-cli", &["nodeward-agent", "nodeward-domain", "nodeward-proto"]),
+    ("nodeward-aggregator", &["nodeward-domain", "nodeward-feeds", "nodeward-proto"]),
+    ("nodeward-cli", &["nodeward-agent", "nodeward-domain", "nodeward-feeds", "nodeward-proto"]),
     ("nodeward-codegen", &[]),
 ];
 

@@ -117,9 +117,10 @@ impl Feeds {
             match feed.coverage.get(stream) {
                 None => {}
                 Some(Coverage::Complete) if !feed.is_stale(now) => {
-                    if complete.is_none_or(|kept| kept.as_of < feed.as_of) {
-                        complete = Some(feed);
-                    }
+                    complete = match complete {
+                        Some(kept) if kept.as_of >= feed.as_of => Some(kept),
+                        _ => Some(feed),
+                    };
                 }
                 Some(Coverage::Complete) => {
                     keep(0, format!("feed {} is stale: it is of {:.0}", feed.name, feed.as_of));

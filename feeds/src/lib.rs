@@ -1,0 +1,12 @@
+//! What vendors publish: bytes into advisories. Pure parsers, one per format; whatever
+//! comes in is taken for hostile: sizes, depths and counts are limited, and an error names
+//! the file, the line or record, and the reason. Files, folders and transport are others'.
+
+pub mod acceptance;
+pub mod content;
+pub mod debian;
+pub mod instant;
+pub mod openvex;
+pub mod osv;
+pub mod oval;
+pub mod purl;
