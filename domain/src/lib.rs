@@ -11,6 +11,8 @@ pub mod answer;
 pub mod check;
 pub mod component;
 pub mod facts;
+mod kernel_package;
+pub mod matching;
 pub mod measured;
 pub mod node;
 pub mod observed;

@@ -2,6 +2,7 @@
 //! and agents, and real servers started on folders of their own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+pub mod advisories;
 pub mod asked;
 pub mod authority;
 pub mod bench;

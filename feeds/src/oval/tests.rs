@@ -2,8 +2,11 @@
 
 use super::*;
 
-/// A file of definitions, `(number, patchable, date, criteria, (package, operation, evr)…)`.
-fn file(definitions: &[(u32, &str, &str, &[(&str, &str, &str)])]) -> String {
+/// Package, operation, version.
+type Bound<'a> = (&'a str, &'a str, &'a str);
+
+/// A file of definitions: number, `patchable`, date, and what must all hold.
+fn file(definitions: &[(u32, &str, &str, &[Bound<'_>])]) -> String {
     let [mut heads, mut tests, mut objects, mut states] = [const { String::new() }; 4];
     for (number, patchable, date, bounds) in definitions {
         let date = match *date {
