@@ -16,6 +16,7 @@ pub mod matching;
 pub mod measured;
 pub mod node;
 pub mod observed;
+pub mod patch_age;
 pub mod platform;
 pub mod policy;
 pub mod responsibility;

@@ -39,6 +39,9 @@ pub struct Policy {
     auto_repair: AutoRepair,
     /// How old a node's image may be; none in editions without that rule.
     pub node_image_age: Option<NodeImageAge>,
+    /// From which age on a missing fix is the provider's; none in editions without that
+    /// rule.
+    patch_age: Option<PatchAge>,
     /// Operating systems that nodes may run.
     #[serde(rename = "offered_os", default)]
     pub offered_os: Vec<OfferedOs>,
@@ -93,6 +96,16 @@ pub struct NodeImageAge {
     pub warn_after_days: u32,
     /// From then on it is not supported.
     pub unsupported_after_days: u32,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// From which age on a missing fix is the provider's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PatchAge {
+    /// Days of 24 hours; what is exactly so old is not yet over.
+    over_after_days: u32,
     #[serde(rename = "source")]
     _source: String,
 }
@@ -304,6 +317,14 @@ impl Policy {
             },
             Standing::InForce,
         )
+    }
+
+    /// A missing fix that is older than this is over the line that the edition draws; none
+    /// in editions that draw none.
+    #[must_use]
+    pub fn patch_age_limit(&self) -> Option<SignedDuration> {
+        let limit = self.patch_age.as_ref()?;
+        Some(SignedDuration::from_hours(24 * i64::from(limit.over_after_days)))
     }
 
     /// After this long the provider's repair must be taken to have done all it will.

@@ -42,6 +42,9 @@ pub enum Automation {
     AutoRepair,
     /// The reboot manager kured, which reboots nodes that ask for it.
     Kured,
+    /// The channel that brings new node images, or security patches, onto nodes within a
+    /// maintenance window.
+    NodeOsChannel,
 }
 
 impl Automation {
@@ -51,6 +54,7 @@ impl Automation {
         match self {
             Self::AutoRepair => "auto-repair",
             Self::Kured => "kured",
+            Self::NodeOsChannel => "node OS upgrade channel",
         }
     }
 }
@@ -92,6 +96,15 @@ pub enum Action {
         /// To which one; none where the offered images are not known.
         to: Option<String>,
     },
+    /// Hand the finding in with the provider, on the filtered list that its policy asks for.
+    HandIn,
+    /// Update a package that the node image did not bring.
+    UpdatePackage {
+        /// The source package.
+        package: String,
+        /// The version with the fix, where the vendor names it.
+        to: Option<String>,
+    },
     /// Restart a unit on the node.
     RestartUnit {
         /// The unit, such as `containerd.service`.
@@ -127,6 +140,9 @@ impl std::fmt::Display for Action {
             Self::UpgradeImage { to: None } => {
                 f.write_str("upgrade the node image to the newest one")
             }
+            Self::HandIn => f.write_str("hand it in on the filtered list"),
+            Self::UpdatePackage { package, to: Some(to) } => write!(f, "update {package} to {to}"),
+            Self::UpdatePackage { package, to: None } => write!(f, "update {package}"),
             Self::RestartUnit { unit } => write!(f, "systemctl restart {unit}"),
             Self::Revert { change } => write!(f, "revert {change}"),
             Self::Repair { what } => f.write_str(what),

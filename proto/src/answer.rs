@@ -206,6 +206,9 @@ impl From<&Responsible> for v1::Responsible {
             Responsible::Automation { by: Automation::Kured } => {
                 Who::Automation("kured".to_owned())
             }
+            Responsible::Automation { by: Automation::NodeOsChannel } => {
+                Who::Automation("node_os_channel".to_owned())
+            }
             Responsible::Vendor => Who::Vendor(Vendor {}),
             Responsible::NobodyYet { until } => Who::NobodyUntil(timestamp_out(*until)),
             Responsible::Unknown { missing } => Who::Unknown(missing.clone()),
@@ -226,6 +229,9 @@ impl TryFrom<v1::Responsible> for Responsible {
                 Self::Automation { by: Automation::AutoRepair }
             }
             Who::Automation(by) if by == "kured" => Self::Automation { by: Automation::Kured },
+            Who::Automation(by) if by == "node_os_channel" => {
+                Self::Automation { by: Automation::NodeOsChannel }
+            }
             Who::Automation(by) => {
                 return Err(Invalid::new(
                     "responsible.automation",
@@ -244,7 +250,8 @@ impl TryFrom<v1::Responsible> for Responsible {
 impl From<&Action> for v1::Action {
     fn from(action: &Action) -> Self {
         use v1::action::{
-            Action as Wire, MigrateOsSku, Reboot, Reimage, Ticket, UpgradeImage, Wait,
+            Action as Wire, HandIn, MigrateOsSku, Reboot, Reimage, Ticket, UpdatePackage,
+            UpgradeImage, Wait,
         };
         let action = match action.clone() {
             Action::Wait { until } => Wire::Wait(Wait { until: until.map(timestamp_out) }),
@@ -256,6 +263,10 @@ impl From<&Action> for v1::Action {
             Action::Revert { change } => Wire::Revert(change),
             Action::Repair { what } => Wire::Repair(what),
             Action::Investigate { at } => Wire::Investigate(at),
+            Action::HandIn => Wire::HandIn(HandIn {}),
+            Action::UpdatePackage { package, to } => {
+                Wire::UpdatePackage(UpdatePackage { package, to })
+            }
             Action::UpgradeImage { to } => Wire::UpgradeImage(UpgradeImage { to }),
         };
         Self { action: Some(action) }
@@ -279,6 +290,8 @@ impl TryFrom<v1::Action> for Action {
             Wire::Revert(change) => Self::Revert { change },
             Wire::Repair(what) => Self::Repair { what },
             Wire::Investigate(at) => Self::Investigate { at },
+            Wire::HandIn(_) => Self::HandIn,
+            Wire::UpdatePackage(wire) => Self::UpdatePackage { package: wire.package, to: wire.to },
             Wire::UpgradeImage(wire) => Self::UpgradeImage { to: wire.to },
         })
     }
@@ -342,6 +355,7 @@ mod tests {
             Responsible::Provider,
             Responsible::Automation { by: Automation::AutoRepair },
             Responsible::Automation { by: Automation::Kured },
+            Responsible::Automation { by: Automation::NodeOsChannel },
             Responsible::Vendor,
             Responsible::NobodyYet { until: at(7) },
             Responsible::Unknown { missing: "the offered image".to_owned() },
@@ -357,6 +371,9 @@ mod tests {
             Action::Reboot,
             Action::MigrateOsSku,
             Action::Reimage,
+            Action::HandIn,
+            Action::UpdatePackage { package: text(), to: None },
+            Action::UpdatePackage { package: text(), to: Some(text()) },
             Action::UpgradeImage { to: None },
             Action::UpgradeImage { to: Some(text()) },
             Action::RestartUnit { unit: text() },

@@ -2370,7 +2370,7 @@ pub mod responsible {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Action {
-    #[prost(oneof = "action::Action", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "action::Action", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub action: ::core::option::Option<action::Action>,
 }
 /// Nested message and enum types in `Action`.
@@ -2388,6 +2388,17 @@ pub mod action {
     pub struct MigrateOsSku {}
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Reimage {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct HandIn {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct UpdatePackage {
+        /// The source package.
+        #[prost(string, tag = "1")]
+        pub package: ::prost::alloc::string::String,
+        /// Left out where the vendor names no version.
+        #[prost(string, optional, tag = "2")]
+        pub to: ::core::option::Option<::prost::alloc::string::String>,
+    }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct UpgradeImage {
         /// Left out where the offered images are not known.
@@ -2420,6 +2431,10 @@ pub mod action {
         Investigate(::prost::alloc::string::String),
         #[prost(message, tag = "10")]
         UpgradeImage(UpgradeImage),
+        #[prost(message, tag = "11")]
+        HandIn(HandIn),
+        #[prost(message, tag = "12")]
+        UpdatePackage(UpdatePackage),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
