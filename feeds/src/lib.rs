@@ -3,10 +3,12 @@
 //! the file, the line or record, and the reason. Files, folders and transport are others'.
 
 pub mod acceptance;
+pub mod bulletin;
 pub mod content;
 pub mod debian;
 pub mod instant;
 pub mod openvex;
 pub mod osv;
 pub mod oval;
-pub mod purl;
+mod purl;
+pub mod vulnerability_api;
