@@ -3,6 +3,7 @@
 //! the file, the line or record, and the reason. Files, folders and transport are others'.
 
 pub mod acceptance;
+pub mod archive;
 pub mod bulletin;
 pub mod content;
 pub mod debian;
@@ -11,4 +12,5 @@ pub mod openvex;
 pub mod osv;
 pub mod oval;
 mod purl;
+pub mod starter;
 pub mod vulnerability_api;
