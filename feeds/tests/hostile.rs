@@ -1,0 +1,112 @@
+//! Whatever comes in, a parser gives a content or a reason, within its limits, and never
+//! panics: random bytes, and good records with parts cut out, doubled or changed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::Cursor;
+
+use nodeward_feeds::archive::{Limits, for_each_file};
+use nodeward_feeds::bulletin::read_bulletins;
+use nodeward_feeds::debian::read_dsa_list;
+use nodeward_feeds::openvex::OpenVexReader;
+use nodeward_feeds::osv::OsvReader;
+use nodeward_feeds::oval::read_oval;
+use nodeward_feeds::vulnerability_api::read_scan_report;
+use nodeward_feeds::{instant, starter};
+use proptest::prelude::*;
+
+const OSV: &str = r#"{"id":"USN-1-1","published":"2026-01-27T18:10:18Z","upstream":["CVE-2026-1"],
+"affected":[{"package":{"ecosystem":"Ubuntu:22.04:LTS","name":"curl"},"ranges":[{"type":"ECOSYSTEM",
+"events":[{"introduced":"0"},{"fixed":"7.81"}]}],"database_specific":{"cves_map":{"cves":[{"id":
+"CVE-2026-0001","severity":[{"type":"Ubuntu","score":"low"}]}]}}}]}"#;
+
+const VEX: &str = r#"{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{
+"name":"CVE-2026-0001"},"products":[{"@id":"pkg:deb/ubuntu/curl@1?arch=source&distro=jammy"}],
+"status":"not_affected"}]}"#;
+
+const OVAL: &str = r#"<oval_definitions><definitions><definition id="d"><metadata><reference
+ref_id="CVE-2026-0001"/><patchable>true</patchable><advisory_date>2026-01-01T00:00:00Z</advisory_date>
+<severity>High</severity></metadata><criteria operator="AND"><criterion test_ref="t"/></criteria>
+</definition></definitions><tests><rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/>
+</rpminfo_test></tests><objects><rpminfo_object id="o"><name>curl</name></rpminfo_object></objects>
+<states><rpminfo_state id="s"><evr operation="less than">0:8.0-1.azl3</evr></rpminfo_state></states>
+</oval_definitions>"#;
+
+const LIST: &str =
+    "[01 Jul 2026] DSA-1-1 curl - update\n\t{CVE-2026-0001}\n\t[bookworm] - curl 7.88-1\n";
+
+const REPORT: &str = r#"{"distro_name":"a","vhd_release_version":"b","os_package_targets":[{"name":"c",
+"version":"d","active_cves":[{"id":"CVE-2026-0001"}]}],"report_time":"2026-01-27T16:21:23Z"}"#;
+
+const BULLETINS: &str = "[[bulletin]]\nid = \"a\"\nkind = \"bulletin\"\ntitle = \"b\"\n\
+published = \"2026-05-01\"\nsource = \"c\"\nsteps = [\"d\"]\naffected = [{ os = \"ubuntu\" }]\n";
+
+/// All parsers on the same bytes.
+fn read_all(bytes: &[u8]) {
+    let _ = OsvReader::default().read("f", bytes);
+    let _ = OpenVexReader::default().read("f", bytes);
+    let _ = read_oval("f", bytes);
+    let _ = read_dsa_list("f", bytes);
+    let _ = read_scan_report("f", bytes);
+    let _ = read_bulletins("f", bytes);
+    let limits = Limits { total_bytes: 1 << 20, window_bytes: 1 << 20, ..Limits::default() };
+    let keep = |_: &str, _: &[u8]| Ok::<_, std::io::Error>(());
+    let _ = for_each_file("f", Cursor::new(bytes), limits, |_| true, keep);
+    let text = String::from_utf8_lossy(bytes);
+    let _ = instant::read(&text);
+    let _ = instant::read_day(&text);
+    let _ = starter::read(&text);
+}
+
+/// One of the records, with some changes.
+fn spoilt() -> impl Strategy<Value = Vec<u8>> {
+    let record = prop::sample::select(vec![OSV, VEX, OVAL, LIST, REPORT, BULLETINS]);
+    let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4_u8);
+    (record, prop::collection::vec(change, 1..6)).prop_map(|(record, changes)| {
+        let mut bytes = record.as_bytes().to_vec();
+        for (place, byte, how) in changes {
+            if bytes.is_empty() {
+                break;
+            }
+            let place = place.index(bytes.len());
+            match how {
+                0 => bytes[place] = byte,
+                1 => bytes.insert(place, byte),
+                2 => drop(bytes.remove(place)),
+                _ => {
+                    let again = bytes[place..].to_vec();
+                    bytes.extend(again);
+                }
+            }
+        }
+        bytes
+    })
+}
+
+#[test]
+fn the_records_are_good_before_they_are_spoilt() {
+    assert!(OsvReader::default().read("f", OSV.as_bytes()).is_ok());
+    assert!(OpenVexReader::default().read("f", VEX.as_bytes()).is_ok());
+    assert!(read_oval("f", OVAL.as_bytes()).is_ok());
+    assert!(read_dsa_list("f", LIST.as_bytes()).is_ok());
+    assert!(read_scan_report("f", REPORT.as_bytes()).is_ok());
+    assert!(read_bulletins("f", BULLETINS.as_bytes()).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn spoilt_records_are_read_or_refused(bytes in spoilt()) {
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn random_bytes_are_read_or_refused(
+        magic in prop::sample::select(vec![
+            &b""[..], b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"{", b"<",
+        ]),
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        read_all(&[magic, &bytes].concat());
+    }
+}
