@@ -72,7 +72,8 @@ pub fn tiers_of(packages: &Packages) -> Tiers {
 /// Whether a package is a module of FIPS 140, in Ubuntu's way of naming versions.
 fn is_fips(package: &Package) -> bool {
     let version = &package.source_version;
-    version.contains(".fips") || version.contains("+fips") || package.source.contains("-fips")
+    let says = |text: &str| text.as_bytes().contains(&b'f') && text.contains("fips");
+    says(version) || says(&package.source)
 }
 
 /// Names a match: two nodes with equal keys have equal results.
@@ -122,8 +123,11 @@ impl MatchKey {
 pub struct Matched {
     /// The packages that were matched; places below are places in it.
     pub packages: Arc<Packages>,
-    /// Every source package in every version that is installed, by name and version.
+    /// Every source package in every version that is installed, by name and version; the
+    /// running kernel is the last one.
     pub sources: Vec<SourceMatch>,
+    /// The places of the binary packages of each source, one after the other.
+    binaries_of: Vec<u32>,
     /// Fixes that are lacking: one for each vendor's record on a source. By source, then
     /// by the version with the fix.
     pub missing: Vec<Missing>,
@@ -142,8 +146,8 @@ pub struct SourceMatch {
     pub source: Arc<str>,
     /// The version that was judged.
     pub version: Arc<str>,
-    /// The binary packages built from it, by their places.
-    pub binaries: Vec<u32>,
+    /// Where the binary packages built from it stand among [`Matched::binaries_of`].
+    binaries: (u32, u32),
     /// How it was judged.
     pub standing: Standing,
     /// So many statements speak of it and hold other versions only.
@@ -216,6 +220,13 @@ pub struct Unreadable {
 }
 
 impl Matched {
+    fn keep_binaries(&mut self, binaries: impl IntoIterator<Item = u32>) -> (u32, u32) {
+        let place = |all: &Vec<u32>| u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let from = place(&self.binaries_of);
+        self.binaries_of.extend(binaries);
+        (from, place(&self.binaries_of))
+    }
+
     /// The outcome of each source package. One that lacks fixes may have other
     /// vulnerabilities besides; the first in the order of [`Outcome`] is told.
     #[must_use]
@@ -242,9 +253,9 @@ impl Matched {
 
     /// The binary packages of a source.
     pub fn binaries(&self, source: usize) -> impl Iterator<Item = &Package> {
-        self.sources
-            .get(source)
-            .map(|source| source.binaries.as_slice())
+        let (from, to) = self.sources.get(source).map_or((0, 0), |source| source.binaries);
+        self.binaries_of
+            .get(from as usize..to as usize)
             .unwrap_or_default()
             .iter()
             .filter_map(|index| self.packages.installed.get(*index as usize))
@@ -257,6 +268,7 @@ pub fn match_inventory(index: &Index, inventory: &Inventory) -> Matched {
     let mut matched = Matched {
         packages: Arc::clone(&inventory.packages),
         sources: Vec::new(),
+        binaries_of: Vec::with_capacity(inventory.packages.installed.len() + 1),
         missing: Vec::new(),
         unfixed: Vec::new(),
         other_tiers: Vec::new(),
@@ -273,28 +285,38 @@ pub fn match_inventory(index: &Index, inventory: &Inventory) -> Matched {
         hits: Vec::new(),
     };
     let installed = &inventory.packages.installed;
-    let mut by_source: Vec<u32> = (0..).take(installed.len()).collect();
+    // With the beginning of the name as a number: most are told apart by it alone.
+    let mut by_source: Vec<(u128, u32)> = (0..)
+        .zip(installed)
+        .map(|(place, package)| (index::head(package.source.as_bytes()), place))
+        .collect();
     let of =
-        |index: &u32| installed.get(*index as usize).map(|one| (&one.source, &one.source_version));
-    by_source.sort_by(|a, b| of(a).cmp(&of(b)));
-    for binaries in by_source.chunk_by(|a, b| of(a) == of(b)) {
+        |place: u32| installed.get(place as usize).map(|one| (&one.source, &one.source_version));
+    by_source.sort_unstable_by(|(a_head, a), (b_head, b)| {
+        a_head.cmp(b_head).then_with(|| (of(*a), a).cmp(&(of(*b), b)))
+    });
+    let mut binaries = Vec::new();
+    for one in by_source.chunk_by(|(a_head, a), (b_head, b)| a_head == b_head && of(*a) == of(*b)) {
+        binaries.clear();
+        binaries.extend(one.iter().map(|(_, place)| *place));
         let first = binaries.first().and_then(|first| installed.get(*first as usize));
         if let Some(package) = first {
-            matcher.source(package, binaries);
+            matcher.source(package, &binaries);
         }
     }
     matcher.running_kernel();
     matched
 }
 
-/// A stream, whether the node takes its updates, and whether it is one of FIPS modules.
-struct Taken {
-    stream: Stream,
+/// A stream, whether the node takes its updates, and the place on the way through it.
+struct Taken<'a> {
+    stream: &'a Stream,
     is_taken: bool,
+    walk: index::Walk<'a>,
 }
 
 /// The streams of the node's release that anything is stated about.
-fn streams(index: &Index, inventory: &Inventory) -> Vec<Taken> {
+fn streams<'a>(index: &'a Index, inventory: &Inventory) -> Vec<Taken<'a>> {
     index
         .streams()
         .filter(|stream| {
@@ -307,7 +329,8 @@ fn streams(index: &Index, inventory: &Inventory) -> Vec<Taken> {
         })
         .map(|stream| Taken {
             is_taken: inventory.tiers.contains(&stream.tier),
-            stream: stream.clone(),
+            walk: index.walk(stream),
+            stream,
         })
         .collect()
 }
@@ -316,7 +339,7 @@ struct Matcher<'a> {
     index: &'a Index,
     inventory: &'a Inventory,
     order: Option<Order>,
-    streams: Vec<Taken>,
+    streams: Vec<Taken<'a>>,
     matched: &'a mut Matched,
     key: VersionKey,
     hits: Vec<(FixId, Statement)>,
@@ -325,29 +348,34 @@ struct Matcher<'a> {
 impl Matcher<'_> {
     fn source(&mut self, package: &Package, binaries: &[u32]) {
         let manager = self.inventory.packages.manager;
+        let running = match &self.inventory.kernel {
+            Ok(kernel) => kernel.package.and_then(|place| u32::try_from(place).ok()),
+            Err(_) => None,
+        };
         let standing =
             if let Some(maker) = foreign::maker(&self.inventory.stream.distribution, package) {
                 Standing::NotCovered(format!("made by {maker}"))
             } else if is_of_kernel(manager, &package.source) {
-                let is_running = match &self.inventory.kernel {
-                    Ok(RunningKernel { package: Some(running), .. }) => {
-                        binaries.iter().any(|binary| *binary as usize == *running)
-                    }
-                    _ => false,
-                };
-                if is_running {
-                    // Judged at the end, by the version that runs.
-                    return;
-                }
                 Standing::GoesAlong
             } else {
                 Standing::Judged
             };
+        // The package of the running kernel is judged at the end, by the version that runs.
+        let kept = match standing {
+            Standing::GoesAlong => {
+                let others = binaries.iter().copied().filter(|binary| Some(*binary) != running);
+                self.matched.keep_binaries(others)
+            }
+            _ => self.matched.keep_binaries(binaries.iter().copied()),
+        };
+        if kept.0 == kept.1 {
+            return;
+        }
         self.judge(
             SourceMatch {
                 source: Arc::from(package.source.as_str()),
                 version: Arc::from(package.source_version.as_str()),
-                binaries: binaries.to_vec(),
+                binaries: kept,
                 standing,
                 not_affected: 0,
             },
@@ -364,7 +392,7 @@ impl Matcher<'_> {
                 self.matched.sources.push(SourceMatch {
                     source: Arc::from("kernel"),
                     version: Arc::from(""),
-                    binaries: Vec::new(),
+                    binaries: (0, 0),
                     standing: Standing::Unknown(why.clone()),
                     not_affected: 0,
                 });
@@ -373,11 +401,12 @@ impl Matcher<'_> {
         };
         let binaries = kernel.package.and_then(|index| u32::try_from(index).ok());
         let is_fips = kernel.source.contains("-fips") || kernel.version.contains("fips");
+        let binaries = self.matched.keep_binaries(binaries);
         self.judge(
             SourceMatch {
                 source: Arc::from(kernel.source.as_str()),
                 version: Arc::from(kernel.version.as_str()),
-                binaries: binaries.into_iter().collect(),
+                binaries,
                 standing: Standing::Running,
                 not_affected: 0,
             },
@@ -415,15 +444,20 @@ impl Matcher<'_> {
         let Self { index, inventory, streams, matched, key, hits, .. } = self;
         // Modules of FIPS 140 are versions of their own, above all others of the same
         // number: base updates neither fix nor replace them.
-        let is_ours = |taken: &&Taken| taken.stream.tier.is_fips() == is_fips;
-        if is_fips && !streams.iter().any(|taken| is_ours(&taken)) {
+        let is_ours = |taken: &Taken<'_>| taken.stream.tier.is_fips() == is_fips;
+        if is_fips && !streams.iter().any(is_ours) {
             return Err(Standing::NotCovered("no advisories on FIPS modules".to_owned()));
         }
-        let found: Vec<(&Taken, index::SourceRows)> = streams
-            .iter()
-            .filter(is_ours)
-            .filter_map(|taken| Some((taken, index.source(&taken.stream, &source.source)?)))
-            .collect();
+        // The running kernel comes last, whatever it is called.
+        if source.standing == Standing::Running {
+            streams.iter_mut().for_each(|taken| taken.walk = index.walk(taken.stream));
+        }
+        let mut found: Vec<(&Taken<'_>, index::SourceRows)> = Vec::new();
+        for taken in streams.iter_mut().filter(|taken| is_ours(taken)) {
+            if let Some(rows) = taken.walk.seek(index, &source.source) {
+                found.push((taken, rows));
+            }
+        }
         let disk_key = on_disk.and_then(|version| VersionKey::parse(order, version).ok());
         let mut after_reboot = Vec::new();
         let mut records = BTreeSet::new();
@@ -441,7 +475,7 @@ impl Matcher<'_> {
             }
             for (fix, statement) in hits.iter() {
                 // Pro has the base's notices as well: base comes first.
-                if !records.insert((index.record(*fix), *statement)) {
+                if found.len() > 1 && !records.insert((index.record(*fix), *statement)) {
                     continue;
                 }
                 match statement {
@@ -452,8 +486,9 @@ impl Matcher<'_> {
                             other.is_taken && other.stream.tier > taken.stream.tier
                         });
                         let goes_on = *why == Unfixed::EndOfLife
-                            && streams.iter().any(|other| {
-                                other.is_taken && other.stream.tier > taken.stream.tier
+                            && inventory.tiers.iter().any(|tier| {
+                                *tier > taken.stream.tier
+                                    && index.speaks_of(&taken.stream.in_tier(tier.clone()))
                             });
                         let is_fixed_elsewhere =
                             others.any(|(_, rows)| index.fixes_all_of(*rows, *fix));

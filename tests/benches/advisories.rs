@@ -109,14 +109,16 @@ fn index(advisories: &[Advisory]) -> Index {
     })
 }
 
-/// A node: three in five packages have a source of their own name. `lag` moves versions up,
-/// so that fewer fixes are lacking.
-fn inventory(seed: u64, lag: &str) -> Inventory {
+/// A node: three in five packages have a source of their own name. Of so many sources one is
+/// behind; all others have every fix.
+fn inventory(seed: u64, one_behind_in: usize) -> Inventory {
     let mut random = Random::new(seed);
     let mut installed: Vec<Package> = (0..PACKAGES)
         .map(|number| {
-            let source = source(number * 3 / 5);
-            let version = format!("{lag}{}", version(&mut random));
+            let place = number * 3 / 5;
+            let source = source(place);
+            let epoch = if place % one_behind_in == 0 { "" } else { "8:" };
+            let version = format!("{epoch}{}", version(&mut random));
             Package {
                 name: format!("{source}-{number}"),
                 architecture: "amd64".to_owned(),
@@ -236,8 +238,8 @@ fn one_inventory() -> Vec<(Index, Matched)> {
     let index = index(&fixes(50_000, 3_000, &stream));
     println!("one inventory of {PACKAGES} packages against {} fixes", index.sizes().fixes);
     let mut all = Vec::new();
-    for (what, lag) in [("far behind", ""), ("up to date but for some", "8:")] {
-        let inventory = inventory(11, lag);
+    for (what, behind) in [("every package behind", 1), ("one in sixty behind", 60)] {
+        let inventory = inventory(11, behind);
         let matched = match_inventory(&index, &inventory);
         let took = time(ROUNDS, || match_inventory(&index, &inventory));
         let looked_at: usize = matched.sources.iter().map(|one| one.not_affected).sum::<usize>()
@@ -252,7 +254,7 @@ fn one_inventory() -> Vec<(Index, Matched)> {
         all.push(matched);
     }
     // What a node of a known key costs.
-    let inventory = inventory(11, "");
+    let inventory = inventory(11, 60);
     let key = |packages: usize| {
         MatchKey::of(Arc::from(format!("{packages:064}")), &inventory, None, 1, Arc::from("e"))
     };
@@ -298,7 +300,7 @@ fn fleet(matched: &[(Index, Matched)]) {
     let (index, _) = &matched[0];
     let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
     let inventories: Vec<Inventory> =
-        (0..KEYS).map(|number| inventory(u64::try_from(number).expect("small"), "8:")).collect();
+        (0..KEYS).map(|number| inventory(u64::try_from(number).expect("small"), 60)).collect();
     let offered = Offered::Known {
         with_fix: Some("202611.20.0".to_owned()),
         newest: "202611.20.0".to_owned(),
@@ -314,7 +316,6 @@ fn fleet(matched: &[(Index, Matched)]) {
                 matched
                     .missing
                     .iter()
-                    .take(60)
                     .map(|missing| {
                         let fix = index.fix(missing.fix).expect("a fix");
                         Known::Fixed(Fixed {

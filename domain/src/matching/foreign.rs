@@ -6,35 +6,42 @@
 use crate::advisory::Distribution;
 use crate::facts::Package;
 
-/// Sources of packages.microsoft.com on AKS's Ubuntu images. A `*` stands for any rest.
-const OF_THE_PROVIDER: [&str; 27] = [
-    "aad-*",
-    "acr-mirror",
-    "aznfs",
-    "azure-acr-credential-provider*",
-    "azure-cli",
-    "azure-credential-provider*",
-    "azcopy",
-    "azuremonitoragent",
-    "blobfuse",
-    "blobfuse2",
-    "containerd-accelerated-container-image",
-    "containerd-overlaybd",
-    "containernetworking-plugins",
-    "datacenter-gpu-manager*",
-    "dcgm-exporter",
-    "ig",
-    "inspektor-gadget",
-    "kubectl",
-    "kubelet",
-    "kubernetes-cri-tools",
-    "libnvidia-container*",
-    "mdatp",
-    "moby-*",
-    "mobyruntime*",
-    "node-exporter-kubernetes",
-    "nvidia-container-toolkit*",
-    "packages-microsoft-*",
+/// Whether that is a source of packages.microsoft.com on AKS's Ubuntu images.
+fn is_of_the_provider(source: &str) -> bool {
+    matches!(
+        source,
+        "acr-mirror"
+            | "azcopy"
+            | "aznfs"
+            | "azure-cli"
+            | "azuremonitoragent"
+            | "blobfuse"
+            | "blobfuse2"
+            | "containerd-accelerated-container-image"
+            | "containerd-overlaybd"
+            | "containernetworking-plugins"
+            | "dcgm-exporter"
+            | "ig"
+            | "inspektor-gadget"
+            | "kubectl"
+            | "kubelet"
+            | "kubernetes-cri-tools"
+            | "mdatp"
+            | "node-exporter-kubernetes"
+    ) || BEGINNINGS.iter().any(|start| source.starts_with(start))
+}
+
+/// How more of them begin.
+const BEGINNINGS: [&str; 9] = [
+    "aad-",
+    "azure-acr-credential-provider",
+    "azure-credential-provider",
+    "datacenter-gpu-manager",
+    "libnvidia-container",
+    "moby-",
+    "mobyruntime",
+    "nvidia-container-toolkit",
+    "packages-microsoft-",
 ];
 
 /// Who makes a package, if not the node's distribution.
@@ -45,10 +52,7 @@ pub(super) fn maker(distribution: &Distribution, package: &Package) -> Option<St
             if !origin.is_empty() && !origin.eq_ignore_ascii_case(distribution.name()) {
                 return Some(origin.to_owned());
             }
-            let is_listed = OF_THE_PROVIDER.iter().any(|listed| match listed.strip_suffix('*') {
-                Some(start) => package.source.starts_with(start),
-                None => package.source == *listed,
-            });
+            let is_listed = is_of_the_provider(&package.source);
             // As that repository writes versions: `1.7.33-ubuntu22.04u1`.
             let is_named = package
                 .source_version

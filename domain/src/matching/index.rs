@@ -57,6 +57,8 @@ pub struct Sizes {
 #[derive(Debug, Clone, Copy)]
 struct Source {
     name: Text,
+    /// How its name begins.
+    head: u128,
     /// Rows that compare epochs, by the end of their ranges.
     first: u32,
     /// Rows that do not, by the end of their ranges.
@@ -68,6 +70,8 @@ struct Source {
 
 #[derive(Debug, Clone, Copy)]
 struct Row {
+    /// How the end of its range begins, for comparisons that need not fetch the rest.
+    head: u128,
     record: Text,
     /// The version of the range's end, as the feed writes it.
     fixed: Text,
@@ -76,6 +80,15 @@ struct Row {
     aliases: (u32, u32),
     statement: Statement,
     published: Option<Date>,
+}
+
+/// The first bytes of a text or key, as a number that sorts as they do.
+pub(super) fn head(bytes: &[u8]) -> u128 {
+    let mut head = [0; 16];
+    for (to, from) in head.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u128::from_be_bytes(head)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -233,11 +246,13 @@ impl Index {
             .map(|(id, _)| id)
     }
 
-    pub(super) fn source(&self, stream: &Stream, name: &str) -> Option<SourceRows> {
-        let sources = self.streams.get(stream)?;
-        let found =
-            sources.binary_search_by(|source| self.runs.get(source.name).cmp(name.as_bytes()));
-        sources.get(found.ok()?).copied().map(SourceRows)
+    fn source(&self, stream: &Stream, name: &str) -> Option<SourceRows> {
+        self.walk(stream).seek(self, name)
+    }
+
+    /// A walk along the source packages of a stream.
+    pub(super) fn walk(&self, stream: &Stream) -> Walk<'_> {
+        Walk { sources: self.streams.get(stream).map(Vec::as_slice).unwrap_or_default(), at: 0 }
     }
 
     /// The statements whose ranges hold a version, and how many hold it not.
@@ -253,7 +268,15 @@ impl Index {
             (source.middle, source.end, key.without_epoch()),
         ] {
             let rows = self.rows.get(from as usize..to as usize).unwrap_or_default();
-            let first = rows.partition_point(|row| self.runs.get(row.upper) <= key);
+            let wanted = head(key);
+            let ends_before = |row: &Row| {
+                row.head < wanted || (row.head == wanted && self.runs.get(row.upper) <= key)
+            };
+            // Most packages have every fix there is.
+            if rows.last().is_none_or(ends_before) {
+                continue;
+            }
+            let first = rows.partition_point(ends_before);
             for (row, index) in rows.iter().zip(from..).skip(first) {
                 if self.runs.get(row.lower) <= key {
                     hits.push((FixId(index), row.statement));
@@ -313,6 +336,37 @@ impl Index {
             packed: self.aliases.get(first as usize..end as usize).unwrap_or_default(),
             names: &self.names,
         }
+    }
+}
+
+/// A place among the source packages of a stream. Inventories are walked in the same order,
+/// so that the next package stands a few places on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk<'a> {
+    sources: &'a [Source],
+    at: usize,
+}
+
+impl Walk<'_> {
+    /// Goes on to a source package. One that sorts before the last one is not found.
+    pub(super) fn seek(&mut self, index: &Index, name: &str) -> Option<SourceRows> {
+        let wanted = head(name.as_bytes());
+        let is_before = |source: &Source| {
+            source.head < wanted
+                || (source.head == wanted && index.runs.get(source.name) < name.as_bytes())
+        };
+        // Ever longer steps, then halves of the last one.
+        let mut step = 1;
+        while self.sources.get(self.at + step).is_some_and(is_before) {
+            self.at += step;
+            step *= 2;
+        }
+        let end = self.sources.len().min(self.at + step + 1);
+        let ahead = self.sources.get(self.at..end).unwrap_or_default();
+        self.at += ahead.partition_point(is_before);
+        let found = self.sources.get(self.at)?;
+        let is_it = found.head == wanted && index.runs.get(found.name) == name.as_bytes();
+        is_it.then_some(SourceRows(*found))
     }
 }
 
@@ -510,6 +564,7 @@ impl Builder {
                 None => None,
             };
             let row = Row {
+                head: head(&keys.upper),
                 record,
                 fixed: self.runs.keep(fixed.as_bytes())?,
                 lower: self.runs.keep(&keys.lower)?,
@@ -535,6 +590,7 @@ impl Builder {
         ignored.sort_by(by_end);
         self.rows.extend(ignored.into_iter().map(|(.., row)| row));
         Some(Source {
+            head: head(name.as_bytes()),
             name: self.runs.keep(name.as_bytes())?,
             first,
             middle,

@@ -256,7 +256,15 @@ fn of_two_kernels_of_azure_linux_the_one_that_runs_counts() {
             packages: Arc::clone(&packages),
             mitigated: BTreeMap::new(),
         };
-        assert_eq!(missing(&index, &match_inventory(&index, &inventory)), expected);
+        let matched = match_inventory(&index, &inventory);
+        assert_eq!(missing(&index, &matched), expected);
+        // Nothing that is installed is left out, and nothing stands twice.
+        let mut names: Vec<&str> = (0..matched.sources.len())
+            .flat_map(|place| matched.binaries(place))
+            .map(|package| package.name.as_str())
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, ["kernel", "kernel", "kernel-devel"]);
     }
 }
 

@@ -100,12 +100,16 @@ impl VersionKey {
         if epoch.bytes().any(|byte| !byte.is_ascii_digit()) {
             return Err(VersionError::Epoch);
         }
-        if !rest.bytes().any(|byte| byte.is_ascii_digit()) {
-            return Err(VersionError::NoNumber);
+        let mut has_number = false;
+        for byte in rest.bytes() {
+            match byte {
+                b'0'..=b'9' => has_number = true,
+                b'a'..=b'z' | b'A'..=b'Z' | b'.' | b'+' | b'-' | b'~' | b':' => {}
+                _ => return Err(VersionError::Character),
+            }
         }
-        let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || b".+-~:".contains(&byte);
-        if !rest.bytes().all(is_ours) {
-            return Err(VersionError::Character);
+        if !has_number {
+            return Err(VersionError::NoNumber);
         }
         let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
         self.digits(epoch);
