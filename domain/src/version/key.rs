@@ -69,7 +69,13 @@ impl VersionKey {
     pub fn read(&mut self, order: Order, text: &str) -> Result<(), VersionError> {
         self.bytes.clear();
         self.epoch_bytes = 0;
-        let text = text.trim();
+        // White space is rare, and looking for every kind of it takes its time.
+        let is_plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+        let bytes = text.as_bytes();
+        let text = match is_plain(bytes.first()) && is_plain(bytes.last()) {
+            true => text,
+            false => text.trim(),
+        };
         if text.is_empty() {
             return Err(VersionError::Empty);
         }
@@ -96,7 +102,10 @@ impl VersionKey {
     }
 
     fn read_dpkg(&mut self, text: &str) -> Result<(), VersionError> {
-        let (epoch, rest) = text.split_once(':').map_or(("", text), |(e, rest)| (e, rest.trim()));
+        let (epoch, rest) = match text.bytes().position(|byte| byte == b':') {
+            Some(colon) => (&text[..colon], text[colon + 1..].trim()),
+            None => ("", text),
+        };
         if epoch.bytes().any(|byte| !byte.is_ascii_digit()) {
             return Err(VersionError::Epoch);
         }
@@ -111,7 +120,11 @@ impl VersionKey {
         if !has_number {
             return Err(VersionError::NoNumber);
         }
-        let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
+        let (upstream, revision) = match rest.bytes().rposition(|byte| byte == b'-') {
+            Some(hyphen) => (&rest[..hyphen], &rest[hyphen + 1..]),
+            None => (rest, ""),
+        };
+        self.bytes.reserve(3 * text.len() + 16);
         self.digits(epoch);
         self.epoch_bytes = self.bytes.len();
         self.dpkg_part(upstream);
@@ -247,17 +260,24 @@ impl VersionKey {
 
     /// A number by its value, however long it is: its length, then its digits.
     fn digits(&mut self, digits: &str) {
-        let digits = semver::significant(digits);
+        let digits = digits.as_bytes();
+        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+        let digits = digits.get(zeros..).unwrap_or_default();
         match u8::try_from(digits.len()) {
-            Ok(length) if length < 0xf0 => self.bytes.push(length),
+            // Nearly all there are.
+            Ok(1) => self.bytes.extend([1, digits[0]]),
+            Ok(length) if length < 0xf0 => {
+                self.bytes.push(length);
+                self.bytes.extend_from_slice(digits);
+            }
             // Not longer than a version may be.
             _ => {
                 let length = u16::try_from(digits.len()).unwrap_or(u16::MAX);
                 self.bytes.push(0xf0);
                 self.bytes.extend(length.to_be_bytes());
+                self.bytes.extend_from_slice(digits);
             }
         }
-        self.bytes.extend_from_slice(digits.as_bytes());
     }
 }
 
