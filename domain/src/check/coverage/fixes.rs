@@ -21,13 +21,13 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "cve.fix_in_newer_image",
-        rule: "",
+        rule: "cve-update-first",
         asks: "Does an offered image have a fix that is older than 30 days?",
         told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
     },
     Question {
         id: "cve.foreign_package",
-        rule: "",
+        rule: "cve-managed-only",
         asks: "Does a package lack a fix that the image never brought?",
         told: Told::Not(Lack::Fixes, "Neither fixes nor the image's list of packages are known."),
     },
@@ -40,6 +40,12 @@ pub(super) const QUESTIONS: &[Question] = &[
             Lack::Images,
             "A retired operating system is told. Lines that end earlier are known when images are.",
         ),
+    },
+    Question {
+        id: "cve.hand_in",
+        rule: "cve-filtered-list",
+        asks: "What of the node has to be handed in with the provider?",
+        told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
     },
     Question {
         id: "cve.latest_unknown",
@@ -64,7 +70,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "cve.over_30_on_latest",
-        rule: "",
+        rule: "cve-provider-acts",
         asks: "Does the newest image lack a fix that is older than 30 days?",
         told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
     },
@@ -81,7 +87,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "cve.under_30",
-        rule: "",
+        rule: "cve-fix-under-30d",
         asks: "Is a fix younger than 30 days, so that nobody must act yet?",
         told: Told::Not(Lack::Fixes, "When fixes were published is not known."),
     },
