@@ -49,6 +49,29 @@ impl HostCopy {
         self.answer_with(serde_json::from_value(recording).expect("a recording"));
     }
 
+    /// From now on its answers have one text in the place of another.
+    ///
+    /// # Panics
+    /// When they then are no recording.
+    pub fn answer_replacing(&mut self, replacements: &[(&str, &str)]) {
+        let text = std::fs::read_to_string(project::answers(&self.name)).expect("a recording");
+        let text = replacements.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        self.answer_with(serde_json::from_str(&text).expect("a recording"));
+    }
+
+    /// Replaces texts in a file.
+    ///
+    /// # Panics
+    /// When it has not all of them.
+    pub fn replace(&self, path: &str, replacements: &[(&str, &str)]) {
+        let mut text = std::fs::read_to_string(self.inside(path)).expect("a file");
+        for (from, to) in replacements {
+            assert!(text.contains(from), "{path} has no {from:?}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(self.inside(path), text).expect("written");
+    }
+
     /// The copy's path.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -135,6 +135,11 @@ impl Kubelet {
         self.host.inside(SERVING)
     }
 
+    /// It was started without that argument.
+    pub fn lacks(&self, argument: &str) {
+        self.host.replace("/proc/41552/cmdline", &[(&format!("{argument}\0"), "")]);
+    }
+
     /// The process is gone.
     ///
     /// # Panics

@@ -22,6 +22,9 @@ use crate::host::HostCopy;
 use crate::programs::installed;
 use crate::service::PATIENCE;
 
+/// The runtime that the host root's kubelet uses.
+const ENDPOINT: &str = "unix:///run/containerd/containerd.sock";
+
 /// What one round of the agent sees of a runtime.
 #[derive(Debug)]
 pub struct Seen {
@@ -82,12 +85,9 @@ impl Default for Node {
     /// A node on which the package of this machine's containerd is installed.
     fn default() -> Self {
         let copy = HostCopy::of("aks-ubuntu-2204");
-        let status = copy.inside("/var/lib/dpkg/status");
-        let text = std::fs::read_to_string(&status).expect("the host root's packages");
-        let other = "Version: 1.7.33-ubuntu22.04u4";
-        assert_eq!(text.matches(other).count(), 1, "the package of containerd");
-        let text = text.replace(other, &format!("Version: {}", installed_version()));
-        std::fs::write(&status, text).expect("written");
+        let installed = format!("Version: {}", installed_version());
+        let packaged = [("Version: 1.7.33-ubuntu22.04u4", installed.as_str())];
+        copy.replace("/var/lib/dpkg/status", &packaged);
         Self { copy, history: NodeHistory::default(), observed: 0 }
     }
 }
@@ -97,8 +97,22 @@ impl Node {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(i64::from(self.observed) * 30)
     }
 
+    /// Its kubelet uses the runtime behind that socket, and makes control groups as one
+    /// does that nobody has configured.
+    fn use_runtime_at(&mut self, socket: &str) {
+        const LINE: &str = "/proc/41552/cmdline";
+        let arguments =
+            [(ENDPOINT, socket), ("--cgroup-driver=systemd", "--cgroup-driver=cgroupfs")];
+        self.copy.replace(LINE, &arguments);
+        let cgroups = (r#""cgroupDriver": "systemd""#, r#""cgroupDriver": "cgroupfs""#);
+        self.copy.answer_replacing(&[(ENDPOINT, socket), cgroups]);
+    }
+
     /// One more round of the node, half a minute later, with that runtime.
     pub async fn observe(&mut self, seen: &Seen) {
+        if self.observed == 0 {
+            self.use_runtime_at(&seen.facts.socket);
+        }
         let at = self.now();
         self.observed += 1;
         self.history.measured.observe(seen.measured, at);

@@ -29,6 +29,8 @@ fn played(capture: &Capture, configuration: &str) -> Kubelet {
     let (port, healthz) = (kubelet.secure.address().port(), kubelet.health.address().port());
     ports.set((port, healthz)).expect("once");
     kubelet.configure(&format!("{configuration}port: {port}\nhealthzPort: {healthz}\n"));
+    // The recorded one had it from its file alone.
+    kubelet.lacks("--cgroup-driver=systemd");
     kubelet
 }
 

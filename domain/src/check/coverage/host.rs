@@ -115,7 +115,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "containerd.cgroup_driver_match",
-        rule: "",
+        rule: "kubernetes-native-change",
         asks: "Do runtime and kubelet use the same driver of control groups?",
         told: Told::By(&["CgroupDriverMismatch"]),
     },
