@@ -2,6 +2,7 @@
 //! side, each on a thread of its own with a time limit, so that a read that hangs or
 //! a collector that panics costs its own component and nothing else.
 
+mod build;
 mod cni;
 mod containerd;
 mod flags;
@@ -27,7 +28,7 @@ use nodeward_domain::observed::{State, Unavailable};
 use tokio::task::JoinHandle;
 
 use crate::host::{Host, HostError, namespace, process};
-pub use packages::Inventory;
+pub use packages::PackageList;
 
 use crate::probe::systemd;
 use crate::reads::{Read, Shared};

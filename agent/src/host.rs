@@ -3,6 +3,7 @@
 //! the root, every read has a byte limit.
 
 mod certificates;
+mod error;
 mod kept;
 pub(crate) mod namespace;
 mod outline;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+pub use error::HostError;
 pub use kept::Kept;
 pub use namespace::{Foreign, namespace};
 pub use outline::Assignment;
@@ -22,7 +24,7 @@ pub use process::{
     Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
     is_inside_container, is_roots, pids, started,
 };
-pub use root::{HostError, HostRoot, Identity, Resolution};
+pub use root::{HostRoot, Identity, Resolution};
 
 /// What a collector gets to work with.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct Host {
     /// A file of ours with a token that this node's kubelet may be shown.
     pub kubelet_token_file: Option<PathBuf>,
     /// The list of packages, which is long to read and seldom changes.
-    pub packages: Kept<Option<crate::collect::Inventory>>,
+    pub packages: Kept<Option<crate::collect::PackageList>>,
 }
 
 impl Host {

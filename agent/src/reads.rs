@@ -4,46 +4,57 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One place that is read, or several of one form.
+/// Places of which the same is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
-    /// A path on the host, an address, or a call. `{pid}` stands for a number, any other
-    /// name in braces for one part of a path, `**` at the end for a folder and everything below.
-    pub place: &'static str,
+    /// Paths on the host, addresses, or calls; none where only `told_by` names one. `{pid}`
+    /// stands for a number, any other name in braces for one part of a path, `**` at the end
+    /// for a folder and everything below.
+    pub places: &'static [&'static str],
     /// What may name another place instead; empty when nothing may.
     pub told_by: &'static str,
-    /// What is taken from it.
+    /// What is taken from each.
     pub what: &'static str,
 }
 
 impl Read {
-    /// That place, and no other.
+    /// Those places, and no others.
     #[must_use]
-    pub const fn of(place: &'static str, what: &'static str) -> Self {
-        Self { place, told_by: "", what }
+    pub const fn of(places: &'static [&'static str], what: &'static str) -> Self {
+        Self { places, told_by: "", what }
     }
 
-    /// The usual place, and what may name another.
+    /// The usual places, and what may name another.
     #[must_use]
-    pub const fn usually(place: &'static str, told_by: &'static str, what: &'static str) -> Self {
-        Self { place, told_by, what }
+    pub const fn usually(
+        places: &'static [&'static str],
+        told_by: &'static str,
+        what: &'static str,
+    ) -> Self {
+        Self { places, told_by, what }
     }
 
-    /// Whether a path is of that form.
+    /// Whether a path is of the form of one of the places.
     #[must_use]
     pub fn covers(&self, path: &str) -> bool {
-        let mut parts = path.split('/');
-        for form in self.place.split('/') {
-            if form == "**" {
-                return true;
-            }
-            let Some(part) = parts.next() else { return false };
-            if !part_covers(form, part) {
-                return false;
-            }
-        }
-        parts.next().is_none()
+        self.places.iter().any(|place| covers(place, path))
     }
+}
+
+/// Whether a path is of that form.
+#[must_use]
+pub fn covers(place: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    for form in place.split('/') {
+        if form == "**" {
+            return true;
+        }
+        let Some(part) = parts.next() else { return false };
+        if !part_covers(form, part) {
+            return false;
+        }
+    }
+    parts.next().is_none()
 }
 
 /// What several collectors read.
@@ -71,35 +82,38 @@ fn part_covers(form: &str, part: &str) -> bool {
 /// What is never read, although it lies beside what is, and why its secrets stay where
 /// they are.
 pub const NEVER: &[Read] = &[
-    Read::of("/etc/kubernetes/azure.json", "Credentials of the cloud."),
+    Read::of(&["/etc/kubernetes/azure.json"], "Credentials of the cloud."),
     Read::of(
-        "/etc/kubernetes/certs/{name}.key",
+        &["/etc/kubernetes/certs/{name}.key"],
         "Private keys. Of a file that holds a certificate and its key, such as \
          `/var/lib/kubelet/pki/kubelet-client-current.pem`, reading goes byte by byte and stops \
          before the key.",
     ),
-    Read::of("/var/lib/kubelet/pki/{name}.key", "Private keys."),
-    Read::of("/var/lib/kubelet/kubeconfig", "What the kubelet shows the API server."),
-    Read::of("/var/lib/kubelet/bootstrap-kubeconfig", "The bootstrap token."),
+    Read::of(&["/var/lib/kubelet/pki/{name}.key"], "Private keys."),
+    Read::of(&["/var/lib/kubelet/kubeconfig"], "What the kubelet shows the API server."),
+    Read::of(&["/var/lib/kubelet/bootstrap-kubeconfig"], "The bootstrap token."),
     Read::of(
-        "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~secret/**",
+        &["/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~secret/**"],
         "Secrets and tokens of pods; of their volumes only ConfigMaps of kube-proxy are read.",
     ),
-    Read::of("/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~projected/**", "Tokens of pods."),
-    Read::of("/etc/chrony/chrony.keys", "Keys of time servers."),
-    Read::of("/etc/chrony.keys", "Keys of time servers."),
     Read::of(
-        "/etc/containerd/certs.d/**",
+        &["/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~projected/**"],
+        "Tokens of pods.",
+    ),
+    Read::of(&["/etc/chrony/chrony.keys", "/etc/chrony.keys"], "Keys of time servers."),
+    Read::of(
+        &["/etc/containerd/certs.d/**"],
         "Credentials of registries. `config.toml` may hold some too: of it three keys are kept, \
          and nothing else even in a buffer.",
     ),
-    Read::of("/etc/shadow", "Passwords."),
-    Read::of("/root/**", "People's own files."),
-    Read::of("/home/**", "People's own files."),
-    Read::of("/proc/{pid}/environ", "The environment of processes."),
-    Read::of("/proc/{pid}/mem", "The memory of processes."),
-    Read::of("/proc/sys/net/ipv4/tcp_fastopen_key", "A key of the kernel's."),
-    Read::of("/proc/sys/net/ipv6/conf/{link}/stable_secret", "A key of the kernel's."),
+    Read::of(&["/etc/shadow"], "Passwords."),
+    Read::of(&["/root/**", "/home/**"], "People's own files."),
+    Read::of(&["/proc/{pid}/environ"], "The environment of processes."),
+    Read::of(&["/proc/{pid}/mem"], "The memory of processes."),
+    Read::of(
+        &["/proc/sys/net/ipv4/tcp_fastopen_key", "/proc/sys/net/ipv6/conf/{link}/stable_secret"],
+        "A key of the kernel's.",
+    ),
 ];
 
 /// Notes which places were asked for. Off unless a test wants to know.
@@ -143,7 +157,6 @@ mod tests {
 
     #[test]
     fn a_form_covers_its_paths_and_no_others() {
-        let covers = |place: &'static str, path: &str| Read::of(place, "").covers(path);
         assert!(covers("/etc/os-release", "/etc/os-release"));
         assert!(!covers("/etc/os-release", "/etc/os-release/x"));
         assert!(covers("/proc/{pid}/stat", "/proc/17/stat"));

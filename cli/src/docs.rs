@@ -211,25 +211,18 @@ the name alone.
 
 ";
 
-/// A table of places. Those in a row of which the same is told share one line.
+/// A table of places.
 fn places(page: &mut String, reads: &[Read]) {
     page.push_str("| place | what |\n|---|---|\n");
-    let mut reads = reads.iter().peekable();
-    while let Some(read) = reads.next() {
-        let mut names = place(read);
-        while let Some(next) = reads.next_if(|next| next.what == read.what) {
-            names.push_str("<br>");
-            names.push_str(&place(next));
-        }
-        line(page, format_args!("| {names} | {} |", read.what));
-    }
-}
-
-fn place(read: &Read) -> String {
-    match (read.place, read.told_by) {
-        (place, "") => format!("`{place}`"),
-        ("", told_by) => format!("what {told_by} names"),
-        (place, told_by) => format!("`{place}`, or as told by {told_by}"),
+    for read in reads {
+        let Read { places, told_by, what } = read;
+        let told = match (places.is_empty(), told_by.is_empty()) {
+            (_, true) => String::new(),
+            (true, false) => format!("what {told_by} names"),
+            (false, false) => format!(", or as told by {told_by}"),
+        };
+        let names: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
+        line(page, format_args!("| {}{told} | {what} |", names.join("<br>")));
     }
 }
 

@@ -111,6 +111,12 @@ pub enum Epochs {
     Ignored,
 }
 
+/// Whether a record's name is that of a vendor's notice, and not of a vulnerability.
+#[must_use]
+pub fn is_notice(record: &str) -> bool {
+    ["USN-", "LSN-", "DSA-", "DLA-", "GHSA-", "GO-"].iter().any(|prefix| record.starts_with(prefix))
+}
+
 impl Advisory {
     /// The first version without what the record is about; none where there is no fix, or
     /// the feed names only the last version with it.
@@ -136,11 +142,8 @@ impl Advisory {
             Upper::Below(version) | Upper::UpTo(version) => Arc::clone(version),
             Upper::Open => return None,
         };
-        let is_notice = ["USN-", "LSN-", "DSA-", "DLA-", "GHSA-", "GO-"]
-            .iter()
-            .any(|prefix| self.record.starts_with(prefix));
         let subject = match &*self.aliases {
-            [only] if !is_notice => only.id.clone(),
+            [only] if !is_notice(&self.record) => only.id.clone(),
             _ => AliasId::of(&self.record),
         };
         Some(FixKey {

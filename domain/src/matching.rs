@@ -7,260 +7,26 @@
 
 mod foreign;
 mod index;
+mod inventory;
 mod kernel;
+mod matched;
+#[cfg(test)]
+mod samples;
 mod strings;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::advisory::{AliasId, Statement, Stream, Tier, Tiers, Unfixed};
-use crate::facts::{Kernel, OsRelease, Package, Packages};
+use crate::advisory::{Statement, Stream, Tier, Unfixed};
+use crate::facts::Package;
 use crate::version::key::{Order, VersionKey};
 
-pub use index::{Fix, FixId, Index, Sizes};
+use inventory::is_fips;
+
+pub use index::{Fix, FixId, Index, Sizes, TooManyStatements};
+pub use inventory::{Inventory, MatchKey, tiers_of};
 pub use kernel::{RunningKernel, is_of_kernel};
-
-/// Everything about a node that matching depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inventory {
-    /// What is installed.
-    pub packages: Arc<Packages>,
-    /// Distribution and release, in the base tier.
-    pub stream: Stream,
-    /// Whose updates the node takes.
-    pub tiers: Tiers,
-    /// The kernel that runs; or why it cannot be told.
-    pub kernel: Result<RunningKernel, String>,
-    /// What is mitigated on the node, and what keeps it so.
-    pub mitigated: BTreeMap<AliasId, String>,
-}
-
-impl Inventory {
-    /// Of a node's facts. The kernel is none where its component could not be read.
-    #[must_use]
-    pub fn of(packages: Arc<Packages>, os_release: &OsRelease, kernel: Option<&Kernel>) -> Self {
-        let kernel = match kernel {
-            Some(kernel) => kernel::running(kernel, &packages),
-            None => Err("the running kernel is not known".to_owned()),
-        };
-        Self {
-            stream: Stream::of_os_release(&os_release.id, &os_release.version_id),
-            tiers: tiers_of(&packages),
-            packages,
-            kernel,
-            mitigated: BTreeMap::new(),
-        }
-    }
-}
-
-/// The tiers of a node, by the versions of its packages: nothing with `+esm` in it gets onto
-/// a node that is not attached to Ubuntu Pro, and FIPS modules come from there too.
-#[must_use]
-pub fn tiers_of(packages: &Packages) -> Tiers {
-    let mut tiers = BTreeSet::from([Tier::Base]);
-    for package in &packages.installed {
-        if package.version.contains("+esm") || package.version.contains("~esm") {
-            tiers.insert(Tier::Pro);
-        }
-        if is_fips(package) {
-            tiers.extend([Tier::Pro, Tier::Fips, Tier::FipsUpdates, Tier::FipsPreview]);
-        }
-    }
-    tiers
-}
-
-/// Whether a package is a module of FIPS 140, in Ubuntu's way of naming versions.
-fn is_fips(package: &Package) -> bool {
-    let version = &package.source_version;
-    let says = |text: &str| text.as_bytes().contains(&b'f') && text.contains("fips");
-    says(version) || says(&package.source)
-}
-
-/// Names a match: two nodes with equal keys have equal results.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MatchKey {
-    /// Digest of the list of packages, as its content is named.
-    pub packages: Arc<str>,
-    /// Distribution and release.
-    pub stream: Stream,
-    /// Whose updates the node takes.
-    pub tiers: Tiers,
-    /// `uname -r` and `uname -v`. One of two nodes of one image may not be rebooted yet.
-    pub kernel: Arc<str>,
-    /// What is mitigated, and what keeps it so.
-    pub mitigated: BTreeMap<AliasId, String>,
-    /// The generation of advisories.
-    pub generation: u64,
-    /// The edition of the policy.
-    pub policy_edition: Arc<str>,
-}
-
-impl MatchKey {
-    /// Of an inventory whose list of packages has that digest.
-    #[must_use]
-    pub fn of(
-        packages_digest: Arc<str>,
-        inventory: &Inventory,
-        kernel: Option<&Kernel>,
-        generation: u64,
-        policy_edition: Arc<str>,
-    ) -> Self {
-        let kernel = kernel.map(|kernel| format!("{} {}", kernel.release, kernel.version));
-        Self {
-            packages: packages_digest,
-            stream: inventory.stream.clone(),
-            tiers: inventory.tiers.clone(),
-            kernel: Arc::from(kernel.unwrap_or_default()),
-            mitigated: inventory.mitigated.clone(),
-            generation,
-            policy_edition,
-        }
-    }
-}
-
-/// What was found about one inventory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Matched {
-    /// The packages that were matched; places below are places in it.
-    pub packages: Arc<Packages>,
-    /// Every source package in every version that is installed, by name and version; the
-    /// running kernel is the last one.
-    pub sources: Vec<SourceMatch>,
-    /// The places of the binary packages of each source, one after the other.
-    binaries_of: Vec<u32>,
-    /// Fixes that are lacking: one for each vendor's record on a source. By source, then
-    /// by the version with the fix.
-    pub missing: Vec<Missing>,
-    /// Vulnerabilities without a fix. By source.
-    pub unfixed: Vec<Unmended>,
-    /// Fixes that only a tier has whose updates the node does not take. By source, version.
-    pub other_tiers: Vec<Missing>,
-    /// Statements that may hold and cannot be read. By source.
-    pub unreadable: Vec<Unreadable>,
-}
-
-/// A source package as it is installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceMatch {
-    /// Its name as advisories have it: of a signed kernel that of what was signed.
-    pub source: Arc<str>,
-    /// The version that was judged.
-    pub version: Arc<str>,
-    /// Where the binary packages built from it stand among [`Matched::binaries_of`].
-    binaries: (u32, u32),
-    /// How it was judged.
-    pub standing: Standing,
-    /// So many statements speak of it and hold other versions only.
-    pub not_affected: usize,
-}
-
-/// How a source package was judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// By the advisories of the node's streams.
-    Judged,
-    /// By those of the running kernel, whose package it is.
-    Running,
-    /// Not: it goes along with a kernel and does not run.
-    GoesAlong,
-    /// Not: no advisory covers it, for this reason.
-    NotCovered(String),
-    /// Not: something cannot be read or compared, for this reason.
-    Unknown(String),
-}
-
-/// The five outcomes that a source package may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// A fix is lacking.
-    Missing,
-    /// It is vulnerable, and there is no fix.
-    Unfixed,
-    /// Nothing is stated against its version.
-    NotAffected,
-    /// No advisory covers it.
-    NotCovered,
-    /// It cannot be said.
-    Unknown,
-}
-
-/// A fix that is lacking.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    /// The source package, by its place among [`Matched::sources`].
-    pub source: usize,
-    /// The fix.
-    pub fix: FixId,
-    /// It is installed, and comes into force with a reboot.
-    pub is_on_disk: bool,
-    /// All that it is about is mitigated.
-    pub is_mitigated: bool,
-    /// In which tier.
-    pub tier: Tier,
-}
-
-/// A vulnerability without a fix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unmended {
-    /// The source package, by its place among [`Matched::sources`].
-    pub source: usize,
-    /// The statement.
-    pub fix: FixId,
-}
-
-/// A statement on an installed source package whose versions cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// The source package, by its place among [`Matched::sources`].
-    pub source: usize,
-    /// The vendor's record.
-    pub record: String,
-    /// What cannot be read in it.
-    pub why: String,
-}
-
-impl Matched {
-    fn keep_binaries(&mut self, binaries: impl IntoIterator<Item = u32>) -> (u32, u32) {
-        let place = |all: &Vec<u32>| u32::try_from(all.len()).unwrap_or(u32::MAX);
-        let from = place(&self.binaries_of);
-        self.binaries_of.extend(binaries);
-        (from, place(&self.binaries_of))
-    }
-
-    /// The outcome of each source package. One that lacks fixes may have other
-    /// vulnerabilities besides; the first in the order of [`Outcome`] is told.
-    #[must_use]
-    pub fn outcomes(&self) -> Vec<Outcome> {
-        let mut outcomes: Vec<Outcome> = self
-            .sources
-            .iter()
-            .map(|source| match source.standing {
-                Standing::Judged | Standing::Running | Standing::GoesAlong => Outcome::NotAffected,
-                Standing::NotCovered(_) => Outcome::NotCovered,
-                Standing::Unknown(_) => Outcome::Unknown,
-            })
-            .collect();
-        let unreadable = self.unreadable.iter().map(|one| (one.source, Outcome::Unknown));
-        let unfixed = self.unfixed.iter().map(|one| (one.source, Outcome::Unfixed));
-        let missing = self.missing.iter().map(|one| (one.source, Outcome::Missing));
-        for (source, outcome) in unreadable.chain(unfixed).chain(missing) {
-            if let Some(known) = outcomes.get_mut(source) {
-                *known = outcome;
-            }
-        }
-        outcomes
-    }
-
-    /// The binary packages of a source.
-    pub fn binaries(&self, source: usize) -> impl Iterator<Item = &Package> {
-        let (from, to) = self.sources.get(source).map_or((0, 0), |source| source.binaries);
-        self.binaries_of
-            .get(from as usize..to as usize)
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|index| self.packages.installed.get(*index as usize))
-    }
-}
+pub use matched::{Matched, Missing, Outcome, SourceMatch, Standing, Unmended, Unreadable};
 
 /// Matches one inventory with all advisories.
 #[must_use]
@@ -379,7 +145,7 @@ impl Matcher<'_> {
                 standing,
                 not_affected: 0,
             },
-            is_fips(package),
+            is_fips(&package.source, &package.source_version),
             None,
         );
     }
@@ -400,7 +166,7 @@ impl Matcher<'_> {
             }
         };
         let binaries = kernel.package.and_then(|index| u32::try_from(index).ok());
-        let is_fips = kernel.source.contains("-fips") || kernel.version.contains("fips");
+        let is_fips = is_fips(&kernel.source, &kernel.version);
         let binaries = self.matched.keep_binaries(binaries);
         self.judge(
             SourceMatch {

@@ -30,6 +30,7 @@ use nodeward_domain::advisory::{AliasId, Epochs, Lower, Range, Stream, Upper};
 use serde::Deserialize;
 
 use crate::instant::{self, InstantError};
+use crate::unread::{self, Unread};
 
 /// The longest file that is read.
 pub const LONGEST_FILE_BYTES: usize = 4 << 20;
@@ -37,23 +38,9 @@ pub const LONGEST_FILE_BYTES: usize = 4 << 20;
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BulletinError {
-    /// It is longer than any file of bulletins.
-    #[error("{file}: {bytes} bytes are more than the file may have, {LONGEST_FILE_BYTES}")]
-    TooLong {
-        /// The file.
-        file: String,
-        /// Its length.
-        bytes: usize,
-    },
-    /// It is no text.
-    #[error("{file}: no UTF-8")]
-    NoText {
-        /// The file.
-        file: String,
-        /// Where.
-        #[source]
-        source: std::str::Utf8Error,
-    },
+    /// It is not read at all.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// It is no TOML, or not of this form. The source names line and column.
     #[error("{file}: no bulletins")]
     Malformed {
@@ -178,11 +165,7 @@ struct Fits {
 
 /// Reads a file of bulletins.
 pub fn read_bulletins(file: &str, bytes: &[u8]) -> Result<Vec<Bulletin>, BulletinError> {
-    if bytes.len() > LONGEST_FILE_BYTES {
-        return Err(BulletinError::TooLong { file: file.to_owned(), bytes: bytes.len() });
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|source| BulletinError::NoText { file: file.to_owned(), source })?;
+    let text = unread::text(file, bytes, LONGEST_FILE_BYTES)?;
     let read: File = toml::from_str(text).map_err(|source| BulletinError::Malformed {
         file: file.to_owned(),
         source: Box::new(source),

@@ -13,6 +13,7 @@ use nodeward_domain::advisory::{
 
 use crate::content::{Content, Words};
 use crate::instant::{self, InstantError};
+use crate::unread::{self, Unread};
 
 /// The longest list that is read. The whole of it, since 1997, has 1 MB.
 pub const LONGEST_LIST_BYTES: usize = 64 << 20;
@@ -20,23 +21,9 @@ pub const LONGEST_LIST_BYTES: usize = 64 << 20;
 /// Why a list was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DsaListError {
-    /// It is longer than any list.
-    #[error("{file}: {bytes} bytes are more than the list may have, {LONGEST_LIST_BYTES}")]
-    TooLong {
-        /// The file.
-        file: String,
-        /// Its length.
-        bytes: usize,
-    },
-    /// It is no text.
-    #[error("{file}: no UTF-8")]
-    NoText {
-        /// The file.
-        file: String,
-        /// Where.
-        #[source]
-        source: std::str::Utf8Error,
-    },
+    /// It is not read at all.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// A day is none.
     #[error("{file}:{line}")]
     Day {
@@ -108,11 +95,7 @@ struct Entry {
 
 /// Reads the list.
 pub fn read_dsa_list(file: &str, bytes: &[u8]) -> Result<Content, DsaListError> {
-    if bytes.len() > LONGEST_LIST_BYTES {
-        return Err(DsaListError::TooLong { file: file.to_owned(), bytes: bytes.len() });
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|source| DsaListError::NoText { file: file.to_owned(), source })?;
+    let text = unread::text(file, bytes, LONGEST_LIST_BYTES)?;
     if !text.ends_with('\n') {
         return Err(DsaListError::CutOff {
             file: file.to_owned(),

@@ -13,4 +13,5 @@ pub mod osv;
 pub mod oval;
 mod purl;
 pub mod starter;
+pub mod unread;
 pub mod vulnerability_api;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::content::{Content, Words};
 use crate::purl::DebPurl;
+use crate::unread::{self, Unread};
 
 /// The longest document that is read. The longest known has some 10 MB.
 pub const LONGEST_DOCUMENT_BYTES: usize = 64 << 20;
@@ -24,14 +25,9 @@ pub const LONGEST_DOCUMENT_BYTES: usize = 64 << 20;
 /// Why a document was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenVexError {
-    /// It is longer than any document.
-    #[error("{file}: {bytes} bytes are more than a document may have, {LONGEST_DOCUMENT_BYTES}")]
-    TooLong {
-        /// The file.
-        file: String,
-        /// Its length.
-        bytes: usize,
-    },
+    /// It is not read at all.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// It is no JSON, or no VEX document. The source names line and column.
     #[error("{file}: no OpenVEX document")]
     Malformed {
@@ -149,9 +145,7 @@ impl OpenVexReader {
     /// Reads one document. After an error the reader has to be thrown away: an import is
     /// whole or it is none.
     pub fn read(&mut self, file: &str, bytes: &[u8]) -> Result<(), OpenVexError> {
-        if bytes.len() > LONGEST_DOCUMENT_BYTES {
-            return Err(OpenVexError::TooLong { file: file.to_owned(), bytes: bytes.len() });
-        }
+        unread::bounded(file, bytes, LONGEST_DOCUMENT_BYTES)?;
         let document: Document<'_> = serde_json::from_slice(bytes)
             .map_err(|source| OpenVexError::Malformed { file: file.to_owned(), source })?;
         let head = document

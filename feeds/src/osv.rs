@@ -12,11 +12,12 @@ use nodeward_domain::advisory::Epochs;
 use nodeward_domain::advisory::alias::sorted;
 use nodeward_domain::advisory::{
     Advisory, Alias, AliasId, Authority, DateKind, Dated, Distribution, Lower, Range, Rating,
-    Statement, Stream, Unfixed, Upper,
+    Statement, Stream, Unfixed, Upper, is_notice,
 };
 
 use crate::content::{Content, Words};
 use crate::instant::{self, InstantError};
+use crate::unread::{self, Unread};
 
 pub use ecosystem::stream;
 use record::{Affected, Event, Record, Severity};
@@ -30,14 +31,9 @@ pub const MOST_STATEMENTS: usize = 100_000;
 /// Why a record was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum OsvError {
-    /// It is longer than any record.
-    #[error("{file}: {bytes} bytes are more than a record may have, {LONGEST_RECORD_BYTES}")]
-    TooLong {
-        /// The file.
-        file: String,
-        /// Its length.
-        bytes: usize,
-    },
+    /// It is not read at all.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// It is no JSON, or not an OSV record. The source names line and column.
     #[error("{file}: no OSV record")]
     Malformed {
@@ -93,10 +89,9 @@ enum Kind {
 
 impl Kind {
     fn of(id: &str) -> Self {
-        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| id.starts_with(prefix));
-        if begins(&["LSN-"]) {
+        if id.starts_with("LSN-") {
             Self::LivePatch
-        } else if begins(&["USN-", "DSA-", "DLA-", "GHSA-", "GO-"]) {
+        } else if is_notice(id) {
             Self::Notice
         } else {
             // Ubuntu's and Debian's CVEs, and Azure Linux, whose definitions (OVAL) are the
@@ -117,9 +112,7 @@ impl OsvReader {
     /// Reads one record. After an error the reader has to be thrown away: an import is
     /// whole or it is none.
     pub fn read(&mut self, file: &str, bytes: &[u8]) -> Result<(), OsvError> {
-        if bytes.len() > LONGEST_RECORD_BYTES {
-            return Err(OsvError::TooLong { file: file.to_owned(), bytes: bytes.len() });
-        }
+        unread::bounded(file, bytes, LONGEST_RECORD_BYTES)?;
         let record: Record = serde_json::from_slice(bytes)
             .map_err(|source| OsvError::Malformed { file: file.to_owned(), source })?;
         if record.id.trim().is_empty() {

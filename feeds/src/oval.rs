@@ -20,6 +20,7 @@ use nodeward_domain::version::rpm;
 
 use crate::content::{Content, Words};
 use crate::instant::{self, InstantError};
+use crate::unread::{self, Unread};
 
 use document::{Criteria, Definition, Document, Operator};
 
@@ -42,14 +43,9 @@ pub const AZURE_LINUX_3_BASELINE: &str = "2024-03-19T17:21:46Z";
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum OvalError {
-    /// It is longer than any file of definitions.
-    #[error("{file}: {bytes} bytes are more than the file may have, {LONGEST_FILE_BYTES}")]
-    TooLong {
-        /// The file.
-        file: String,
-        /// Its length.
-        bytes: usize,
-    },
+    /// It is not read at all.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// It is no XML.
     #[error("{file}:{line}: no XML")]
     Xml {
@@ -114,9 +110,7 @@ pub enum OvalError {
 
 /// Reads a file of definitions.
 pub fn read_oval(file: &str, bytes: &[u8]) -> Result<Content, OvalError> {
-    if bytes.len() > LONGEST_FILE_BYTES {
-        return Err(OvalError::TooLong { file: file.to_owned(), bytes: bytes.len() });
-    }
+    unread::bounded(file, bytes, LONGEST_FILE_BYTES)?;
     let document = document::read(file, bytes)?;
     let mut content = Content::default();
     let mut words = Words::default();

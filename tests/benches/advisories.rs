@@ -107,6 +107,7 @@ fn index(advisories: &[Advisory]) -> Index {
             revision: Arc::clone(&revision),
         })
     })
+    .expect("few enough")
 }
 
 /// A node: three in five packages have a source of their own name. Of so many sources one is

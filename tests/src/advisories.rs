@@ -22,7 +22,8 @@ pub fn index_of(content: &Content) -> (Index, Ledger) {
     let mut ledger = Ledger::default();
     ledger.record(&Arc::from("corpus"), Extent::Whole, &revision, None, content.dated_fixes());
     let index =
-        Index::build(1, &content.advisories, &content.withdrawn, |key| ledger.published(key));
+        Index::build(1, &content.advisories, &content.withdrawn, |key| ledger.published(key))
+            .expect("few enough");
     (index, ledger)
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nodeward_agent::collect::COLLECTORS;
-use nodeward_agent::reads::{NEVER, Read};
+use nodeward_agent::reads::{NEVER, covers};
 use nodeward_domain::check::registry;
 use nodeward_domain::component::Component;
 use nodeward_tests::asked::{is_declared, noting};
@@ -124,16 +124,14 @@ fn collectors_ask_for_what_they_declare_and_for_nothing_else() {
         everywhere().filter(|place| NEVER.iter().any(|read| read.covers(place))).collect();
     assert!(never.is_empty(), "what is never read was asked for: {never:#?}");
 
-    let is_left_out = |read: &Read| NOT_IN_HOST_ROOTS.iter().any(|(place, _)| *place == read.place);
+    let is_left_out =
+        |place: &str| NOT_IN_HOST_ROOTS.iter().any(|(left_out, _)| *left_out == place);
     let mut idle = Vec::new();
     for collector in COLLECTORS {
-        for read in collector.all_reads() {
-            let mut places = asked[&collector.component].iter();
-            if !read.place.is_empty()
-                && !places.any(|place| read.covers(place))
-                && !is_left_out(read)
-            {
-                idle.push(format!("{}: {}", collector.component, read.place));
+        for place in collector.all_reads().flat_map(|read| read.places) {
+            let mut asked = asked[&collector.component].iter();
+            if !asked.any(|path| covers(place, path)) && !is_left_out(place) {
+                idle.push(format!("{}: {place}", collector.component));
             }
         }
     }
@@ -146,7 +144,7 @@ fn every_call_of_a_runtime_and_every_property_of_a_unit_is_told() {
     let told = |component: Component, place: &str| {
         let mut collectors = COLLECTORS.into_iter();
         let collector = collectors.find(|one| one.component == component).expect("one each");
-        collector.all_reads().find(|read| read.place == place).expect(place).what
+        collector.all_reads().find(|read| read.places.contains(&place)).expect(place).what
     };
     let runtime = told(Component::Containerd, "/run/containerd/containerd.sock");
     for path in ["cri.proto", "containerd_version.proto", "containerd_introspection.proto"] {

@@ -23,19 +23,19 @@ const NAMED: usize = 64;
 
 /// What is read.
 pub(super) const READS: &[Read] = &[
-    Read::of("/etc/cni/net.d", "The names of the files."),
+    Read::of(&["/etc/cni/net.d"], "The names of the files."),
     Read::of(
-        "/etc/cni/net.d/{name}",
+        &["/etc/cni/net.d/{name}"],
         "The first file ending in `.conf`, `.conflist` or `.json`: name, kinds and modes of the \
          plugins. What else stands there, such as a token, is passed over byte by byte. Other \
          files are not opened.",
     ),
     Read::of(
-        "/proc/1/net/route",
+        &["/proc/1/net/route"],
         "Links of the default routes, and whether there are routes to pods as Azure CNI makes \
          them.",
     ),
-    Read::of("/proc/2/net/route", "The same, where process 1 is closed to us."),
+    Read::of(&["/proc/2/net/route"], "The same, where process 1 is closed to us."),
 ];
 
 pub(super) fn collect(host: &Host) -> Collected {

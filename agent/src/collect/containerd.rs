@@ -36,36 +36,17 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is read.
 pub(super) const READS: &[Read] = &[
-    Read::of("/etc/containerd", "Whether it is there: a trace of an installation."),
-    Read::of(
-        "/etc/systemd/system/containerd.service",
-        "Whether it is there: a trace of an installation.",
-    ),
-    Read::of(
-        "/lib/systemd/system/containerd.service",
-        "Whether it is there: a trace of an installation.",
-    ),
-    Read::of(
-        "/usr/lib/systemd/system/containerd.service",
-        "Whether it is there: a trace of an installation.",
-    ),
-    Read::of("/opt/containerd/bin/containerd", "Whether it is there: a trace of an installation."),
-    Read::of("/usr/bin/containerd", "Whether it is there: a trace of an installation."),
-    Read::of("/usr/local/bin/containerd", "Whether it is there: a trace of an installation."),
-    Read::of("/var/lib/containerd", "Whether it is there: a trace of an installation."),
-    Read::of("/usr/bin/runc", "Whether it is there."),
-    Read::of("/usr/local/bin/runc", "Whether it is there."),
-    Read::of("/usr/local/sbin/runc", "Whether it is there."),
-    Read::of("/usr/sbin/runc", "Whether it is there."),
+    Read::of(&TRACES, "Whether it is there: a trace of an installation."),
+    Read::of(&RUNC, "Whether it is there."),
     Read::usually(
-        "/etc/containerd/config.toml",
+        &["/etc/containerd/config.toml"],
         "containerd's `--config`",
         "The values of `SystemdCgroup`, `default_runtime_name` and `imports`, byte by byte: the \
          file may hold passwords of registries, and of its other lines nothing is kept, not even \
          in a buffer.",
     ),
     Read::usually(
-        "/run/containerd/containerd.sock",
+        &["/run/containerd/containerd.sock"],
         "`--containerd-socket`",
         "The calls `Version`, `Status` (without `verbose`, whose answer may hold passwords of \
          registries), `ListPodSandbox` (how many are ready), `RuntimeConfig` and `ImageFsInfo` of \

@@ -35,18 +35,18 @@ const OPEN_PARAMETERS: [&str; 14] = [
 
 /// What is read.
 pub(super) const READS: &[Read] = &[
-    Read::of("/proc/sys/kernel/osrelease", "The release of the kernel that runs."),
-    Read::of("/proc/sys/kernel/version", "Its build."),
-    Read::of("/proc/sys/kernel/tainted", "What has befallen it since boot."),
-    Read::of("/proc/sys/kernel/random/boot_id", "Which boot this is."),
-    Read::of("/proc/stat", "The line `btime`: when the node booted."),
+    Read::of(&["/proc/sys/kernel/osrelease"], "The release of the kernel that runs."),
+    Read::of(&["/proc/sys/kernel/version"], "Its build."),
+    Read::of(&["/proc/sys/kernel/tainted"], "What has befallen it since boot."),
+    Read::of(&["/proc/sys/kernel/random/boot_id"], "Which boot this is."),
+    Read::of(&["/proc/stat"], "The line `btime`: when the node booted."),
     Read::of(
-        "/proc/cmdline",
+        &["/proc/cmdline"],
         "The parameters of the kernel: of those that are known to carry no secret their values, \
          of all others the name alone.",
     ),
     Read::of(
-        "/boot",
+        &["/boot"],
         "The names of `vmlinuz-*` and `vmlinux-*`: which kernels are installed. Not there: none.",
     ),
 ];

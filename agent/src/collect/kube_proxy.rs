@@ -23,64 +23,57 @@ use metrics::Metrics;
 
 /// What is read.
 pub(super) const READS: &[Read] = &[
+    Read::of(&presence::UNITS, "Whether it is there: kube-proxy is meant to run here."),
     Read::of(
-        "/etc/systemd/system/kube-proxy.service",
-        "Whether it is there: kube-proxy is meant to run here.",
-    ),
-    Read::of(
-        "/etc/systemd/system/multi-user.target.wants/kube-proxy.service",
-        "Whether it is there: kube-proxy is meant to run here.",
-    ),
-    Read::of(
-        "/var/log/pods",
+        &["/var/log/pods"],
         "The names of the folders: whether the kubelet has a pod of kube-proxy.",
     ),
     Read::of(
-        "/var/log/pods/{pod}/kube-proxy",
+        &["/var/log/pods/{pod}/kube-proxy"],
         "Whether it is there. Logs themselves are not read.",
     ),
     Read::of(
-        "/run/cilium/cilium.sock",
+        &["/run/cilium/cilium.sock"],
         "Whether it is there: without a kube-proxy Cilium leads traffic. Nobody connects to it.",
     ),
     Read::of(
-        "/run/cilium/state",
+        &["/run/cilium/state"],
         "Whether it is there: without a kube-proxy Cilium leads traffic.",
     ),
-    Read::of("/etc/cni/net.d", "The names of the files, for the same reason."),
+    Read::of(&["/etc/cni/net.d"], "The names of the files, for the same reason."),
     Read::of(
-        "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~configmap",
+        &["/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~configmap"],
         "The names of the volumes of kube-proxy's pod.",
     ),
     Read::usually(
-        "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~configmap/{volume}/{name}",
+        &["/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~configmap/{volume}/{name}"],
         "kube-proxy's `--config`",
         "`healthzBindAddress` and `metricsBindAddress`. Of a kube-proxy outside of containers the \
          file itself.",
     ),
     Read::usually(
-        "http://{address}/livez",
+        &["http://{address}/livez"],
         "`healthzBindAddress`",
         "Whether changes of Services reach the node's rules; usually at 127.0.0.1:10256 or \
          [::1]:10256.",
     ),
     Read::usually(
-        "http://{address}/healthz",
+        &["http://{address}/healthz"],
         "`healthzBindAddress`",
         "The same, and whether the node is to get traffic.",
     ),
     Read::usually(
-        "http://{address}/proxyMode",
+        &["http://{address}/proxyMode"],
         "`metricsBindAddress`",
         "How it leads traffic; usually at 127.0.0.1:10249 or [::1]:10249.",
     ),
     Read::usually(
-        "http://{address}/configz",
+        &["http://{address}/configz"],
         "`metricsBindAddress`",
         "The configuration that is in force.",
     ),
     Read::usually(
-        "http://{address}/metrics",
+        &["http://{address}/metrics"],
         "`metricsBindAddress`",
         "Version, features in alpha, when rules were last asked for and last written, failures, \
          and its start. Other lines are not kept.",
@@ -131,8 +124,8 @@ fn read(host: &Host) -> Result<(State<KubeProxy>, Measurements), HostError> {
         metrics_endpoint: endpoint(heard.metrics_at),
         proxy_mode: heard.proxy_mode.answer,
         metrics: heard.metrics.answer,
-        version: metrics.version,
-        alpha_features: metrics.alpha_features,
+        version: metrics.build.version.unwrap_or_default(),
+        alpha_features: metrics.build.alpha_features,
         configz: answers::without_body(heard.configz),
         configuration,
     }));

@@ -45,96 +45,68 @@ const CALL_LIMIT: Duration = Duration::from_secs(3);
 
 /// What is read.
 pub(super) const READS: &[Read] = &[
-    Read::of(
-        "/etc/systemd/system/kubelet.service",
-        "Whether it is there: a trace of an installation.",
-    ),
-    Read::of(
-        "/lib/systemd/system/kubelet.service",
-        "Whether it is there: a trace of an installation.",
-    ),
-    Read::of(
-        "/usr/lib/systemd/system/kubelet.service",
-        "Whether it is there: a trace of an installation.",
-    ),
-    Read::of("/opt/bin/kubelet", "Whether it is there: a trace of an installation."),
-    Read::of("/usr/bin/kubelet", "Whether it is there: a trace of an installation."),
-    Read::of("/usr/local/bin/kubelet", "Whether it is there: a trace of an installation."),
+    Read::of(&TRACES, "Whether it is there: a trace of an installation."),
     Read::usually(
-        "/var/lib/kubelet/config.yaml",
+        &configuration::USUAL,
         "the kubelet's `--config`",
         "The settings that are told of, and when it was written. A process that is given no \
          `--config` has no file.",
     ),
-    Read::usually(
-        "/etc/default/kubeletconfig.json",
-        "the kubelet's `--config`",
-        "The settings that are told of, and when it was written. A process that is given no \
-         `--config` has no file.",
-    ),
-    Read::usually("", "the kubelet's `--config-dir`", "The same of every file `*.conf` below it."),
+    Read::usually(&[], "the kubelet's `--config-dir`", "The same of every file `*.conf` below it."),
     Read::of(
-        "/etc/default/kubelet",
-        "When it was written. It may hold a bootstrap token and is not read here.",
-    ),
-    Read::of(
-        "/etc/sysconfig/kubelet",
-        "When it was written. It may hold a bootstrap token and is not read here.",
-    ),
-    Read::of(
-        "/var/lib/kubelet/kubeadm-flags.env",
+        &configuration::ENVIRONMENTS,
         "When it was written. It may hold a bootstrap token and is not read here.",
     ),
     Read::usually(
-        "/var/lib/kubelet/pki/kubelet-client-current.pem",
+        &["/var/lib/kubelet/pki/kubelet-client-current.pem"],
         "the kubelet's `--cert-dir`",
         "The certificate for the API server: subject, issuer and validity. Reading goes byte by \
          byte and stops before the private key.",
     ),
     Read::usually(
-        "/var/lib/kubelet/pki/kubelet-server-current.pem",
+        &["/var/lib/kubelet/pki/kubelet-server-current.pem"],
         "`--cert-dir`",
         "The certificate that the kubelet shows its callers, where it is rotated.",
     ),
     Read::usually(
-        "/var/lib/kubelet/pki/kubelet.crt",
+        &["/var/lib/kubelet/pki/kubelet.crt"],
         "`--cert-dir`",
         "The same, where nothing else is configured.",
     ),
     Read::usually(
-        "/etc/kubernetes/certs/kubeletserver.crt",
+        &["/etc/kubernetes/certs/kubeletserver.crt"],
         "`tlsCertFile`",
         "The same, where it is configured; this is AKS's place.",
     ),
     Read::usually(
-        "/etc/kubernetes/certs/ca.crt",
+        &["/etc/kubernetes/certs/ca.crt"],
         "`authentication.x509.clientCAFile`",
         "The authorities whose clients the kubelet believes; this is AKS's place.",
     ),
-    Read::of("/proc/stat", "The line `btime`, to tell when the kubelet was started."),
+    Read::of(&["/proc/stat"], "The line `btime`, to tell when the kubelet was started."),
     Read::usually(
-        "http://{address}/healthz",
+        &["http://{address}/healthz"],
         "`healthzBindAddress` and `healthzPort`",
         "Its health; usually at 127.0.0.1:10248.",
     ),
     Read::usually(
-        "https://{address}/healthz?verbose",
+        &["https://{address}/healthz?verbose"],
         "`address` and `port`",
         "Its health by parts, usually at 127.0.0.1:10250. Refused without a token that may see it.",
     ),
     Read::usually(
-        "https://{address}/configz",
+        &["https://{address}/configz"],
         "`address` and `port`",
         "The settings that are in force.",
     ),
     Read::usually(
-        "https://{address}/metrics",
+        &["https://{address}/metrics"],
         "`address` and `port`",
         "Version, features in alpha, when it last looked at its pods' processes, failures of the \
          runtime and of renewing its certificate. Other lines are not kept.",
     ),
     Read::usually(
-        "",
+        &[],
         "`--kubelet-token-file`",
         "A token of the agent's own, from the agent's own files and not from the node's. It is \
          shown to nobody but the server with the certificate above.",
@@ -160,11 +132,14 @@ fn read(host: &Host) -> Result<Option<(Kubelet, Measurements)>, HostError> {
     let flags = Flags::of(first.as_ref().map_or(&[], |found| found.arguments.as_slice()));
     let mut configuration = configuration::read(host, &flags, first.as_ref());
     let certificates = certificates::read(host, &flags, &configuration);
-    let (unit, asked) = host.probes.beside_unit(&host.root, "kubelet.service", || {
+    let (unit, mut asked) = host.probes.beside_unit(&host.root, "kubelet.service", || {
         ask(host, &configuration, certificates.serving)
     });
-    if let Some(configz) = &asked.heard.configz {
-        configuration::compare(&mut configuration.settings, configz);
+    if let Some(configz) = &asked.heard.configz
+        && let Err(why) = configuration::compare(&mut configuration.settings, configz)
+    {
+        // Not compared is not as told.
+        asked.heard.port.configz = HttpAnswer::Failed { why };
     }
     let node_labels = flags::labels(&flags);
     let kubelet = Kubelet {
@@ -228,12 +203,9 @@ fn ask(host: &Host, configuration: &Configuration, serving: Result<Vec<u8>, Stri
     Asked {
         healthz_endpoint: healthz
             .map_or_else(|_| String::new(), |at| format!("http://{at}/healthz")),
-        healthz: match (health.answer, foreign) {
-            // Where the loopback may be another one, a refusal proves nothing.
-            (HttpAnswer::Refused, Some(foreign)) => {
-                HttpAnswer::NotAsked { why: format!("refused, but {foreign}") }
-            }
-            (answer, _) => answer,
+        healthz: match foreign {
+            Some(foreign) => foreign.unless_refused(health.answer),
+            None => health.answer,
         },
         heard: match port {
             Ok(port) => port.heard(rest, host.now()),

@@ -35,26 +35,22 @@ const VALUE_LIMIT_BYTES: u64 = 64 * 1024;
 
 /// What is read.
 pub(super) const READS: &[Read] = &[
-    Read::of("/opt/azure/containers/image-bom.json", "`sku` and `imageVersion`."),
+    Read::of(&["/opt/azure/containers/image-bom.json"], "`sku` and `imageVersion`."),
     Read::of(
-        "/opt/azure/vhd-install.complete",
+        &["/opt/azure/vhd-install.complete"],
         "The first line, which says when the image was built.",
     ),
+    Read::of(&MARKS, "Whether it is there: a mark of AKS's provisioning."),
     Read::of(
-        "/opt/azure/containers/base_prep.complete",
-        "Whether it is there: a mark of AKS's provisioning.",
-    ),
-    Read::of(
-        "/opt/azure/containers/provision.complete",
-        "Whether it is there: a mark of AKS's provisioning.",
-    ),
-    Read::of(
-        "/etc/default/kubelet",
+        &["/etc/default/kubelet"],
         "The value of KUBELET_NODE_LABELS, byte by byte: the file may hold a bootstrap token, and \
          of its other lines nothing is kept, not even in a buffer.",
     ),
-    Read::of("/etc/os-release", "IMAGE_ID and IMAGE_VERSION, where there is no bill of materials."),
-    Read::of("/usr/lib/os-release", "The same, where the first is not there."),
+    Read::of(
+        &["/etc/os-release"],
+        "IMAGE_ID and IMAGE_VERSION, where there is no bill of materials.",
+    ),
+    Read::of(&["/usr/lib/os-release"], "The same, where the first is not there."),
 ];
 
 pub(super) fn collect(host: &Host) -> Collected {

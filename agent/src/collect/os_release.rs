@@ -27,28 +27,20 @@ const FIPS: &str = "/proc/sys/crypto/fips_enabled";
 /// What is read.
 pub(super) const READS: &[Read] = &[
     Read::of(
-        "/etc/os-release",
+        &["/etc/os-release"],
         "ID, VERSION_ID, VERSION_CODENAME, PRETTY_NAME and VARIANT_ID, os-release(5).",
     ),
-    Read::of("/usr/lib/os-release", "The same, where the first is not there."),
+    Read::of(&["/usr/lib/os-release"], "The same, where the first is not there."),
     Read::of(
-        "/proc/sys/kernel/arch",
+        &["/proc/sys/kernel/arch"],
         "The architecture. Not there before Linux 6.1: then it is the agent's own.",
     ),
     Read::of(
-        "/proc/sys/crypto/fips_enabled",
+        &["/proc/sys/crypto/fips_enabled"],
         "Whether the kernel restricts itself to FIPS 140. Not there: it cannot.",
     ),
     Read::of(
-        "/opt/azure/containers/image-bom.json",
-        "Whether it is there: a mark of AKS's image builder or provisioning.",
-    ),
-    Read::of(
-        "/opt/azure/containers/provision.complete",
-        "Whether it is there: a mark of AKS's image builder or provisioning.",
-    ),
-    Read::of(
-        "/opt/azure/vhd-install.complete",
+        &PROVIDER_MARKS,
         "Whether it is there: a mark of AKS's image builder or provisioning.",
     ),
 ];

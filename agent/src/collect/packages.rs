@@ -16,53 +16,51 @@ use crate::reads::Read;
 /// What is read.
 pub(super) const READS: &[Read] = &[
     Read::of(
-        "/var/lib/dpkg/status",
+        &["/var/lib/dpkg/status"],
         "Of every package its name, architecture, version, source, state and origin, deb822(5).",
     ),
-    Read::of("/var/lib/dpkg", "Whether it is there: a folder without a status file has lost it."),
     Read::of(
-        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+        &["/var/lib/dpkg"],
+        "Whether it is there: a folder without a status file has lost it.",
+    ),
+    Read::of(
+        &["/usr/lib/sysimage/rpm/rpmdb.sqlite"],
         "The headers of all packages: name, architecture, epoch, version, release, source, \
          vendor, and when those were installed that take effect at boot.",
     ),
     Read::of(
-        "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+        &["/usr/lib/sysimage/rpm/rpmdb.sqlite-wal"],
         "What of the database stands in its log alone. No lock is taken.",
     ),
     Read::of(
-        "/usr/lib/sysimage/rpm/rpmdb.sqlite-journal",
+        &["/usr/lib/sysimage/rpm/rpmdb.sqlite-journal"],
         "The first byte: whether a transaction was begun and not finished.",
     ),
     Read::of(
-        "/var/lib/rpm/rpmdb.sqlite",
+        &["/var/lib/rpm/rpmdb.sqlite"],
         "The headers of all packages, where older systems keep them.",
     ),
     Read::of(
-        "/var/lib/rpm/rpmdb.sqlite-wal",
+        &["/var/lib/rpm/rpmdb.sqlite-wal"],
         "What of the database stands in its log alone. No lock is taken.",
     ),
     Read::of(
-        "/var/lib/rpm/rpmdb.sqlite-journal",
+        &["/var/lib/rpm/rpmdb.sqlite-journal"],
         "The first byte: whether a transaction was begun and not finished.",
     ),
     Read::of(
-        "/usr/lib/sysimage/rpm/**",
+        &["/usr/lib/sysimage/rpm/**", "/var/lib/rpm/**"],
         "Whether there is a database of a form that is not read (`Packages`, `Packages.db`), or a \
          folder without any.",
     ),
+    Read::of(&["/etc/tdnf/locks.d"], "The names of the files."),
+    Read::of(&["/etc/tdnf/locks.d/{name}.conf"], "Which packages tdnf holds."),
+    Read::of(&["/etc/dnf/plugins/versionlock.list"], "Which packages dnf holds."),
     Read::of(
-        "/var/lib/rpm/**",
-        "Whether there is a database of a form that is not read (`Packages`, `Packages.db`), or a \
-         folder without any.",
-    ),
-    Read::of("/etc/tdnf/locks.d", "The names of the files."),
-    Read::of("/etc/tdnf/locks.d/{name}.conf", "Which packages tdnf holds."),
-    Read::of("/etc/dnf/plugins/versionlock.list", "Which packages dnf holds."),
-    Read::of(
-        "/etc/os-release",
+        &["/etc/os-release"],
         "ID and ID_LIKE, where there is no database: whether the distribution can be without one.",
     ),
-    Read::of("/usr/lib/os-release", "The same, where the first is not there."),
+    Read::of(&["/usr/lib/os-release"], "The same, where the first is not there."),
 ];
 
 /// The files of which a change can change the list.
@@ -78,7 +76,7 @@ const DATABASES: [&str; 7] = [
 
 /// What a package database says.
 #[derive(Debug, Clone)]
-pub struct Inventory {
+pub struct PackageList {
     packages: Arc<Packages>,
     /// See [`nodeward_domain::measured::Measurements`].
     boot_packages_installed_at_seconds: Option<u64>,
@@ -87,10 +85,9 @@ pub struct Inventory {
 pub(super) fn collect(host: &Host) -> Collected {
     let mut measured = Measurements::default();
     let found = read(host).map(|found| match found {
-        Some(inventory) => {
-            measured.boot_packages_installed_at_seconds =
-                inventory.boot_packages_installed_at_seconds;
-            State::Present(inventory.packages)
+        Some(list) => {
+            measured.boot_packages_installed_at_seconds = list.boot_packages_installed_at_seconds;
+            State::Present(list.packages)
         }
         None => State::Absent,
     });
@@ -98,23 +95,23 @@ pub(super) fn collect(host: &Host) -> Collected {
 }
 
 /// What the database says; none where there is none and need be none.
-fn read(host: &Host) -> Result<Option<Inventory>, HostError> {
+fn read(host: &Host) -> Result<Option<PackageList>, HostError> {
     let root = &host.root;
     match host.packages.or_made(root, &DATABASES, || databases(root))? {
-        Some(inventory) if inventory.packages.manager == PackageManager::Rpm => {
-            let packages = rpm::with_holds(root, inventory.packages)?;
-            Ok(Some(Inventory { packages, ..inventory }))
+        Some(list) if list.packages.manager == PackageManager::Rpm => {
+            let packages = rpm::with_holds(root, list.packages)?;
+            Ok(Some(PackageList { packages, ..list }))
         }
-        Some(inventory) => Ok(Some(inventory)),
+        Some(list) => Ok(Some(list)),
         None => absent(root).map(|()| None),
     }
 }
 
 /// What dpkg's status file says, unless it says nothing: other distributions carry dpkg
 /// as a tool. Then what rpm's database does.
-fn databases(root: &HostRoot) -> Result<Option<Inventory>, HostError> {
+fn databases(root: &HostRoot) -> Result<Option<PackageList>, HostError> {
     match dpkg::read(root)? {
-        Some(packages) => Ok(Some(Inventory {
+        Some(packages) => Ok(Some(PackageList {
             packages: Arc::new(packages),
             boot_packages_installed_at_seconds: None,
         })),

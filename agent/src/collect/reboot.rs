@@ -25,30 +25,29 @@ const LIMIT_BYTES: u64 = 256 * 1024;
 /// What is read.
 pub(super) const READS: &[Read] = &[
     Read::of(
-        "/run",
+        &["/run"],
         "Whether it is there: where there is no folder, a file that is not in it says nothing.",
     ),
     Read::of(
-        "/run/reboot-required",
+        &["/run/reboot-required"],
         "Whether it is there, and since when: Debian and Ubuntu ask for a reboot.",
     ),
-    Read::of("/run/reboot-needed", "The same of SUSE."),
-    Read::of("/run/reboot-required.pkgs", "The packages that asked."),
-    Read::of("/run/reboot-needed.pkgs", "The packages that asked."),
-    Read::of("/etc/ld.so.cache", "When it was written: shared libraries were changed last."),
-    Read::of("/proc/stat", "The line `btime`: when the node booted."),
-    Read::of("/proc", "The pids of all processes."),
+    Read::of(&["/run/reboot-needed"], "The same of SUSE."),
+    Read::of(&["/run/reboot-required.pkgs", "/run/reboot-needed.pkgs"], "The packages that asked."),
+    Read::of(&["/etc/ld.so.cache"], "When it was written: shared libraries were changed last."),
+    Read::of(&["/proc/stat"], "The line `btime`: when the node booted."),
+    Read::of(&["/proc"], "The pids of all processes."),
     Read::of(
-        "/proc/{pid}/exe",
+        &["/proc/{pid}/exe"],
         "Of every process which file it runs, and whether that was deleted. Needs SYS_PTRACE.",
     ),
-    Read::of("/proc/{pid}/stat", "Of every process its name and when it was started."),
+    Read::of(&["/proc/{pid}/stat"], "Of every process its name and when it was started."),
     Read::of(
-        "/proc/{pid}/status",
+        &["/proc/{pid}/status"],
         "Of those in question whether they are inside of a container, and whether they are root's.",
     ),
     Read::of(
-        "/proc/{pid}/maps",
+        &["/proc/{pid}/maps"],
         "Of those that were started before libraries were changed which deleted files of packages \
          they have mapped. Needs SYS_PTRACE.",
     ),

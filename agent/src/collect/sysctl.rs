@@ -20,27 +20,17 @@ const LIMIT_BYTES: u64 = 4096;
 /// What is read.
 pub(super) const READS: &[Read] = &[
     Read::of(
-        "/etc/sysctl.d/**",
+        &[
+            "/etc/sysctl.d/**",
+            "/run/sysctl.d/**",
+            "/usr/local/lib/sysctl.d/**",
+            "/usr/lib/sysctl.d/**",
+        ],
         "What files say that kernel parameters should be, sysctl.d(5). A link to `/dev/null` \
          masks files of its name.",
     ),
     Read::of(
-        "/run/sysctl.d/**",
-        "What files say that kernel parameters should be, sysctl.d(5). A link to `/dev/null` \
-         masks files of its name.",
-    ),
-    Read::of(
-        "/usr/local/lib/sysctl.d/**",
-        "What files say that kernel parameters should be, sysctl.d(5). A link to `/dev/null` \
-         masks files of its name.",
-    ),
-    Read::of(
-        "/usr/lib/sysctl.d/**",
-        "What files say that kernel parameters should be, sysctl.d(5). A link to `/dev/null` \
-         masks files of its name.",
-    ),
-    Read::of(
-        "/proc/sys/**",
+        &["/proc/sys/**"],
         "The live value of every parameter that such a file or an edition of the support policy \
          names. Parameters that are keys are left out, and those of a namespace that is not, or \
          may not be, the node's are not believed.",

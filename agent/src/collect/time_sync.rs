@@ -33,118 +33,81 @@ const MAX_ERROR_CEILING_SECONDS: f64 = 16.0;
 /// What is read.
 pub(super) const READS: &[Read] = &[
     Read::of(
-        "adjtimex(2)",
+        &["adjtimex(2)"],
         "The kernel's state of the clock, asked without changing anything. Not asked of a copy of \
          a node.",
     ),
     Read::of(
-        "udp://{address}",
+        &["udp://{address}"],
         "What `chronyc tracking`, `sources` and `activity` show. The usual port is 323; the \
          address is one of loopback, by `bindcmdaddress` and `cmdport`. Asked only where chronyd \
          is installed or runs, and only on the node's own loopback.",
     ),
     Read::usually(
-        "/etc/chrony/chrony.conf",
+        &["/etc/chrony/chrony.conf"],
         "chronyd's `-f`",
         "Sources, `cmdport`, `bindcmdaddress`, and which other files are taken in. Not there: \
          chronyd runs on its defaults.",
     ),
     Read::usually(
-        "/etc/chrony.conf",
+        &["/etc/chrony.conf"],
         "chronyd's `-f`",
         "The same, where other distributions keep it.",
     ),
     Read::usually(
-        "/etc/chrony/conf.d/**",
+        &["/etc/chrony/conf.d/**"],
         "`include` and `confdir`",
         "Files that chronyd takes into its configuration.",
     ),
-    Read::usually("/etc/chrony/sources.d/**", "`sourcedir`", "Files of sources."),
-    Read::usually("/run/chrony-dhcp/**", "`sourcedir`", "Files of sources."),
-    Read::of("/sys/class/ptp", "The hardware clocks."),
-    Read::of("/sys/class/ptp/{name}/clock_name", "What the driver calls a clock."),
     Read::usually(
-        "/dev/{name}",
+        &["/etc/chrony/sources.d/**", "/run/chrony-dhcp/**"],
+        "`sourcedir`",
+        "Files of sources.",
+    ),
+    Read::of(&["/sys/class/ptp"], "The hardware clocks."),
+    Read::of(&["/sys/class/ptp/{name}/clock_name"], "What the driver calls a clock."),
+    Read::usually(
+        &["/dev/{name}"],
         "`refclock PHC`",
         "Which hardware clock it is, by its name or what a link there names. The device itself is \
          never opened.",
     ),
     Read::of(
-        "/usr/bin/chronyd",
+        &[
+            "/usr/bin/chronyd",
+            "/usr/sbin/chronyd",
+            "/usr/bin/ntp-daemon",
+            "/usr/sbin/ntpd",
+            "/usr/sbin/phc2sys",
+            "/usr/sbin/ptp4l",
+            "/lib/systemd/systemd-timesyncd",
+            "/usr/lib/systemd/systemd-timesyncd",
+            "/usr/bin/vmtoolsd",
+            "/usr/sbin/VBoxService",
+        ],
         "Whether it is there, as of every program that can keep the time.",
     ),
     Read::of(
-        "/usr/sbin/chronyd",
-        "Whether it is there, as of every program that can keep the time.",
-    ),
-    Read::of(
-        "/usr/bin/ntp-daemon",
-        "Whether it is there, as of every program that can keep the time.",
-    ),
-    Read::of("/usr/sbin/ntpd", "Whether it is there, as of every program that can keep the time."),
-    Read::of(
-        "/usr/sbin/phc2sys",
-        "Whether it is there, as of every program that can keep the time.",
-    ),
-    Read::of("/usr/sbin/ptp4l", "Whether it is there, as of every program that can keep the time."),
-    Read::of(
-        "/lib/systemd/systemd-timesyncd",
-        "Whether it is there, as of every program that can keep the time.",
-    ),
-    Read::of(
-        "/usr/lib/systemd/systemd-timesyncd",
-        "Whether it is there, as of every program that can keep the time.",
-    ),
-    Read::of(
-        "/usr/bin/vmtoolsd",
-        "Whether it is there, as of every program that can keep the time.",
-    ),
-    Read::of(
-        "/usr/sbin/VBoxService",
-        "Whether it is there, as of every program that can keep the time.",
-    ),
-    Read::of(
-        "/etc/systemd/system/**",
+        &[
+            "/etc/systemd/system/**",
+            "/run/systemd/system/**",
+            "/usr/local/lib/systemd/system/**",
+            "/usr/lib/systemd/system/**",
+            "/lib/systemd/system/**",
+        ],
         "Whether systemd starts a unit by itself, for each program that can keep the time: names \
          and links alone, no content.",
     ),
     Read::of(
-        "/run/systemd/system/**",
-        "Whether systemd starts a unit by itself, for each program that can keep the time: names \
-         and links alone, no content.",
-    ),
-    Read::of(
-        "/usr/local/lib/systemd/system/**",
-        "Whether systemd starts a unit by itself, for each program that can keep the time: names \
-         and links alone, no content.",
-    ),
-    Read::of(
-        "/usr/lib/systemd/system/**",
-        "Whether systemd starts a unit by itself, for each program that can keep the time: names \
-         and links alone, no content.",
-    ),
-    Read::of(
-        "/lib/systemd/system/**",
-        "Whether systemd starts a unit by itself, for each program that can keep the time: names \
-         and links alone, no content.",
-    ),
-    Read::of(
-        "/.dockerenv",
+        &container::MARKS,
         "Whether it is there: the root is a container's, whose clock is another machine's \
          business.",
     ),
+    Read::of(&["/proc/1/status"], "CapBnd: whether anybody on the node may set the clock."),
     Read::of(
-        "/run/.containerenv",
-        "Whether it is there: the root is a container's, whose clock is another machine's \
-         business.",
+        &["/proc/sys/kernel/osrelease"],
+        "Whether Windows runs this Linux and keeps its clock.",
     ),
-    Read::of(
-        "/run/systemd/container",
-        "Whether it is there: the root is a container's, whose clock is another machine's \
-         business.",
-    ),
-    Read::of("/proc/1/status", "CapBnd: whether anybody on the node may set the clock."),
-    Read::of("/proc/sys/kernel/osrelease", "Whether Windows runs this Linux and keeps its clock."),
 ];
 
 pub(super) fn collect(host: &Host) -> Collected {

@@ -1,6 +1,8 @@
 //! Namespaces of the host, namespaces(7): the kernel shows a reader much of `/proc` and
 //! every loopback port as those of the reader's own.
 
+use nodeward_domain::facts::HttpAnswer;
+
 use super::{Host, HostRoot};
 use crate::reads::{Read, Shared};
 
@@ -8,7 +10,7 @@ use crate::reads::{Read, Shared};
 pub(crate) const SHARED: Shared = Shared { word: "namespaces", reads: READS };
 
 const READS: &[Read] = &[Read::of(
-    "/proc/{pid}/ns/{namespace}",
+    &["/proc/{pid}/ns/{namespace}"],
     "Of processes 1 and 2, and of a kube-proxy, which namespace they are in; of processes 1 and 2 \
      only in a container. Needs SYS_PTRACE: without it, whether it is the node's is not known.",
 )];
@@ -29,6 +31,18 @@ impl std::fmt::Display for Foreign {
             Self::NotKnown(link) => {
                 write!(f, "whether the agent is in the host's {link} namespace is not known")
             }
+        }
+    }
+}
+
+impl Foreign {
+    /// On a loopback that may not be the host's an answer proves something, a refusal
+    /// nothing.
+    #[must_use]
+    pub fn unless_refused(&self, answer: HttpAnswer) -> HttpAnswer {
+        match answer {
+            HttpAnswer::Refused => HttpAnswer::NotAsked { why: format!("refused, but {self}") },
+            answer => answer,
         }
     }
 }

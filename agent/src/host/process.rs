@@ -14,29 +14,32 @@ use crate::reads::{Read, Shared};
 pub(crate) const SHARED: Shared = Shared { word: "processes", reads: READS };
 
 const READS: &[Read] = &[
-    Read::of("/proc", "The pids of all processes."),
-    Read::of("/proc/{pid}/stat", "Of every process its name, its state and when it was started."),
+    Read::of(&["/proc"], "The pids of all processes."),
     Read::of(
-        "/proc/{pid}/status",
+        &["/proc/{pid}/stat"],
+        "Of every process its name, its state and when it was started.",
+    ),
+    Read::of(
+        &["/proc/{pid}/status"],
         "Of those that are looked for whether they are root's, and whether they are inside of a \
          container.",
     ),
     Read::of(
-        "/proc/{pid}/cmdline",
+        &["/proc/{pid}/cmdline"],
         "Of those that are looked for their arguments: which files they were given, and which \
          places and modes.",
     ),
     Read::of(
-        "/proc/{pid}/exe",
+        &["/proc/{pid}/exe"],
         "Of those that are looked for which file they run, and whether it was deleted. Needs \
          SYS_PTRACE; without it the path stays empty.",
     ),
     Read::of(
-        "/proc/{pid}",
+        &["/proc/{pid}"],
         "The folder of such a process, to look behind that link without leaving the root.",
     ),
     Read::usually(
-        "",
+        &[],
         "the first argument of such a process",
         "Which file lies there by now: another than the one that runs was put in its place.",
     ),

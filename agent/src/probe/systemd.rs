@@ -27,23 +27,28 @@ const BUS: &str = "/run/dbus/system_bus_socket";
 pub(crate) const SHARED: Shared = Shared { word: "units", reads: READS };
 
 const READS: &[Read] = &[
-    Read::of(BOOTED, "Whether it is there. Not there: systemd is not what runs the node."),
+    Read::of(&[BOOTED], "Whether it is there. Not there: systemd is not what runs the node."),
     Read::of(
-        BUS,
+        &[BUS],
         "systemd is asked `GetUnit`, `GetUnitFileState` and single properties, never all of a \
          unit's: those would bring its environment and credentials. Not there, refused or no \
          answer in time: the unit is unknown, with the reason.",
     ),
     Read::of(
-        "org.freedesktop.systemd1/{unit}",
+        &["org.freedesktop.systemd1/{unit}"],
         "LoadState, ActiveState, SubState, Result, UnitFileState, NRestarts, MainPID, \
          ExecMainStartTimestamp, ExecMainStartTimestampMonotonic, InactiveExitTimestampMonotonic, \
          NeedDaemonReload, WatchdogUSec, FragmentPath and DropInPaths, over that bus.",
     ),
-    Read::of("/etc/systemd/system/**", FILES),
-    Read::of("/run/systemd/**", FILES),
-    Read::of("/usr/lib/systemd/system/**", FILES),
-    Read::of("/lib/systemd/system/**", FILES),
+    Read::of(
+        &[
+            "/etc/systemd/system/**",
+            "/run/systemd/**",
+            "/usr/lib/systemd/system/**",
+            "/lib/systemd/system/**",
+        ],
+        FILES,
+    ),
 ];
 
 const FILES: &str = "Of the files that systemd names of the unit when each was written.";

@@ -4,6 +4,7 @@
 //! node-problem-detector and other agents that look at nodes.
 
 mod cluster;
+mod components;
 mod fixes;
 mod host;
 
@@ -133,7 +134,10 @@ impl Lack {
 #[must_use]
 pub fn questions() -> Vec<&'static Question> {
     let mut all: Vec<&Question> =
-        [host::QUESTIONS, fixes::QUESTIONS, cluster::QUESTIONS].into_iter().flatten().collect();
+        [components::QUESTIONS, host::QUESTIONS, fixes::QUESTIONS, cluster::QUESTIONS]
+            .into_iter()
+            .flatten()
+            .collect();
     all.sort_by_key(|question| question.id);
     all
 }

@@ -38,6 +38,14 @@ pub enum HttpAnswer {
     },
 }
 
+impl HttpAnswer {
+    /// Whether the server answered with what was asked for: 200.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        matches!(self, Self::Answered { status: 200, .. })
+    }
+}
+
 impl std::fmt::Display for HttpAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -171,43 +171,8 @@ fn of_rpm(kernel: &Kernel, packages: &Packages) -> Result<RunningKernel, String>
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{kernel, packages};
     use super::*;
-    use crate::facts::KernelImages;
-
-    fn kernel(release: &str, version: &str) -> Kernel {
-        Kernel {
-            release: release.to_owned(),
-            version: version.to_owned(),
-            boot_id: String::new(),
-            booted_at: None,
-            images: KernelImages::Releases(Vec::new()),
-            tainted: 0,
-            command_line: Vec::new(),
-        }
-    }
-
-    /// Packages, `name version source source_version`.
-    fn packages(manager: PackageManager, lines: &[&str]) -> Packages {
-        let package = |line: &&str| {
-            let mut words = line.split(' ').map(ToOwned::to_owned);
-            let mut next = || words.next().expect("four words");
-            Package {
-                name: next(),
-                architecture: "x86_64".to_owned(),
-                version: next(),
-                source: next(),
-                source_version: next(),
-                held: false,
-                origin: String::new(),
-            }
-        };
-        Packages {
-            manager,
-            path: String::new(),
-            installed: lines.iter().map(package).collect(),
-            unfinished: Vec::new(),
-        }
-    }
 
     #[test]
     fn the_running_kernel_is_found_below_signed_meta_and_older_packages() {

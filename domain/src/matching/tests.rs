@@ -1,16 +1,18 @@
 //! Tests of matching, each a story that a scanner is known to have got wrong.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
 
+use super::samples::{kernel, packages};
 use super::*;
 use crate::advisory::{
-    Advisory, Alias, Authority, DateKind, Dated, Epochs, FixKey, Lower, Published, Range, Rating,
-    Unfixed, Upper,
+    Advisory, Alias, AliasId, Authority, DateKind, Dated, Epochs, FixKey, Lower, Published, Range,
+    Rating, Unfixed, Upper,
 };
-use crate::facts::{KernelImages, PackageManager};
+use crate::facts::PackageManager;
 use crate::version::{dpkg, rpm};
 
 fn at(day: i64) -> Timestamp {
@@ -78,41 +80,7 @@ fn index(advisories: &[Advisory]) -> Index {
             revision: Arc::from("1"),
         })
     })
-}
-
-/// Packages, `name version source source_version`; of the last two the first two stand in.
-fn packages(manager: PackageManager, lines: &[&str]) -> Arc<Packages> {
-    let package = |line: &&str| {
-        let words: Vec<&str> = line.split(' ').collect();
-        let word = |index: usize, otherwise: usize| words.get(index).unwrap_or(&words[otherwise]);
-        Package {
-            name: words[0].to_owned(),
-            architecture: "amd64".to_owned(),
-            version: words[1].to_owned(),
-            source: (*word(2, 0)).to_owned(),
-            source_version: (*word(3, 1)).to_owned(),
-            held: false,
-            origin: String::new(),
-        }
-    };
-    Arc::new(Packages {
-        manager,
-        path: "/var/lib/dpkg/status".to_owned(),
-        installed: lines.iter().map(package).collect(),
-        unfinished: Vec::new(),
-    })
-}
-
-fn kernel(release: &str, version: &str) -> Kernel {
-    Kernel {
-        release: release.to_owned(),
-        version: version.to_owned(),
-        boot_id: String::new(),
-        booted_at: None,
-        images: KernelImages::Releases(Vec::new()),
-        tainted: 0,
-        command_line: Vec::new(),
-    }
+    .expect("few enough")
 }
 
 /// A node with those packages that runs that kernel.
@@ -154,6 +122,16 @@ fn standing<'a>(matched: &'a Matched, source: &str) -> &'a Standing {
 fn outcome(matched: &Matched, source: &str) -> Outcome {
     let place = matched.sources.iter().position(|one| &*one.source == source);
     matched.outcomes()[place.expect("a source")]
+}
+
+#[test]
+fn the_last_vulnerable_version_is_not_told_as_the_fixed_one() {
+    let up_to = Range { lower: Lower::Open, upper: Upper::UpTo(Arc::from("1.0-1")) };
+    let advisory = Advisory { range: up_to, ..fix("USN-2-1", "curl", "", &["CVE-2026-2"]) };
+    let index = index(&[advisory]);
+    let matched = match_inventory(&index, &node(&["curl 1.0-1"], "5.15.0-1-azure", ""));
+    let [missing] = matched.missing.as_slice() else { panic!("{:?}", matched.missing) };
+    assert_eq!(index.fix(missing.fix).expect("a row").fixed, None);
 }
 
 #[test]

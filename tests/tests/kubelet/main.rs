@@ -50,7 +50,7 @@ fn ok(_: &Asked) -> Does {
 }
 
 /// A kubelet that is well but for `/metrics` and `/configz`, which a test may change.
-fn with(metrics: fn() -> Does, configz: fn() -> Does) -> Kubelet {
+fn with(metrics: fn() -> Does, configz: impl Fn() -> Does + Send + Sync + 'static) -> Kubelet {
     let secure = move |asked: &Asked| match asked.path.as_str() {
         "/healthz?verbose" => answer(200, WELL),
         "/metrics" => metrics(),
@@ -113,6 +113,20 @@ async fn a_well_kubelet_that_takes_our_token_leaves_nothing_open() {
     assert!(asked.iter().all(|one| one.headers["authorization"] == "Bearer t0ken"), "{asked:?}");
     let on_health = kubelet.health.asked();
     assert!(on_health.iter().all(|one| !one.headers.contains_key("authorization")));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_compared_are_not_as_told() {
+    for (configz, why) in [
+        ("{\"kubeletconfig\": {", "EOF while parsing"),
+        ("{}", "has no kubeletconfig"),
+        ("{\"kubeletconfig\": {\"maxPods\": \"many\"}}", "maxPods is not a whole number"),
+    ] {
+        let kubelet = with(metrics, move || answer(200, configz));
+        let answers = kubelet.judged().await;
+        let said = said(&answers, "KubeletConfigurationDrifted");
+        assert!(said.starts_with("unknown") && said.contains(why), "{configz}: {said}");
+    }
 }
 
 #[tokio::test]

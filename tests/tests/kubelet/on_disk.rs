@@ -53,6 +53,20 @@ async fn what_we_do_not_read_is_unknown_and_not_wrong() {
 }
 
 #[tokio::test]
+async fn drop_ins_that_lie_too_deep_to_be_read_are_not_passed_over() {
+    let kubelet = kubelet();
+    let folder = kubelet.root().join("etc/kubelet.d/1/2/3/4/5/6/7/8");
+    std::fs::create_dir_all(&folder).expect("made");
+    std::fs::write(folder.join("x.conf"), "kind: KubeletConfiguration\n").expect("written");
+    let path = kubelet.root().join("proc/41552/cmdline");
+    let line = std::fs::read_to_string(&path).expect("a command line");
+    std::fs::write(&path, line + "--config-dir=/etc/kubelet.d\0").expect("written");
+    let observed = kubelet.observed().await;
+    let why = said(&judged(&observed), "KubeletAnonymousAccess");
+    assert!(why.starts_with("unknown") && why.contains("lies 8 folders deep"), "{why}");
+}
+
+#[tokio::test]
 async fn drop_ins_are_merged_in_the_order_of_their_paths_and_flags_count_most() {
     let kubelet = kubelet();
     let folder = kubelet.root().join("etc/kubelet.d");

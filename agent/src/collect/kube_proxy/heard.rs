@@ -98,13 +98,9 @@ fn nobody(served: &Served, why: &str) -> Heard {
 }
 
 impl Heard {
-    /// On a loopback that may not be the host's an answer proves something, a refusal
-    /// nothing.
     fn unless_refused(self, foreign: &Foreign) -> Self {
-        let checked = |reply: Reply| match reply.answer {
-            HttpAnswer::Refused => not_asked(&format!("refused, but {foreign}")),
-            _ => reply,
-        };
+        let checked =
+            |reply: Reply| Reply { answer: foreign.unless_refused(reply.answer), ..reply };
         Self {
             livez: checked(self.livez),
             healthz: checked(self.healthz),

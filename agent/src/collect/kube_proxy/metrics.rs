@@ -4,33 +4,18 @@
 use jiff::Timestamp;
 use nodeward_domain::measured::Measurements;
 
+use super::super::build::{Build, is_of};
 use crate::probe::series::Series;
 
-const BUILD: &str = "kubernetes_build_info";
-const FEATURE: &str = "kubernetes_feature_enabled";
 const SYNCED: &str = "kubeproxy_sync_proxy_rules_last_timestamp_seconds";
 const QUEUED: &str = "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds";
 const RESTORES: &str = "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total";
 const STARTED: &str = "process_start_time_seconds";
 
-/// A switch for all features, which is told of every kube-proxy that tells its features.
-const ALL_ALPHA: &str = "AllAlpha";
-
 /// Whether a line of its metrics is read.
 pub(super) fn is_wanted(line: &str) -> bool {
-    // Of some 200 features only those are of interest that are in alpha and on.
-    if line.starts_with(FEATURE) {
-        return Series::read(line).is_some_and(|feature| {
-            is_alpha_and_on(&feature) || feature.label("name") == Some(ALL_ALPHA)
-        });
-    }
-    [BUILD, SYNCED, QUEUED, RESTORES, STARTED]
-        .iter()
-        .any(|name| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
-}
-
-fn is_alpha_and_on(feature: &Series<'_>) -> bool {
-    feature.label("stage") == Some("ALPHA") && feature.value > 0.0
+    Build::is_wanted(line)
+        || [SYNCED, QUEUED, RESTORES, STARTED].iter().any(|name| is_of(line, name))
 }
 
 /// When the rules of one IP family were last asked to change, and last did; seconds since
@@ -44,9 +29,7 @@ struct Family {
 /// What the metrics say.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Metrics {
-    pub(super) version: String,
-    /// None where it tells no features.
-    pub(super) alpha_features: Option<Vec<String>>,
+    pub(super) build: Build,
     ipv4: Family,
     ipv6: Family,
     partial_restore_failures: Option<f64>,
@@ -59,9 +42,6 @@ impl Metrics {
         let mut metrics = Self::default();
         for series in lines.lines().filter_map(Series::read) {
             metrics.take(&series);
-        }
-        if let Some(features) = &mut metrics.alpha_features {
-            features.sort_unstable();
         }
         metrics
     }
@@ -81,15 +61,7 @@ impl Metrics {
                 self.partial_restore_failures = Some(others + series.value);
             }
             STARTED => self.started = value,
-            BUILD => {
-                series.label("git_version").unwrap_or_default().clone_into(&mut self.version);
-            }
-            FEATURE => {
-                let features = self.alpha_features.get_or_insert_default();
-                let name = series.label("name").filter(|name| *name != ALL_ALPHA);
-                features.extend(name.filter(|_| is_alpha_and_on(series)).map(str::to_owned));
-            }
-            _ => {}
+            _ => self.build.take(series),
         }
     }
 
@@ -156,8 +128,8 @@ process_start_time_seconds 900
     #[test]
     fn the_named_series_are_kept_and_read() {
         let metrics = read(LINES);
-        assert_eq!(metrics.version, "v1.34.9");
-        assert_eq!(metrics.alpha_features, Some(vec!["Alpha".to_owned(), "Zeta".to_owned()]));
+        assert_eq!(metrics.build.version.as_deref(), Some("v1.34.9"));
+        assert_eq!(metrics.build.alpha_features, Some(vec!["Alpha".to_owned(), "Zeta".to_owned()]));
         let measured = metrics.measured(at(2000));
         assert_eq!(measured.kube_proxy_ipv4_sync_age_seconds, Some(999.5));
         assert_eq!(measured.kube_proxy_ipv4_sync_pending_seconds, Some(0.0));
@@ -183,7 +155,7 @@ process_start_time_seconds 900
     #[test]
     fn an_older_one_tells_no_families_and_no_features() {
         let metrics = read("kubeproxy_sync_proxy_rules_last_timestamp_seconds 1000\n");
-        assert_eq!(metrics.alpha_features, None);
+        assert_eq!(metrics.build.alpha_features, None);
         let measured = metrics.measured(at(1010));
         assert_eq!(measured.kube_proxy_ipv4_sync_age_seconds, Some(10.0));
         assert_eq!(measured.kube_proxy_ipv4_sync_pending_seconds, None);

@@ -9,7 +9,7 @@ use crate::host::{HostError, HostRoot, find_processes_anywhere};
 const POD_LOGS: &str = "/var/log/pods";
 
 /// What an enabled or hand-written unit leaves.
-const UNITS: [&str; 2] = [
+pub(super) const UNITS: [&str; 2] = [
     "/etc/systemd/system/kube-proxy.service",
     "/etc/systemd/system/multi-user.target.wants/kube-proxy.service",
 ];

@@ -15,10 +15,11 @@ use super::{flags, value};
 use crate::host::{Found, Host, HostError};
 
 /// Where the configuration lies when no kubelet runs that says it: upstream's place, AKS's.
-const USUAL: [&str; 2] = ["/var/lib/kubelet/config.yaml", "/etc/default/kubeletconfig.json"];
+pub(super) const USUAL: [&str; 2] =
+    ["/var/lib/kubelet/config.yaml", "/etc/default/kubeletconfig.json"];
 
 /// Files with values of flags. They may hold a bootstrap token, and are not read.
-const ENVIRONMENTS: [&str; 3] =
+pub(super) const ENVIRONMENTS: [&str; 3] =
     ["/etc/default/kubelet", "/etc/sysconfig/kubelet", "/var/lib/kubelet/kubeadm-flags.env"];
 
 const LIMIT_BYTES: u64 = 1024 * 1024;
@@ -85,11 +86,14 @@ fn drop_ins(host: &Host, folder: &str) -> Result<Vec<String>, HostError> {
     let mut pending = vec![(folder.trim_end_matches('/').to_owned(), 0)];
     while let Some((path, depth)) = pending.pop() {
         match host.root.list(&path) {
-            Ok(names) if depth < DEPTH => {
+            Ok(_) if depth == DEPTH => {
+                let why = format!("lies {DEPTH} folders deep, which is not read");
+                return Err(HostError::Malformed { path, why });
+            }
+            Ok(names) => {
                 let below = names.iter().rev().map(|name| (format!("{path}/{name}"), depth + 1));
                 pending.extend(below);
             }
-            Ok(_) => {}
             Err(HostError::System { errno: nix::errno::Errno::ENOTDIR, .. }) if depth > 0 => {
                 if path.ends_with(".conf") {
                     found.push(path);
@@ -224,18 +228,24 @@ fn setting(
 }
 
 /// Notes what the kubelet says is in force where that is something else than it was told,
-/// from the answer of `/configz`. What is not in it in a form that is known is left as it is.
-pub(super) fn compare(settings: &mut [Setting], configz: &str) {
-    let document: Value = serde_json::from_str(configz).unwrap_or_default();
-    let Some(effective) = document.get("kubeletconfig") else { return };
+/// from the answer of `/configz`. An error says what of the answer could not be compared.
+pub(super) fn compare(settings: &mut [Setting], configz: &str) -> Result<(), String> {
+    let document: Value = serde_json::from_str(configz).map_err(|error| error.to_string())?;
+    let effective = document.get("kubeletconfig").ok_or("has no kubeletconfig")?;
+    let mut compared = Ok(());
     for setting in settings {
         let Some(key) = KEYS.iter().find(|key| key.path == setting.key) else { continue };
         let in_force = match at(effective, key.path) {
             Some(member) => value::of_json(key.form, member),
             None => Ok(value::zero(key.form).to_owned()),
         };
-        setting.in_force = in_force.ok().filter(|value| !is_same(key.form, &setting.value, value));
+        match in_force {
+            Ok(value) if is_same(key.form, &setting.value, &value) => {}
+            Ok(value) => setting.in_force = Some(value),
+            Err(form) => compared = Err(format!("{} is not {form}", key.path)),
+        }
     }
+    compared
 }
 
 /// Whether what is in force is what was told. A kubelet adds members to some maps, and
@@ -255,7 +265,7 @@ fn environments<'a>(
     host: &'a Host,
     started: &'a Result<Timestamp, String>,
 ) -> impl Iterator<Item = ConfigurationFile> + 'a {
-    let there = ENVIRONMENTS.iter().filter(|path| host.root.exists(path) == Ok(true));
+    let there = ENVIRONMENTS.iter().filter(|path| host.root.exists(path) != Ok(false));
     there.map(|path| ConfigurationFile {
         path: (*path).to_owned(),
         role: FileRole::Environment,

@@ -5,40 +5,23 @@
 use jiff::Timestamp;
 use nodeward_domain::measured::Measurements;
 
+use super::super::build::{Build, is_of};
 use crate::probe::series::Series;
 
-const BUILD: &str = "kubernetes_build_info";
-const FEATURE: &str = "kubernetes_feature_enabled";
 const PLEG: &str = "kubelet_pleg_last_seen_seconds";
 const RUNTIME_ERRORS: &str = "kubelet_runtime_operations_errors_total";
 const RENEW_ERRORS: &str = "kubelet_certificate_manager_client_expiration_renew_errors";
 
-/// A switch for all features, which is told of every kubelet that tells its features.
-const ALL_ALPHA: &str = "AllAlpha";
-
 /// Whether a line of its metrics is read.
 pub(super) fn is_wanted(line: &str) -> bool {
-    // Of some 200 features only those are of interest that are in alpha and on.
-    if line.starts_with(FEATURE) {
-        return Series::read(line).is_some_and(|feature| {
-            is_alpha_and_on(&feature) || feature.label("name") == Some(ALL_ALPHA)
-        });
-    }
-    [BUILD, PLEG, RUNTIME_ERRORS, RENEW_ERRORS]
-        .iter()
-        .any(|name| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
-}
-
-fn is_alpha_and_on(feature: &Series<'_>) -> bool {
-    feature.label("stage") == Some("ALPHA") && feature.value > 0.0
+    Build::is_wanted(line)
+        || [PLEG, RUNTIME_ERRORS, RENEW_ERRORS].iter().any(|name| is_of(line, name))
 }
 
 /// What the metrics say.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Metrics {
-    pub(super) version: Option<String>,
-    /// None where it tells no features.
-    pub(super) alpha_features: Option<Vec<String>>,
+    pub(super) build: Build,
     /// Seconds since 1970; none where it has not looked since its start.
     pleg_last_seen_seconds: Option<f64>,
     runtime_errors: Option<f64>,
@@ -52,25 +35,16 @@ impl Metrics {
         for series in lines.lines().filter_map(Series::read) {
             metrics.take(&series);
         }
-        if let Some(features) = &mut metrics.alpha_features {
-            features.sort_unstable();
-        }
         metrics
     }
 
     fn take(&mut self, series: &Series<'_>) {
         match series.name {
-            BUILD => self.version = series.label("git_version").map(str::to_owned),
             PLEG => self.pleg_last_seen_seconds = Some(series.value).filter(|at| *at > 0.0),
             // One for each kind of call.
             RUNTIME_ERRORS => *self.runtime_errors.get_or_insert_default() += series.value,
             RENEW_ERRORS => self.renew_errors = Some(series.value),
-            FEATURE => {
-                let features = self.alpha_features.get_or_insert_default();
-                let name = series.label("name").filter(|name| *name != ALL_ALPHA);
-                features.extend(name.filter(|_| is_alpha_and_on(series)).map(str::to_owned));
-            }
-            _ => {}
+            _ => self.build.take(series),
         }
     }
 
@@ -122,8 +96,8 @@ other 1
             assert!(!kept.contains(left_out), "{left_out}");
         }
         let metrics = Metrics::read(&kept);
-        assert_eq!(metrics.version.as_deref(), Some("v1.34.9"));
-        assert_eq!(metrics.alpha_features, Some(vec!["A".to_owned(), "B".to_owned()]));
+        assert_eq!(metrics.build.version.as_deref(), Some("v1.34.9"));
+        assert_eq!(metrics.build.alpha_features, Some(vec!["A".to_owned(), "B".to_owned()]));
         let measured = metrics.measured(at("2026-11-22T11:21:05Z"));
         assert_eq!(measured.kubelet_pleg_age_seconds, Some(3.0));
         assert_eq!(measured.kubelet_runtime_errors_total, Some(5));

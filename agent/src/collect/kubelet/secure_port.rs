@@ -84,21 +84,21 @@ impl Port {
     pub(super) fn heard(self, replies: [Reply; QUESTIONS], now: Option<Timestamp>) -> Heard {
         let refused_late = replies.iter().any(is_refused_late);
         let [healthz, configz, metrics] = replies;
-        let told = match is_told(&metrics.answer) {
+        let told = match metrics.answer.is_ok() {
             true => Metrics::read(&metrics.body),
             false => Metrics::default(),
         };
         let source = format!("https://{}/metrics", self.address);
         Heard {
             measured: told.measured(now),
-            version: told.version.map(|version| Version { version, source }),
-            configz: is_told(&configz.answer).then_some(configz.body),
+            version: told.build.version.map(|version| Version { version, source }),
+            configz: configz.answer.is_ok().then_some(configz.body),
             port: SecurePort {
                 endpoint: format!("https://{}", self.address),
                 credential: self.credential,
                 healthz: healthz.answer,
                 configz: without_line(configz.answer),
-                alpha_features: told.alpha_features,
+                alpha_features: told.build.alpha_features,
                 metrics: without_line(metrics.answer),
                 refused_late,
             },
@@ -135,10 +135,6 @@ fn token(path: &Path) -> Result<Token, String> {
         .and_then(|file| file.take(TOKEN_LIMIT_BYTES).read_to_string(&mut text))
         .map_err(|error| format!("{}: {error}", path.display()))?;
     Token::new(&text).ok_or_else(|| format!("{}: is not a token", path.display()))
-}
-
-const fn is_told(answer: &HttpAnswer) -> bool {
-    matches!(answer, HttpAnswer::Answered { status: 200, .. })
 }
 
 fn is_refused_late(reply: &Reply) -> bool {

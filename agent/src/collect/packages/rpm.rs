@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use nodeward_domain::facts::{Package, PackageManager, Packages, RPM_KERNELS};
 
-use super::Inventory;
+use super::PackageList;
 use crate::host::sqlite::{Database, Value};
 use crate::host::{HostError, HostRoot};
 use header::{Header, Tag};
@@ -43,29 +43,29 @@ struct Headers {
 }
 
 /// What rpm's database says; none when there is no trace of one.
-pub(super) fn read(root: &HostRoot) -> Result<Option<Inventory>, HostError> {
+pub(super) fn read(root: &HostRoot) -> Result<Option<PackageList>, HostError> {
     let Some(path) = database(root)? else {
         return Ok(None);
     };
-    let mut inventory = Database::read(root, &path, |database| {
-        let mut inventory = Headers::empty(&path);
+    let mut headers = Database::read(root, &path, |database| {
+        let mut headers = Headers::empty(&path);
         database.rows("Packages", |number, record| {
             let [_, Value::Blob(blob)] = record.values()? else {
                 return Err(format!("package {number}: is no header"));
             };
-            inventory.add(blob).map_err(|why| format!("package {number}: {why}"))
+            headers.add(blob).map_err(|why| format!("package {number}: {why}"))
         })?;
-        Ok(inventory)
+        Ok(headers)
     })?;
-    let installed = &mut inventory.packages.installed;
+    let installed = &mut headers.packages.installed;
     if installed.is_empty() {
         let why = "names no installed package".to_owned();
         return Err(HostError::Malformed { path, why });
     }
     installed.sort_unstable();
-    Ok(Some(Inventory {
-        packages: Arc::new(inventory.packages),
-        boot_packages_installed_at_seconds: inventory.boot_packages_installed_at_seconds,
+    Ok(Some(PackageList {
+        packages: Arc::new(headers.packages),
+        boot_packages_installed_at_seconds: headers.boot_packages_installed_at_seconds,
     }))
 }
 

@@ -8,7 +8,7 @@ use procfs_core::process::Status;
 use crate::host::{HostError, HostRoot};
 
 /// What a container manager leaves inside.
-const MARKS: [&str; 3] = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"];
+pub(super) const MARKS: [&str; 3] = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"];
 
 /// The number of `CAP_SYS_TIME`.
 const SYS_TIME: u64 = 25;

@@ -68,9 +68,6 @@ pub(super) fn down(
     policy: &Policy,
     now: Timestamp,
 ) -> Verdict {
-    if let Some(reason) = unit::stands_for_down::<Containerd>(history, scope, now) {
-        return Verdict::not_applicable(format!("see {reason}"));
-    }
     if scope.platform != Platform::Plain
         && let Ok((containerd, _)) = facts(&history.containerd, "")
         && let Some(endpoint) = another_endpoint(history, containerd)
@@ -79,6 +76,9 @@ pub(super) fn down(
             vec![Evidence::new("containerRuntimeEndpoint", endpoint, &containerd.socket)];
         let why = "the kubelet uses another runtime than the one asked (--containerd-socket)";
         return Verdict::unknown(why, evidence);
+    }
+    if let Some(reason) = unit::stands_for_down::<Containerd>(history, scope, now) {
+        return Verdict::not_applicable(format!("see {reason}"));
     }
     let verdict = shape(
         history,

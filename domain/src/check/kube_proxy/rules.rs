@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use super::{ABSENT, Shape, look_at_log, place, turn};
 use crate::check::{Evidence, Scope, Verdict, confirmed, facts, verdict_or};
-use crate::facts::HttpAnswer;
 use crate::measured::{Measurements, Watched};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
@@ -36,7 +35,7 @@ pub(super) fn sync_stuck(
     if let Some(owner) = Shape::of(proxy).owner() {
         return Verdict::not_applicable(format!("kube-proxy did not get that far, see {owner}"));
     }
-    if !matches!(proxy.metrics, HttpAnswer::Answered { status: 200, .. }) {
+    if !proxy.metrics.is_ok() {
         return Verdict::unknown(format!("metrics: {}", proxy.metrics), Vec::new());
     }
     let pending = pending(history.measured.newest());

@@ -99,7 +99,7 @@ pub(super) fn with_cause(mut verdict: Verdict, history: &NodeHistory, scope: &Sc
 
 /// What the kubelet itself says is in force, where it was asked and told it.
 fn is_told(kubelet: &Kubelet) -> bool {
-    secure_port::is_told(&kubelet.secure_port.configz)
+    kubelet.secure_port.configz.is_ok()
 }
 
 /// Settings that a file or flag gives and that are not in force.

@@ -156,7 +156,7 @@ fn unhealthy(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timesta
         history,
         (scope, policy, now),
         |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { status, .. } if status >= 500),
-        |kubelet| matches!(kubelet.healthz, HttpAnswer::Answered { status: 200, .. }),
+        |kubelet| kubelet.healthz.is_ok(),
         |kubelet| format!("healthz answers {}", kubelet.healthz),
     )
 }

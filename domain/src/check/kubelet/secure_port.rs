@@ -27,11 +27,6 @@ pub(super) const PLEG_STALE: Check = broken_component(
 
 const UNIT: &str = "kubelet.service";
 
-/// Whether a path was answered with what it is for.
-pub(super) const fn is_told(answer: &HttpAnswer) -> bool {
-    matches!(answer, HttpAnswer::Answered { status: 200, .. })
-}
-
 fn is_stuck(kubelet: &Kubelet) -> bool {
     matches!(
         &kubelet.secure_port.healthz,
@@ -55,7 +50,7 @@ fn sync_loop_stuck(
         let turn = turn_for_broken_component(scope.platform, policy, since, now, UNIT);
         return Verdict::fail("the kubelet's loop over its pods is stuck", since, turn, evidence);
     }
-    if is_told(&port.healthz) {
+    if port.healthz.is_ok() {
         return Verdict::pass(evidence);
     }
     untold(history, kubelet, &port.healthz, "/healthz")
@@ -69,7 +64,7 @@ fn pleg_stale(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timest
     }
     let Some(age) = history.measured.newest().kubelet_pleg_age_seconds else {
         return match &port.metrics {
-            told if is_told(told) => {
+            told if told.is_ok() => {
                 Verdict::unknown("the kubelet's metrics do not tell it", Vec::new())
             }
             answer => untold(history, kubelet, answer, "/metrics"),

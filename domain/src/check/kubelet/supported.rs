@@ -84,7 +84,7 @@ fn alpha_feature(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Times
                 .collect();
             if !unknown.is_empty() {
                 let why = format!("whether {} is alpha is told by metrics", unknown.join(", "));
-                return match secure_port::is_told(&port.metrics) {
+                return match port.metrics.is_ok() {
                     true => Verdict::unknown(format!("{why} of newer kubelets"), Vec::new()),
                     false => secure_port::untold(history, kubelet, &port.metrics, "/metrics"),
                 };

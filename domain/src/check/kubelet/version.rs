@@ -56,7 +56,7 @@ fn unsupported(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Times
     }
     let Some((text, source)) = version(history, kubelet) else {
         let metrics = &kubelet.secure_port.metrics;
-        if secure_port::is_told(metrics) {
+        if metrics.is_ok() {
             return Verdict::unknown("the kubelet's metrics do not tell its version", Vec::new());
         }
         return secure_port::untold(history, kubelet, metrics, "/metrics");

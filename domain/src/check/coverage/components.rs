@@ -1,0 +1,318 @@
+//! Questions about the kubelet, the container runtime and kube-proxy that a node answers by
+//! itself, or could.
+
+use super::{Lack, Question, Told};
+
+pub(super) const QUESTIONS: &[Question] = &[
+    Question {
+        id: "cert.ca",
+        rule: "certificate-rotation",
+        asks: "Is the cluster's certificate authority good for long enough?",
+        told: Told::By(&["ClusterAuthorityExpiring"]),
+    },
+    Question {
+        id: "cert.kscr",
+        rule: "serving-certificate-rotation",
+        asks: "Is the certificate that the kubelet shows signed and rotated?",
+        told: Told::By(&["KubeletServingRotationOff"]),
+    },
+    Question {
+        id: "cert.kubelet",
+        rule: "certificate-rotation",
+        asks: "Are the kubelet's certificates good, and renewed?",
+        told: Told::By(&[
+            "KubeletClientCertificateExpired",
+            "KubeletClientCertificateExpiring",
+            "KubeletServingCertificateExpiring",
+            "KubeletCertificateRotationOff",
+        ]),
+    },
+    Question {
+        id: "comp.containerd",
+        rule: "auto-remediate-components",
+        asks: "Does the container runtime run and do its work?",
+        told: Told::By(&[
+            "ContainerdDown",
+            "ContainerdHung",
+            "CriDisabled",
+            "CriFailing",
+            "PluginFailed",
+            "RuntimeNotReady",
+            "PodNetworkNotReady",
+            "SandboxListFailing",
+            "ContainerdUnitFailed",
+            "ContainerdUnitDisabled",
+        ]),
+    },
+    Question {
+        id: "comp.kubelet",
+        rule: "auto-remediate-components",
+        asks: "Does the kubelet run and do its work?",
+        told: Told::By(&[
+            "KubeletDown",
+            "KubeletNotServing",
+            "KubeletHung",
+            "KubeletUnhealthy",
+            "KubeletSyncLoopStuck",
+            "KubeletPlegStale",
+            "KubeletUnitFailed",
+            "KubeletUnitDisabled",
+            "KubeletClientCertificateExpired",
+        ]),
+    },
+    Question {
+        id: "comp.kubeproxy",
+        rule: "auto-remediate-components",
+        asks: "Does kube-proxy run and do its work?",
+        told: Told::By(&[
+            "KubeProxyDown",
+            "KubeProxyNotServing",
+            "KubeProxyHung",
+            "KubeProxyUnhealthy",
+            "KubeProxySyncStuck",
+        ]),
+    },
+    Question {
+        id: "comp.restarts",
+        rule: "auto-remediate-components",
+        asks: "Does a component start again and again?",
+        told: Told::InPart(
+            &["KubeletRestarting", "ContainerdRestarting"],
+            Lack::Cluster,
+            "kube-proxy is a pod: its restarts are counted by the kubelet, which tells the API \
+             server.",
+        ),
+    },
+    Question {
+        id: "containerd.as_packaged",
+        rule: "",
+        asks: "Is the containerd that runs the one of its package?",
+        told: Told::By(&["ContainerdNotAsPackaged"]),
+    },
+    Question {
+        id: "containerd.binary_replaced",
+        rule: "",
+        asks: "Does the containerd run that lies on disk?",
+        told: Told::By(&["ContainerdRestartPending"]),
+    },
+    Question {
+        id: "containerd.cgroup_driver_match",
+        rule: "kubernetes-native-change",
+        asks: "Do runtime and kubelet use the same driver of control groups?",
+        told: Told::By(&["CgroupDriverMismatch"]),
+    },
+    Question {
+        id: "containerd.deprecations",
+        rule: "",
+        asks: "Is containerd used in ways that its next version will not know?",
+        told: Told::By(&["ContainerdDeprecations"]),
+    },
+    Question {
+        id: "containerd.image_pull",
+        rule: "",
+        asks: "Can the image of pod sandboxes be pulled?",
+        told: Told::Not(Lack::Cluster, "A failed pull is told by events of pods."),
+    },
+    Question {
+        id: "containerd.plugins",
+        rule: "",
+        asks: "Has every part of containerd started that pods need?",
+        told: Told::By(&["PluginFailed"]),
+    },
+    Question {
+        id: "containerd.restarts",
+        rule: "",
+        asks: "Does containerd start again and again?",
+        told: Told::By(&["ContainerdRestarting"]),
+    },
+    Question {
+        id: "containerd.runc_as_packaged",
+        rule: "",
+        asks: "Is the runc on disk the one of its package?",
+        told: Told::Not(
+            Lack::Undecided,
+            "Whether and where it lies is collected. It tells its version only when it is run, \
+             and the agent starts no program.",
+        ),
+    },
+    Question {
+        id: "cri.latency",
+        rule: "",
+        asks: "How fast does the runtime answer?",
+        told: Told::By(&["RuntimeSlow", "SandboxListFailing"]),
+    },
+    Question {
+        id: "cri.network_ready",
+        rule: "",
+        asks: "Does the runtime have a pod network, and if not, why?",
+        told: Told::By(&["PodNetworkNotReady"]),
+    },
+    Question {
+        id: "cri.runtime_ready",
+        rule: "",
+        asks: "Does the runtime call itself ready?",
+        told: Told::By(&["RuntimeNotReady"]),
+    },
+    Question {
+        id: "cri.version",
+        rule: "",
+        asks: "Does the runtime serve the CRI that the kubelet needs?",
+        told: Told::By(&["CriDisabled", "CriFailing"]),
+    },
+    Question {
+        id: "k8s.alpha",
+        rule: "alpha-unsupported",
+        asks: "Are features used that upstream calls alpha?",
+        told: Told::By(&["KubeletAlphaFeature", "KubeProxyAlphaFeature"]),
+    },
+    Question {
+        id: "k8s.preview",
+        rule: "preview-best-effort",
+        asks: "Are settings used that the provider offers as a preview?",
+        told: Told::By(&["KubeletPreviewSetting", "KubeProxyModeNotDefault"]),
+    },
+    Question {
+        id: "k8s.support",
+        rule: "kubernetes-upgrade-by-customer",
+        asks: "Is the node's Kubernetes version supported?",
+        told: Told::By(&["KubernetesUnsupported"]),
+    },
+    Question {
+        id: "kubelet.alpha_features",
+        rule: "",
+        asks: "Does a component run with features in alpha?",
+        told: Told::By(&["KubeletAlphaFeature", "KubeProxyAlphaFeature"]),
+    },
+    Question {
+        id: "kubelet.auth",
+        rule: "managed-components",
+        asks: "Does the kubelet let in whom it should not?",
+        told: Told::By(&[
+            "KubeletAuthorizationOff",
+            "KubeletAnonymousAccess",
+            "KubeletTokensUnchecked",
+            "KubeletReadOnlyPortOpen",
+        ]),
+    },
+    Question {
+        id: "kubelet.binary_replaced",
+        rule: "",
+        asks: "Does the kubelet run that lies on disk?",
+        told: Told::By(&["KubeletExecutableReplaced"]),
+    },
+    Question {
+        id: "kubelet.cert_ttl",
+        rule: "",
+        asks: "How long are the kubelet's certificates still good?",
+        told: Told::By(&[
+            "KubeletClientCertificateExpired",
+            "KubeletClientCertificateExpiring",
+            "KubeletServingCertificateExpiring",
+        ]),
+    },
+    Question {
+        id: "kubelet.config.drift",
+        rule: "",
+        asks: "Was a file of the kubelet changed after it was started, or spoilt?",
+        told: Told::By(&[
+            "KubeletConfigurationNotInForce",
+            "KubeletConfigurationUnusable",
+            "KubeletUnitStale",
+        ]),
+    },
+    Question {
+        id: "kubelet.config.effective",
+        rule: "",
+        asks: "Are the settings that are in force those of files and flags?",
+        told: Told::By(&["KubeletConfigurationDrifted"]),
+    },
+    Question {
+        id: "kubelet.healthz",
+        rule: "",
+        asks: "Does the kubelet answer, and does it call itself healthy?",
+        told: Told::By(&["KubeletNotServing", "KubeletHung", "KubeletUnhealthy"]),
+    },
+    Question {
+        id: "kubelet.pleg",
+        rule: "",
+        asks: "Does the kubelet still look at its pods' processes?",
+        told: Told::By(&["KubeletPlegStale"]),
+    },
+    Question {
+        id: "kubelet.process",
+        rule: "",
+        asks: "Is there a kubelet that should run and does not?",
+        told: Told::By(&["KubeletDown"]),
+    },
+    Question {
+        id: "kubelet.range",
+        rule: "custom-node-configuration",
+        asks: "Are the kubelet's settings within what the provider supports?",
+        told: Told::By(&["KubeletSettingOutOfRange"]),
+    },
+    Question {
+        id: "kubelet.restarts",
+        rule: "",
+        asks: "Does the kubelet start again and again?",
+        told: Told::By(&["KubeletRestarting"]),
+    },
+    Question {
+        id: "kubelet.syncloop",
+        rule: "",
+        asks: "Does the kubelet still go through its main loop?",
+        told: Told::By(&["KubeletSyncLoopStuck"]),
+    },
+    Question {
+        id: "kubelet.version_skew",
+        rule: "",
+        asks: "Is the kubelet too far from the version of the API server?",
+        told: Told::Not(Lack::Cluster, "The API server's version stands in no file of a node."),
+    },
+    Question {
+        id: "proxy.absent_by_design",
+        rule: "",
+        asks: "Is kube-proxy lacking on purpose?",
+        told: Told::Not(
+            Lack::NoVerdict,
+            "Where Cilium leads traffic the component is not applicable, and says by which sign.",
+        ),
+    },
+    Question {
+        id: "proxy.binary_replaced",
+        rule: "",
+        asks: "Does the kube-proxy run that lies on disk?",
+        told: Told::By(&["KubeProxyExecutableReplaced"]),
+    },
+    Question {
+        id: "proxy.livez",
+        rule: "",
+        asks: "Does kube-proxy say that changes of Services reach the node?",
+        told: Told::By(&[
+            "KubeProxyDown",
+            "KubeProxyNotServing",
+            "KubeProxyHung",
+            "KubeProxyUnhealthy",
+        ]),
+    },
+    Question {
+        id: "proxy.mode",
+        rule: "",
+        asks: "In which mode does kube-proxy lead traffic?",
+        told: Told::By(&["KubeProxyModeNotDefault"]),
+    },
+    Question {
+        id: "proxy.node_eligible",
+        rule: "",
+        asks: "Does a load balancer send traffic to the node?",
+        told: Told::Not(
+            Lack::NoVerdict,
+            "It is shown with kube-proxy. A node that is being drained gets none on purpose.",
+        ),
+    },
+    Question {
+        id: "proxy.sync_age",
+        rule: "",
+        asks: "Do changes of Services wait for the node's rules?",
+        told: Told::By(&["KubeProxySyncStuck"]),
+    },
+];
