@@ -1,7 +1,7 @@
 //! Instants, in every form that vendors write them: RFC 3339 with any number of fractional
 //! digits, without a zone, with ` UTC` behind them, or a day alone. All are UTC.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -52,6 +52,17 @@ pub fn read_day(text: &str) -> Result<Timestamp, InstantError> {
     TimeZone::UTC.to_timestamp(date.to_datetime(Default::default())).map_err(|_| refuse())
 }
 
+/// The instant that date(1) writes in the C locale: `Thu Jul 2 07:16:05 UTC 2026`.
+pub fn read_date(text: &str) -> Result<Timestamp, InstantError> {
+    let refuse = || InstantError { text: text.chars().take(LONGEST).collect() };
+    let words: Vec<&str> = text.split_ascii_whitespace().take(7).collect();
+    let [_, month, day, time, "UTC", year] = words.as_slice() else { return Err(refuse()) };
+    let midnight = read_day(&format!("{day} {month} {year}")).map_err(|_| refuse())?;
+    let time: Time = time.parse().map_err(|_| refuse())?;
+    let since_midnight = time.duration_since(Time::midnight());
+    midnight.checked_add(since_midnight).map_err(|_| refuse())
+}
+
 /// The last instant that a reader of today believes: dates that are still to come by more
 /// than a day are a vendor's mistake, or somebody's attempt.
 #[must_use]
@@ -89,6 +100,23 @@ mod tests {
         assert_eq!(read_day("01 Jul 2024"), read("2024-07-01"));
         for text in ["1 July 2024", "31 Feb 2024", "Jul 2024", "01 Jul 2024 x", "01 Jul 99999"] {
             assert!(read_day(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_date_writes_is_read() {
+        let expected = read("2026-07-02T07:16:05Z");
+        assert_eq!(read_date("Thu Jul 2 07:16:05 UTC 2026"), expected);
+        assert_eq!(read_date("  Thu Jul  2 07:16:05 UTC 2026"), expected);
+        for text in [
+            "",
+            "Thu Jul 2 07:16:05 CEST 2026",
+            "Thu Jul 32 07:16:05 UTC 2026",
+            "Thu Jul 2 25:16:05 UTC 2026",
+            "Thu Jul 2 07:16:05 PM UTC 2026",
+            "Thu Jul 2 07:16:05 UTC 2026 x",
+        ] {
+            assert!(read_date(text).is_err(), "{text}");
         }
     }
 }

@@ -1,12 +1,14 @@
-//! What vendors publish: bytes into advisories. Pure parsers, one per format; whatever
-//! comes in is taken for hostile: sizes, depths and counts are limited, and an error names
-//! the file, the line or record, and the reason. Files, folders and transport are others'.
+//! What vendors publish: bytes into advisories and images. Pure parsers, one per format; whatever comes in is taken for hostile: sizes,
+//! depths and counts are limited, and an error names the file, the line or record, and the
+//! reason. Files, folders and transport are others'.
 
 pub mod acceptance;
 pub mod archive;
 pub mod bulletin;
 pub mod content;
 pub mod debian;
+pub mod image_list;
+pub mod image_note;
 pub mod instant;
 pub mod openvex;
 pub mod osv;

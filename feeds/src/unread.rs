@@ -39,6 +39,14 @@ pub(crate) fn text<'a>(file: &str, bytes: &'a [u8], longest: usize) -> Result<&'
     std::str::from_utf8(bytes).map_err(|source| Unread::NoText { file: file.to_owned(), source })
 }
 
+/// UTF-8's byte order mark, with which programs of Windows begin a text.
+pub(crate) const MARK: &str = "\u{feff}";
+
+/// A file without the byte order mark that it may begin with.
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

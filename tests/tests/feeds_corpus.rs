@@ -1,9 +1,11 @@
 //! Real files of advisories against real node images, beside a second computation that
-//! shares no code with the first. Reads the folder that `NODEWARD_CORPUS` names.
+//! shares no code with the first, and real files of every other kind that feeds read. Reads the folder that `NODEWARD_CORPUS` names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "feeds_corpus/azure_linux.rs"]
 mod azure_linux;
+#[path = "feeds_corpus/images.rs"]
+mod images;
 #[path = "feeds_corpus/plain.rs"]
 mod plain;
 #[path = "feeds_corpus/samples.rs"]

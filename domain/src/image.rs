@@ -1,0 +1,149 @@
+//! Releases of node images: what an image was made of, by what its builder published of it.
+//! Source of the shapes: the release notes of AKS's image builder, which also lie on the
+//! node as `/opt/azure/vhd-install.complete`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// One release of one line of node images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageRelease {
+    /// Which line of images, as the node's label names it without the version:
+    /// `AKSUbuntu-2204gen2containerd`.
+    pub family: String,
+    /// Which image of that line: `202607.02.0`.
+    pub version: String,
+    /// When its build began, where that is stated.
+    pub built_at: Option<Timestamp>,
+    /// Release of the kernel that ran at the end of the build, where that is stated.
+    pub kernel: Option<String>,
+    /// `ID` of its os-release(5), where that is stated; `windows` for Windows.
+    pub os_id: Option<String>,
+    /// `VERSION_ID` of its os-release(5), or the build of Windows, where that is stated.
+    pub os_version_id: Option<String>,
+    /// What is installed in it.
+    pub packages: ShippedPackages,
+}
+
+/// The packages of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShippedPackages {
+    /// All of them, in the order in which they were listed.
+    Listed(Vec<ShippedPackage>),
+    /// They are not known, and why. Never to be read as none.
+    Unknown(String),
+}
+
+/// One package of an image. Names are those of binary packages; the source is not stated.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ShippedPackage {
+    /// Binary package name.
+    pub name: String,
+    /// Version, in the distribution's own form: of rpm `version-release`, never with an
+    /// epoch, because the list has none.
+    pub version: String,
+    /// Architecture; empty for what has none, such as rpm's `gpg-pubkey`.
+    pub architecture: String,
+}
+
+/// Where an image stands among others. A name says nothing of it: an image with an earlier
+/// date in its name may be built later, and hold older software for all that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BuildOrder<'a> {
+    /// When its build began. Images of which that is not known stand before all others, so
+    /// that none of them passes for the newest.
+    pub built_at: Option<Timestamp>,
+    /// Only so that the order is the same every time.
+    pub family: &'a str,
+    /// The same.
+    pub version: &'a str,
+}
+
+impl ImageRelease {
+    /// The order of images: by when they were built, never by their names.
+    #[must_use]
+    pub fn built_on(&self) -> BuildOrder<'_> {
+        BuildOrder { built_at: self.built_at, family: &self.family, version: &self.version }
+    }
+
+    /// The value of the node's label: `AKSUbuntu-2204gen2containerd-202607.02.0`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}-{}", self.family, self.version)
+    }
+
+    /// Its packages, or none where they are not known.
+    #[must_use]
+    pub fn listed(&self) -> Option<&[ShippedPackage]> {
+        match &self.packages {
+            ShippedPackages::Listed(packages) => Some(packages),
+            ShippedPackages::Unknown(_) => None,
+        }
+    }
+
+    /// The versions of a package that it ships: several where several are installed, as
+    /// kernels are. Nothing comes of an image whose packages are not known either: see
+    /// [`Self::listed`].
+    pub fn versions_of(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.listed().unwrap_or_default().iter();
+        named.filter(move |package| package.name == name).map(|package| package.version.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(version: &str, built_at: Option<i64>) -> ImageRelease {
+        let package = |name: &str, version: &str| ShippedPackage {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            architecture: "x86_64".to_owned(),
+        };
+        ImageRelease {
+            family: "AKSAzureLinux-V3gen2".to_owned(),
+            version: version.to_owned(),
+            built_at: built_at.map(|second| Timestamp::from_second(second).expect("a moment")),
+            kernel: Some("6.6.57.1-7.azl3".to_owned()),
+            os_id: Some("azurelinux".to_owned()),
+            os_version_id: Some("3.0".to_owned()),
+            packages: ShippedPackages::Listed(vec![
+                package("kernel", "6.6.57.1-6.azl3"),
+                package("curl", "8.8.0-3.azl3"),
+                package("kernel", "6.6.57.1-7.azl3"),
+            ]),
+        }
+    }
+
+    #[test]
+    fn images_stand_in_the_order_of_their_builds() {
+        let mut images = [
+            release("202603.18.0", Some(1_773_855_253)),
+            release("202603.12.1", Some(1_774_559_570)),
+            release("202607.02.0", None),
+            release("202603.12.0", Some(1_773_341_523)),
+        ];
+        images.sort_by(|one, other| one.built_on().cmp(&other.built_on()));
+        let versions: Vec<&str> = images.iter().map(|image| image.version.as_str()).collect();
+        assert_eq!(versions, ["202607.02.0", "202603.12.0", "202603.18.0", "202603.12.1"]);
+    }
+
+    #[test]
+    fn a_package_may_be_there_in_several_versions() {
+        let image = release("202501.22.0", Some(0));
+        let kernels: Vec<&str> = image.versions_of("kernel").collect();
+        assert_eq!(kernels, ["6.6.57.1-6.azl3", "6.6.57.1-7.azl3"]);
+        assert_eq!(image.versions_of("kern").count(), 0);
+        assert_eq!(image.label(), "AKSAzureLinux-V3gen2-202501.22.0");
+    }
+
+    #[test]
+    fn an_unknown_list_is_no_empty_one() {
+        let mut image = release("202501.22.0", Some(0));
+        image.packages = ShippedPackages::Unknown("a stub".to_owned());
+        assert_eq!(image.listed(), None);
+        image.packages = ShippedPackages::Listed(Vec::new());
+        assert_eq!(image.listed(), Some(&[][..]));
+    }
+}
