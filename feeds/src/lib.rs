@@ -1,4 +1,5 @@
-//! What vendors publish: bytes into advisories and images. Pure parsers, one per format; whatever comes in is taken for hostile: sizes,
+//! What vendors publish, and what scanners say: bytes into advisories, images and lists of
+//! findings. Pure parsers, one per format; whatever comes in is taken for hostile: sizes,
 //! depths and counts are limited, and an error names the file, the line or record, and the
 //! reason. Files, folders and transport are others'.
 
@@ -14,6 +15,7 @@ pub mod openvex;
 pub mod osv;
 pub mod oval;
 mod purl;
+pub mod scan;
 pub mod starter;
 pub mod unread;
 pub mod vulnerability_api;

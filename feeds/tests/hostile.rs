@@ -7,9 +7,12 @@ use std::io::Cursor;
 use nodeward_feeds::archive::{Limits, for_each_file};
 use nodeward_feeds::bulletin::read_bulletins;
 use nodeward_feeds::debian::read_dsa_list;
+use nodeward_feeds::image_list::read_image_list;
+use nodeward_feeds::image_note::read_image_note;
 use nodeward_feeds::openvex::OpenVexReader;
 use nodeward_feeds::osv::OsvReader;
 use nodeward_feeds::oval::read_oval;
+use nodeward_feeds::scan::{ColumnMapping, read_scan};
 use nodeward_feeds::vulnerability_api::read_scan_report;
 use nodeward_feeds::{instant, starter};
 use proptest::prelude::*;
@@ -40,6 +43,68 @@ const REPORT: &str = r#"{"distro_name":"a","vhd_release_version":"b","os_package
 const BULLETINS: &str = "[[bulletin]]\nid = \"a\"\nkind = \"bulletin\"\ntitle = \"b\"\n\
 published = \"2026-05-01\"\nsource = \"c\"\nsteps = [\"d\"]\naffected = [{ os = \"ubuntu\" }]\n";
 
+/// The path of a note, which names its image.
+const NOTE_FILE: &str = "AKSUbuntu/gen2/2204containerd/202607.02.0.txt";
+
+const APT_NOTE: &str = "Starting build on  Thu Jul 2 07:16:05 UTC 2026\nComponents:\n  - runc version 1\n\
+=== Installed Packages Begin\nListing...\ncurl/jammy,now 7.81-1 amd64 [installed,local]\n\
+=== Installed Packages End\n=== os-release Begin\nID=ubuntu\nVERSION_ID=\"22.04\"\n=== os-release End\n\
+Using kernel:\nLinux version 5.15.0-1116-azure (a) #125\nInstall completed successfully on  x\n\
+FIPS enabled: False\n";
+
+const RPM_NOTE: &str = "Starting build on  Thu Jul 2 07:16:05 UTC 2026\n=== Installed Packages Begin\n\
+curl-8.0-1.azl3.x86_64\ngpg-pubkey-3135ce90-5e6fda74\n=== Installed Packages End\n\
+Install completed successfully on  x\nFIPS enabled: \n";
+
+const WINDOWS_NOTE: &str =
+    "\u{feff}Build Number: 1\r\nSystem Info\r\n\tOS Version     : 20348.5499\r\n";
+
+const IMAGE_LIST: &str = r#"{"sku":"a","imageVersion":"b","imageBom":[{"id":"sha256:00","bytes":1,
+"repoTags":["c"],"repoDigests":["d"]}]}"#;
+
+const TRIVY: &str = r#"{"SchemaVersion":2,"ArtifactName":"a","Results":[{"Target":"b","Class":"os-pkgs",
+"Type":"ubuntu","Vulnerabilities":[{"VulnerabilityID":"CVE-2026-0001","PkgName":"curl",
+"InstalledVersion":"1","FixedVersion":"2, 3","Severity":"LOW"}]}]}"#;
+
+const TRIVY_CLUSTER: &str = r#"{"ClusterName":"a","Resources":[{"Kind":"Node","Name":"b","Results":[{
+"Target":"c","Vulnerabilities":[{"VulnerabilityID":"CVE-2026-0001","PkgName":"curl"}]}]}]}"#;
+
+const TRIVY_OBJECT: &str = r#"{"kind":"VulnerabilityReport","report":{"artifact":{"repository":"a"},
+"vulnerabilities":[{"vulnerabilityID":"CVE-2026-0001","resource":"curl","fixedVersion":"2"}]}}"#;
+
+const GRYPE: &str = r#"{"matches":[{"vulnerability":{"id":"CVE-2026-0001","fix":{"versions":["2"]}},
+"artifact":{"name":"curl","version":"1","type":"deb"}}],"source":{"target":{"userInput":"a"}}}"#;
+
+const TABLE: &str =
+    "CVE ID,Package,Version,Fix\r\n\"CVE-2026-0001, CVE-2026-0002\",curl,1,\"2; 3\"\r\n";
+
+/// All records, each good as it stands.
+const RECORDS: [&str; 15] = [
+    OSV,
+    VEX,
+    OVAL,
+    LIST,
+    REPORT,
+    BULLETINS,
+    APT_NOTE,
+    RPM_NOTE,
+    WINDOWS_NOTE,
+    IMAGE_LIST,
+    TRIVY,
+    TRIVY_CLUSTER,
+    TRIVY_OBJECT,
+    GRYPE,
+    TABLE,
+];
+
+/// A note that is read must be written so that it reads as the same.
+fn read_note(bytes: &[u8]) {
+    if let Ok(note) = read_image_note(NOTE_FILE, bytes) {
+        let again = read_image_note(NOTE_FILE, note.render().as_bytes());
+        assert_eq!(again.expect("what was read can be read again"), note);
+    }
+}
+
 /// All parsers on the same bytes.
 fn read_all(bytes: &[u8]) {
     let _ = OsvReader::default().read("f", bytes);
@@ -48,6 +113,11 @@ fn read_all(bytes: &[u8]) {
     let _ = read_dsa_list("f", bytes);
     let _ = read_scan_report("f", bytes);
     let _ = read_bulletins("f", bytes);
+    read_note(bytes);
+    let _ = read_image_list("f", bytes);
+    let _ = read_scan("f", bytes, None);
+    let mapping: ColumnMapping = "cve=CVE ID,fixed=Fix".parse().expect("a mapping");
+    let _ = read_scan("f", bytes, Some(&mapping));
     let limits = Limits { total_bytes: 1 << 20, window_bytes: 1 << 20, ..Limits::default() };
     let keep = |_: &str, _: &[u8]| Ok::<_, std::io::Error>(());
     let _ = for_each_file("f", Cursor::new(bytes), limits, |_| true, keep);
@@ -55,11 +125,13 @@ fn read_all(bytes: &[u8]) {
     let _ = instant::read(&text);
     let _ = instant::read_day(&text);
     let _ = starter::read(&text);
+    let _ = text.parse::<ColumnMapping>();
+    let _ = instant::read_date(&text);
 }
 
 /// One of the records, with some changes.
 fn spoilt() -> impl Strategy<Value = Vec<u8>> {
-    let record = prop::sample::select(vec![OSV, VEX, OVAL, LIST, REPORT, BULLETINS]);
+    let record = prop::sample::select(RECORDS.to_vec());
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4_u8);
     (record, prop::collection::vec(change, 1..6)).prop_map(|(record, changes)| {
         let mut bytes = record.as_bytes().to_vec();
@@ -90,10 +162,17 @@ fn the_records_are_good_before_they_are_spoilt() {
     assert!(read_dsa_list("f", LIST.as_bytes()).is_ok());
     assert!(read_scan_report("f", REPORT.as_bytes()).is_ok());
     assert!(read_bulletins("f", BULLETINS.as_bytes()).is_ok());
+    for note in [APT_NOTE, RPM_NOTE, WINDOWS_NOTE] {
+        assert!(read_image_note(NOTE_FILE, note.as_bytes()).is_ok());
+    }
+    assert!(read_image_list("f", IMAGE_LIST.as_bytes()).is_ok());
+    for list in [TRIVY, TRIVY_CLUSTER, TRIVY_OBJECT, GRYPE, TABLE] {
+        assert!(read_scan("f", list.as_bytes(), None).is_ok_and(|scan| !scan.rows.is_empty()));
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn spoilt_records_are_read_or_refused(bytes in spoilt()) {

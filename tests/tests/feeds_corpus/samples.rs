@@ -6,6 +6,7 @@ use nodeward_domain::advisory::{Advisory, Statement, Unfixed};
 use nodeward_feeds::debian::read_dsa_list;
 use nodeward_feeds::openvex::OpenVexReader;
 use nodeward_feeds::osv::OsvReader;
+use nodeward_feeds::scan::{ScanTool, read_scan};
 
 use crate::corpus;
 
@@ -76,4 +77,18 @@ fn real_entries_of_debians_list_are_read() {
         format!("{} {} {}", sope.record, sope.stream, sope.range),
         "DSA-5970-1 Debian 12 < 5.8.0-1+deb12u1"
     );
+}
+
+#[test]
+fn a_real_report_of_trivy_is_read_whole() {
+    let Some(corpus) = corpus() else { return };
+    read(&corpus.join("samples/scan"), |file, bytes| {
+        let scan = read_scan(file, bytes, None).expect("a report");
+        assert_eq!(scan.tool, ScanTool::Trivy);
+        let text = std::str::from_utf8(bytes).expect("UTF-8");
+        assert_eq!(scan.rows.len(), text.matches("\"VulnerabilityID\":").count(), "{file}");
+        let fixed = text.matches("\"FixedVersion\":").count();
+        assert_eq!(scan.rows.iter().filter(|row| !row.fixed.is_empty()).count(), fixed, "{file}");
+        assert!(scan.rows.iter().all(|row| row.kind == "gobinary" && !row.installed.is_empty()));
+    });
 }
