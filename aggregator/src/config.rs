@@ -68,6 +68,10 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 
+    /// A socket of the file system for imports of feeds, for root and this user alone.
+    #[arg(long, env = "NODEWARD_ADMIN_SOCKET", value_name = "PATH")]
+    pub admin_socket: Option<PathBuf>,
+
     /// Serve in plain text to this machine alone, and believe its agents their names; needed
     /// in this version.
     #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
@@ -160,6 +164,7 @@ impl Config {
             tls_certificate: self.tls_certificate.or(file.tls_certificate),
             tls_key: self.tls_key.or(file.tls_key),
             tls_client_ca: self.tls_client_ca.or(file.tls_client_ca),
+            admin_socket: self.admin_socket.or(file.admin_socket),
             insecure_loopback: self.insecure_loopback || file.insecure_loopback,
             policy: self.policy.or(file.policy),
             log_json: self.log_json || file.log_json,

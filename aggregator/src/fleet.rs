@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::facts::ComponentState;
+use nodeward_domain::fixes::fleet::{Asked, By, PatchAge, patch_age};
 use nodeward_domain::policy::Policy;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -20,6 +21,7 @@ use nodeward_proto::digest::Digest;
 pub use node::{NodeMemory, Turn};
 pub use place::{Place, Visit};
 
+use crate::advisories::Advisories;
 use crate::peer::Peer;
 use crate::store::{Seen, Spoilt};
 
@@ -30,6 +32,7 @@ pub type Key = (String, String);
 #[derive(Debug)]
 pub struct Fleet {
     policy: Policy,
+    advisories: RwLock<Arc<Advisories>>,
     places: RwLock<BTreeMap<Key, Arc<Place>>>,
     /// Decoded contents; none inside for a component that this build does not know.
     contents: RwLock<HashMap<Digest, Option<ComponentState>>>,
@@ -63,11 +66,12 @@ pub enum NoAnswer {
 }
 
 impl Fleet {
-    /// A fleet without nodes, judged by that policy.
+    /// A fleet without nodes, judged by that policy and those advisories.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy, advisories: Advisories) -> Self {
         Self {
             policy,
+            advisories: RwLock::new(Arc::new(advisories)),
             places: RwLock::new(BTreeMap::new()),
             contents: RwLock::new(HashMap::new()),
             spoilt: AtomicU64::new(0),
@@ -78,6 +82,18 @@ impl Fleet {
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The advisories by which nodes are judged now.
+    #[must_use]
+    pub fn advisories(&self) -> Arc<Advisories> {
+        Arc::clone(&read(&self.advisories))
+    }
+
+    /// Puts the next generation of advisories in the place of the last one.
+    pub fn put_advisories(&self, advisories: Advisories) {
+        let mut place = self.advisories.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Arc::new(advisories);
     }
 
     /// A node's place, if it has one.
@@ -161,6 +177,7 @@ impl Fleet {
         }
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         contents.retain(|digest, _| used.contains(digest));
+        self.advisories().forget_unused();
     }
 
     /// Every node's place.
@@ -171,6 +188,7 @@ impl Fleet {
     /// The rows of all nodes that match, by cluster and name.
     #[must_use]
     pub fn rows(&self, filter: &Filter, now: Timestamp) -> Vec<NodeRow> {
+        let advisories = self.advisories();
         self.all()
             .iter()
             .filter_map(|place| {
@@ -181,7 +199,7 @@ impl Fleet {
                 if !in_cluster {
                     return None;
                 }
-                let row = node.row(&self.policy, now);
+                let row = node.row(&self.policy, &advisories, now);
                 filter.standing.is_none_or(|standing| standing == row.standing).then(|| row.clone())
             })
             .collect()
@@ -194,13 +212,15 @@ impl Fleet {
         node: &str,
         now: Timestamp,
     ) -> Result<NodeAnswer, NoAnswer> {
+        let advisories = self.advisories();
         let answers: Vec<NodeAnswer> = read(&self.places)
             .iter()
             .filter(|((of_cluster, name), _)| {
                 name == node && (cluster.is_empty() || of_cluster == cluster)
             })
             .filter_map(|(_, place)| {
-                place.memory().node.as_ref().map(|node| node.answer(&self.policy, now))
+                let memory = place.memory();
+                memory.node.as_ref().map(|node| node.answer(&self.policy, &advisories, now))
             })
             .collect();
         match <[NodeAnswer; 1]>::try_from(answers) {
@@ -211,6 +231,18 @@ impl Fleet {
                 clusters: several.into_iter().map(|answer| answer.cluster).collect(),
             }),
         }
+    }
+
+    /// The fixes that nodes lack, folded.
+    #[must_use]
+    pub fn patch_age(&self, asked: &Asked, by: By, now: Timestamp) -> PatchAge {
+        let advisories = self.advisories();
+        let places = self.all();
+        let nodes = places.iter().filter_map(|place| {
+            let memory = place.memory();
+            memory.node.as_ref().map(|node| node.fixes(&self.policy, &advisories, now))
+        });
+        patch_age(nodes, asked, by, &self.policy, advisories.statuses(now), now)
     }
 
     /// Counts a row of the store that is spoilt, and says so to whoever can mend it.

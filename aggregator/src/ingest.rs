@@ -162,8 +162,9 @@ impl Ingest {
             .filter(|digest| !self.fleet.has(*digest) && self.asked.ask(*digest, peer))
             .map(|digest| digest.as_bytes().to_vec())
             .collect();
+        let advisories = self.fleet.advisories();
         let verdict = self.fleet.change(place, peer, now, |node| {
-            let row = node.row(self.fleet.policy(), now);
+            let row = node.row(self.fleet.policy(), &advisories, now);
             v1::VerdictSummary {
                 findings: u32::try_from(row.findings).unwrap_or(u32::MAX),
                 unknown: u32::try_from(row.unknown).unwrap_or(u32::MAX),

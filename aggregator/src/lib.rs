@@ -3,14 +3,17 @@
 //!
 //! The way of the data: [`peer`] says who speaks, [`ingest`] takes reports,
 //! [`store`] commits what must last, [`fleet`] holds every node in memory and has the
-//! domain judge it, [`query`] and [`http`] answer. [`serve`] strings these together,
+//! domain judge it by the [`advisories`] that [`import`] takes in, [`query`] and [`http`]
+//! answer. [`serve`] strings these together,
 //! [`config`] says how.
 
+pub mod advisories;
 pub mod config;
 pub mod connections;
 pub mod fleet;
 pub mod health;
 pub mod http;
+pub mod import;
 pub mod ingest;
 pub mod metrics;
 pub mod peer;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{NodeRow, Standing};
-use nodeward_proto::answer::{PAGE_LIMIT, standing};
+use nodeward_proto::answer::{PAGE_LIMIT, patch_age, standing};
 use nodeward_proto::report::timestamp;
 use nodeward_proto::v1;
 use nodeward_proto::v1::query_service_server::QueryService;
@@ -42,10 +42,7 @@ impl QueryService for Query {
         };
         let cluster = Some(request.cluster).filter(|cluster| !cluster.is_empty());
         let after = page_start(&request.page_token)?;
-        let size = match request.page_size as usize {
-            0 => PAGE_LIMIT,
-            size => size.min(PAGE_LIMIT),
-        };
+        let size = page_size(request.page_size);
         let now = Timestamp::now();
         let rows = self.fleet.rows(&Filter { cluster, standing }, now);
         let summary = summary(&rows);
@@ -80,6 +77,50 @@ impl QueryService for Query {
             },
         )?;
         Ok(Response::new(v1::GetNodeResponse { node: Some((&answer).into()) }))
+    }
+
+    async fn get_patch_age(
+        &self,
+        request: Request<v1::GetPatchAgeRequest>,
+    ) -> Result<Response<v1::GetPatchAgeResponse>, Status> {
+        let request = request.into_inner();
+        let first = match request.page_token.as_str() {
+            "" => 0,
+            token => token.parse().map_err(|_| {
+                Status::invalid_argument("page_token: was not given by this server")
+            })?,
+        };
+        let size = page_size(request.page_size);
+        let (asked, by) = patch_age::asked(request)
+            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
+        let fleet = Arc::clone(&self.fleet);
+        // All nodes are gone through: not where others wait for a moment's work.
+        let answer =
+            tokio::task::spawn_blocking(move || fleet.patch_age(&asked, by, Timestamp::now()))
+                .await
+                .map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(patch_age::page(&answer, first, size)))
+    }
+
+    async fn list_feeds(
+        &self,
+        _: Request<v1::ListFeedsRequest>,
+    ) -> Result<Response<v1::ListFeedsResponse>, Status> {
+        let now = Timestamp::now();
+        let advisories = self.fleet.advisories();
+        Ok(Response::new(v1::ListFeedsResponse {
+            as_of: Some(timestamp(now)),
+            feeds: advisories.statuses(now).iter().map(Into::into).collect(),
+            generation: advisories.generation(),
+        }))
+    }
+}
+
+/// Rows of one page: as many as are asked for, up to the most.
+fn page_size(asked: u32) -> usize {
+    match asked as usize {
+        0 => PAGE_LIMIT,
+        size => size.min(PAGE_LIMIT),
     }
 }
 

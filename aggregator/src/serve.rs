@@ -1,24 +1,30 @@
 //! Serving: opens store and sockets, loads the fleet, answers until it is told to
 //! stop, and then commits what is under way.
 
+mod admin;
 mod error;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nodeward_proto::v1::admin_service_server::AdminServiceServer;
 use nodeward_proto::v1::query_service_server::QueryServiceServer;
 use nodeward_proto::v1::report_service_server::ReportServiceServer;
 use nodeward_proto::{DESCRIPTOR_SET, MESSAGE_LIMIT_BYTES};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+use crate::advisories::Advisories;
 use crate::config::Config;
 use crate::connections::{self, Connections};
 use crate::fleet::Fleet;
+use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::peer::{Authenticator, ByConnection, CertificateAuthenticator, LoopbackAuthenticator};
@@ -49,6 +55,7 @@ pub struct Aggregator {
     grpc: TcpListener,
     tls: Option<(TcpListener, ServerTlsConfig)>,
     http: TcpListener,
+    admin: Option<(UnixListener, PathBuf)>,
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
     metrics: Arc<Metrics>,
@@ -90,9 +97,18 @@ impl Aggregator {
             Some((address, tls)) => Some((listen("--tls-listen", address).await?, tls)),
             None => None,
         };
+        let admin = match &config.admin_socket {
+            Some(path) => Some((admin::listen(path).await?, path.clone())),
+            None => None,
+        };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path)?);
         let edition = policy.edition.clone();
-        let fleet = Arc::new(Fleet::load(policy, store.as_ref(), jiff::Timestamp::now()).await?);
+        let (advisories, spoilt) = Advisories::load(store.as_ref()).await?;
+        for error in &spoilt {
+            tracing::error!(%error, "a feed is spoilt and left out until it is imported again");
+        }
+        let now = jiff::Timestamp::now();
+        let fleet = Arc::new(Fleet::load(policy, advisories, store.as_ref(), now).await?);
         let nodes = fleet.rows(&crate::fleet::Filter::default(), jiff::Timestamp::now()).len();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -107,7 +123,7 @@ impl Aggregator {
         let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
         let plain = LoopbackAuthenticator::new(store_id(store.as_ref()).await?);
         let authenticator = Arc::new(ByConnection { plain, tls: CertificateAuthenticator });
-        Ok(Self { grpc, tls, http, store, fleet, metrics, authenticator })
+        Ok(Self { grpc, tls, http, admin, store, fleet, metrics, authenticator })
     }
 
     /// Serves until it is told to stop, then commits what is under way.
@@ -145,6 +161,8 @@ impl Aggregator {
                 Connections::of(self.grpc, limit).into_stream(),
                 told_to_stop(stopped.clone()),
             );
+        let importer = Importer::new(Arc::clone(&self.fleet), Arc::clone(&self.store));
+        let admin = serve_admin(self.admin, importer, stopped.clone());
         let router = http::router(Arc::clone(&self.store), Arc::clone(&self.metrics));
         let http = axum::serve(Connections::of(self.http, limit), router)
             .with_graceful_shutdown(told_to_stop(stopped.clone()))
@@ -154,8 +172,8 @@ impl Aggregator {
             tokio::time::sleep(STOP_LIMIT).await;
         };
         let served = async {
-            let (grpc, tls, http) = tokio::join!(grpc, tls, http);
-            grpc.and(tls).map_err(ServeError::from).and(http.map_err(ServeError::Http))
+            let (grpc, tls, admin, http) = tokio::join!(grpc, tls, admin, http);
+            grpc.and(tls).and(admin).map_err(ServeError::from).and(http.map_err(ServeError::Http))
         };
         let result = tokio::select! {
             result = served => result,
@@ -212,6 +230,24 @@ where
             None => Ok(()),
         }
     })
+}
+
+/// Serves administrators on their socket, if there is one. An import may take its time.
+async fn serve_admin(
+    admin: Option<(UnixListener, PathBuf)>,
+    importer: Importer,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let Some((listener, path)) = admin else { return Ok(()) };
+    let service = AdminServiceServer::new(importer).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+    let served = Server::builder()
+        .max_concurrent_streams(REQUESTS_PER_CONNECTION)
+        .add_service(service)
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), told_to_stop(stopped))
+        .await;
+    // Whoever comes next must not take it for one that serves.
+    let _ = std::fs::remove_file(path);
+    served
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -90,6 +90,46 @@ pub struct SeenComponent {
     pub last_observed: Timestamp,
 }
 
+/// What one import of feeds changes. Committed as a whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FeedBatch {
+    /// Last good states of feeds, in the place of those before.
+    pub feeds: Vec<FeedBlob>,
+    /// What was added to the ledger of dates; nothing of it is ever taken away.
+    pub ledger: Vec<Vec<u8>>,
+    /// When it was imported, by the aggregator's clock.
+    pub imported_at: Option<Timestamp>,
+}
+
+impl FeedBatch {
+    /// So many bytes are stored, more or less.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let feeds = self.feeds.iter().map(|feed| feed.state.len() + feed.content.len());
+        feeds.chain(self.ledger.iter().map(Vec::len)).sum()
+    }
+}
+
+/// A feed as it is stored: opaque bytes, see `nodeward_feeds::stored`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedBlob {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub state: Vec<u8>,
+    /// What it says.
+    pub content: Vec<u8>,
+}
+
+/// All feeds as they are stored, and the ledger in the order in which it grew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoredFeeds {
+    /// By name.
+    pub feeds: Vec<FeedBlob>,
+    /// What each import added.
+    pub ledger: Vec<Vec<u8>>,
+}
+
 /// One life of a node, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNode {
@@ -218,6 +258,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every interval of one node's lives, oldest first, without those that are spoilt.
     fn intervals(&self, cluster: String, node: String) -> StoreFuture<'_, Vec<(String, Interval)>>;
+
+    /// Commits what an import of feeds changes. Resolves after it would survive power loss.
+    fn append_feeds(&self, batch: FeedBatch) -> StoreFuture<'_, ChangeNumber>;
+
+    /// All feeds, and the ledger.
+    fn feeds(&self) -> StoreFuture<'_, StoredFeeds>;
 
     /// A value that belongs to the store as a whole, made by `make` when it is not
     /// there yet.

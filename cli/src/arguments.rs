@@ -12,6 +12,9 @@ pub const DEFAULT_AGGREGATOR: &str = "http://127.0.0.1:7443";
 /// The environment variable in the place of `--aggregator`.
 pub const AGGREGATOR_VARIABLE: &str = "NODEWARD_AGGREGATOR";
 
+/// Where an aggregator listens for administrators if nothing else is told.
+pub const DEFAULT_ADMIN_SOCKET: &str = "/run/nodeward/admin.sock";
+
 /// Says for every node of a fleet what is wrong, who must act, and what to do next.
 #[derive(Debug, Parser)]
 #[command(name = "nodeward", version, disable_help_subcommand = true)]
@@ -92,6 +95,45 @@ pub enum Command {
         )]
         wait: Option<Duration>,
     },
+    /// Missing fixes of all nodes by their age: whose turn it is, and what to do.
+    PatchAge {
+        /// Which fixes.
+        #[command(flatten)]
+        asked: AskedFixes,
+        /// Only fixes that are older than this, such as 30d or 12h.
+        #[arg(long, value_name = "AGE", value_parser = age)]
+        older_than: Option<SignedDuration>,
+        /// By what rows are folded.
+        #[arg(long, value_enum, value_name = "WHAT", default_value = "fix")]
+        by: ByArgument,
+        /// With vulnerabilities that have no fix, and those that are mitigated.
+        #[arg(long)]
+        include_unfixed: bool,
+    },
+    /// One vulnerability, or one vendor's record: which nodes lack its fix, and whose turn it is.
+    Cve {
+        /// Such as CVE-2026-31431, or USN-8226-1.
+        id: String,
+        /// Only nodes of this cluster.
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
+    /// Fails when a missing fix is too old: for pipelines.
+    Gate {
+        /// Which fixes.
+        #[command(flatten)]
+        asked: AskedFixes,
+        /// No missing fix may be older than this, such as 30d.
+        #[arg(long, value_name = "AGE", value_parser = age)]
+        max_fix_age: SignedDuration,
+        /// Say that something could not be told rather than that something is missing, where
+        /// both are so.
+        #[arg(long)]
+        require_complete: bool,
+    },
+    /// Feeds of advisories: what there is, and what is to be taken in.
+    #[command(subcommand)]
+    Feed(Feed),
     /// Every check, or one of them in full. Needs no aggregator.
     Checks {
         /// Explain this check.
@@ -108,6 +150,77 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Which fixes are asked for.
+#[derive(Debug, Args)]
+pub struct AskedFixes {
+    /// Only nodes of this cluster.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Only what these must act on; may be given several times.
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub responsible: Vec<ResponsibleArgument>,
+}
+
+/// What can be done with feeds.
+#[derive(Debug, Subcommand)]
+pub enum Feed {
+    /// Take files, archives or folders in: all of them, or none when one is refused.
+    Import {
+        /// Where they lie.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// They have everything that their vendors published on the releases in them.
+        #[arg(long)]
+        complete: bool,
+        /// Of when they are, where they do not say so themselves.
+        #[arg(long, value_name = "TIME")]
+        as_of: Option<Timestamp>,
+        /// The aggregator's socket for administrators.
+        #[arg(
+            long,
+            env = "NODEWARD_ADMIN_SOCKET",
+            value_name = "PATH",
+            default_value = DEFAULT_ADMIN_SOCKET
+        )]
+        admin_socket: PathBuf,
+    },
+    /// How the aggregator's feeds stand: how old each is, and for what it is complete.
+    Status,
+}
+
+/// By what rows of missing fixes are folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ByArgument {
+    /// A row for each vendor's record on a source package.
+    Fix,
+    /// A row for each vulnerability.
+    Cve,
+    /// A row for each node.
+    Node,
+    /// A row for each node pool.
+    Pool,
+    /// A row for each node image.
+    Image,
+}
+
+/// Who may have to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum ResponsibleArgument {
+    /// The operator.
+    Customer,
+    /// The provider of the managed cluster.
+    Provider,
+    /// Something that acts by itself.
+    Automation,
+    /// The vendor: there is no fix.
+    Vendor,
+    /// Nobody yet: the fix is younger than the policy's line.
+    NobodyYet,
+    /// It cannot be said.
+    Unknown,
 }
 
 /// How one machine is looked at.
@@ -128,6 +241,18 @@ pub struct Inspect {
     /// Name to show [default: the machine's own].
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,
+    /// Advisories beside those that come with the program: a file, an archive, or a folder.
+    #[arg(long = "feed", value_name = "PATH")]
+    pub feeds: Vec<PathBuf>,
+    /// The feeds have everything that their vendors published on the releases in them.
+    #[arg(long, requires = "feeds")]
+    pub complete: bool,
+    /// What is in node images: release notes, or folders of them.
+    #[arg(long, value_name = "PATH")]
+    pub images: Vec<PathBuf>,
+    /// An image version that is offered to this node, such as 202607.02.0.
+    #[arg(long, value_name = "VERSION")]
+    pub offered: Vec<String>,
     /// Edition of the support policy [default: aks-2026].
     #[arg(long, env = "NODEWARD_POLICY", value_name = "EDITION")]
     pub policy: Option<String>,
@@ -145,6 +270,17 @@ pub enum StandingFilter {
     Incomplete,
     /// Nothing is wrong.
     Clean,
+}
+
+/// An age as people write it: days of 24 hours too.
+fn age(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || "is not an age such as 30d or 12h".to_owned();
+    let age = match text.strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok()) {
+        Some(days) => SignedDuration::try_from_hours(days.checked_mul(24).ok_or_else(wrong)?)
+            .ok_or_else(wrong)?,
+        None => text.parse().map_err(|_| wrong())?,
+    };
+    if age.is_negative() { Err("is negative".to_owned()) } else { Ok(age) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

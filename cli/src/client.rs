@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nodeward_domain::advisory::FeedStatus;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
-use nodeward_proto::answer::instant;
+use nodeward_domain::fixes::fleet::{Asked, By, PatchAge};
+use nodeward_proto::answer::{instant, patch_age};
 use nodeward_proto::report::Invalid;
 use nodeward_proto::v1;
 use nodeward_proto::v1::query_service_client::QueryServiceClient;
@@ -15,6 +17,9 @@ use tonic::{Code, Status};
 /// A connection must stand, and a call be answered, in this time.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The biggest answer that is accepted: a node may lack thousands of fixes.
+const ANSWER_LIMIT_BYTES: usize = 64 << 20;
 
 /// Between two questions while waiting.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
@@ -95,7 +100,9 @@ impl Client {
             return Err(invalid("must be like http://127.0.0.1:7443".to_owned()));
         }
         let channel = endpoint.connect_timeout(CONNECT_LIMIT).timeout(CALL_LIMIT).connect_lazy();
-        Ok(Self { url: url.to_owned(), service: QueryServiceClient::new(channel) })
+        let service =
+            QueryServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT_BYTES);
+        Ok(Self { url: url.to_owned(), service })
     }
 
     /// All nodes that match, page by page.
@@ -120,10 +127,7 @@ impl Client {
                 return Ok(Nodes { as_of: instant("as_of", page.as_of)?, rows });
             }
             if page.next_page_token == request.page_token {
-                return Err(AskError::Invalid(Invalid {
-                    field: "next_page_token".to_owned(),
-                    why: "names the page that was just given".to_owned(),
-                }));
+                return Err(same_page());
             }
             request.page_token = page.next_page_token;
         }
@@ -168,6 +172,37 @@ impl Client {
         })
     }
 
+    /// The fixes that nodes lack, page by page.
+    pub async fn patch_age(&mut self, asked: &Asked, by: By) -> Result<PatchAge, AskError> {
+        let mut request = patch_age::request(asked, by);
+        let mut answer: Option<PatchAge> = None;
+        loop {
+            let page = self.service.get_patch_age(request.clone()).await;
+            let page = page.map_err(|status| self.failed(&status))?.into_inner();
+            let next = page.next_page_token.clone();
+            let page = PatchAge::try_from(page)?;
+            match &mut answer {
+                Some(answer) => answer.rows.extend(page.rows),
+                None => answer = Some(page),
+            }
+            if let Some(answer) = answer.take_if(|_| next.is_empty()) {
+                return Ok(answer);
+            }
+            if next == request.page_token {
+                return Err(same_page());
+            }
+            request.page_token = next;
+        }
+    }
+
+    /// How the feeds stand, and for which moment that is.
+    pub async fn feeds(&mut self) -> Result<(Timestamp, Vec<FeedStatus>), AskError> {
+        let answer = self.service.list_feeds(v1::ListFeedsRequest {}).await;
+        let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
+        let feeds = answer.feeds.into_iter().map(FeedStatus::try_from);
+        Ok((instant("as_of", answer.as_of)?, feeds.collect::<Result<_, _>>()?))
+    }
+
     fn failed(&self, status: &Status) -> AskError {
         let why = status.message().to_owned();
         match status.code() {
@@ -179,6 +214,13 @@ impl Client {
             code => AskError::Refused { url: self.url.clone(), code, why },
         }
     }
+}
+
+fn same_page() -> AskError {
+    AskError::Invalid(Invalid {
+        field: "next_page_token".to_owned(),
+        why: "names the page that was just given".to_owned(),
+    })
 }
 
 /// The cause that says most: "Connection refused" rather than "transport error".

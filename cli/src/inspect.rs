@@ -12,11 +12,16 @@ use nodeward_agent::service::{ServiceError, host};
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, Outcome, judge_node, settle};
 use nodeward_domain::component::Component;
+use nodeward_domain::fixes::images::Images;
+use nodeward_domain::fixes::node::Judged;
+use nodeward_domain::matching::match_inventory;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::Policy;
+use nodeward_feeds::held::Declared;
 use nodeward_proto::content::Content;
 
 use crate::arguments::Inspect;
+use crate::knowledge::{KnowledgeError, Known, read_images};
 
 /// Between two questions to the same weak probe.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -30,6 +35,9 @@ pub enum InspectError {
     /// The machine has no name.
     #[error(transparent)]
     Name(#[from] ConfigError),
+    /// Advisories or images cannot be used.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
 }
 
 /// The answer about one machine.
@@ -38,6 +46,8 @@ pub enum InspectError {
 /// probes have something to confirm are asked again, a second apart, as a running
 /// machine may recover in between; a recording cannot, so there nobody waits.
 pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer, InspectError> {
+    // First, so that a mistake in a path is said before a machine is looked at.
+    let known = known(arguments)?;
     let config = Config {
         host_root: Some(arguments.host_root.clone()),
         containerd_socket: arguments.containerd_socket.clone(),
@@ -77,7 +87,21 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
     }
     let now = arguments.now.unwrap_or_else(Timestamp::now);
     let about = About { cluster: "local", node: &node, last_report_at: Some(now), agent: None };
-    Ok(NodeAnswer::of(about, &history, policy, now).0)
+    let (answer, _) = NodeAnswer::of(about, &history, policy, now);
+    let knowledge = known.knowledge();
+    let judged = Judged::of(&history, knowledge, policy, now, |inventory| {
+        Arc::new(match_inventory(knowledge.index, inventory))
+    });
+    Ok(answer.with_fixes(judged.map(|judged| judged.answer(now))))
+}
+
+/// What is known beside the machine.
+fn known(arguments: &Inspect) -> Result<Known, KnowledgeError> {
+    let declared = Declared { is_complete: arguments.complete, as_of: None };
+    let offered = arguments.offered.iter().cloned().collect();
+    let images = Images::of(read_images(&arguments.images)?, offered);
+    let now = arguments.now.unwrap_or_else(Timestamp::now);
+    Known::read(&arguments.feeds, &declared, images, now)
 }
 
 /// When a round was, if the moment of the answer is told: the last possible one then.

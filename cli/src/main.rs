@@ -8,7 +8,7 @@ use clap::Parser as _;
 use nodeward_cli::arguments::Arguments;
 use nodeward_cli::exit::Exit;
 use nodeward_cli::inert;
-use nodeward_cli::run::{Shown, run};
+use nodeward_cli::run::{Shown, run, with_causes};
 
 fn main() -> ExitCode {
     // clap ends the process by itself for --help, --version and mistakes, with 2.
@@ -42,7 +42,7 @@ fn fail(error: &anyhow::Error) -> Exit {
     let mut out = std::io::stderr().lock();
     // An aggregator's message may quote a node. And nobody to tell is no reason to fail
     // otherwise than by the code.
-    let _ = writeln!(out, "error: {}", inert::text(&error.to_string()));
+    let _ = writeln!(out, "error: {}", inert::text(&with_causes(error.as_ref())));
     let known = error.downcast_ref::<nodeward_cli::run::Failure>();
     if let Some(hint) = known.and_then(nodeward_cli::run::Failure::hint) {
         let _ = writeln!(out, "  try: {hint}");

@@ -7,17 +7,21 @@ use std::collections::BTreeSet;
 use clap::CommandFactory as _;
 use nodeward_domain::answer::{NodeAnswer, Standing};
 use nodeward_domain::check::{Check, find, registry};
+use nodeward_domain::fixes::fleet::By;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use tonic::Code;
 
+use crate::admin::{self, AdminError};
 use crate::arguments::{
-    AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Global, StandingFilter,
+    AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Feed, Global, StandingFilter,
 };
 use crate::client::{AskError, Client};
 use crate::exit::Exit;
 use crate::inspect::{InspectError, inspect};
 use crate::progress::Progress;
-use crate::screen::{self, FleetAnswer, ScreenError, Style};
+use crate::screen::{self, FeedsAnswer, FleetAnswer, ScreenError, Style};
+
+mod fixes;
 
 /// The width of a table that goes neither to a terminal nor has one told.
 const PLAIN_WIDTH: usize = 100;
@@ -51,6 +55,9 @@ pub enum Failure {
         /// The reasons that are most like it, the most like first.
         nearest: Vec<&'static str>,
     },
+    /// Nothing was imported.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The answer cannot be written.
     #[error(transparent)]
     Screen(#[from] ScreenError),
@@ -69,7 +76,10 @@ impl Failure {
                 | AskError::NotInTime { .. }
                 | AskError::Refused { .. }
                 | AskError::Invalid(_),
-            ) => Exit::Unreachable,
+            )
+            | Self::Admin(AdminError::Unreachable { .. } | AdminError::Invalid(_)) => {
+                Exit::Unreachable
+            }
             _ => Exit::Usage,
         }
     }
@@ -92,9 +102,31 @@ impl Failure {
             ),
             Self::Ask(AskError::Ambiguous(_)) => Some("--cluster NAME".to_owned()),
             Self::NoSuchCheck { .. } => Some("nodeward checks".to_owned()),
+            Self::Admin(AdminError::Unreachable { .. }) => Some(
+                "on the aggregator's machine, as its user or root: --admin-socket PATH with the \
+                 path that nodeward-aggregator serve was given"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
+}
+
+/// An error with all of its causes, in one line.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        let next = one.to_string();
+        // Many errors end with the text of their cause.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = one.source();
+    }
+    text
 }
 
 /// Does what was typed.
@@ -121,6 +153,39 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
                 }
             };
             shown(&answer, style)
+        }
+        Command::PatchAge { asked, older_than, by, include_unfixed } => {
+            let asked = fixes::of_patch_age(asked, *older_than, *include_unfixed);
+            let question = fixes::question(&asked, (*by).into());
+            fixes::answer(&arguments.global.aggregator, &asked, &question, false, style).await
+        }
+        Command::Cve { id, cluster } => {
+            let asked = fixes::of_cve(id, cluster.as_deref());
+            let question = fixes::question(&asked, By::Node);
+            fixes::answer(&arguments.global.aggregator, &asked, &question, false, style).await
+        }
+        Command::Gate { asked, max_fix_age, require_complete } => {
+            let asked = fixes::of_patch_age(asked, Some(*max_fix_age), false);
+            let question = fixes::question(&asked, By::Fix);
+            let shown = fixes::answer(
+                &arguments.global.aggregator,
+                &asked,
+                &question,
+                *require_complete,
+                style,
+            );
+            shown.await
+        }
+        Command::Feed(Feed::Import { paths, complete, as_of, admin_socket }) => {
+            let _progress = Progress::of("the import");
+            let imported = admin::import(admin_socket, paths, *complete, *as_of).await?;
+            Ok(Shown { text: screen::imported(&imported, style)?, exit: Exit::Clean })
+        }
+        Command::Feed(Feed::Status) => {
+            let _progress = Progress::of("the aggregator");
+            let (as_of, feeds) = Client::new(&arguments.global.aggregator)?.feeds().await?;
+            let answer = FeedsAnswer { as_of, feeds };
+            Ok(Shown { text: screen::feeds(&answer, style)?, exit: answer.exit() })
         }
         Command::Checks { explain, policy } => {
             let text = match explain {

@@ -2,9 +2,12 @@
 //! machines as one document.
 
 mod checks;
+mod feeds;
+mod fixes;
 mod layout;
 mod node;
 mod nodes;
+mod patch_age;
 
 use serde::Serialize;
 
@@ -12,8 +15,10 @@ use crate::arguments::Format;
 use crate::inert;
 
 pub use checks::{checks, explain};
+pub use feeds::{FeedsAnswer, feeds, imported};
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
+pub use patch_age::{Question, patch_age};
 
 /// Why an answer cannot be written.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 //! is known to be wrong, since when there is a fix, and which.
 
 pub mod alias;
+pub mod bulletin;
 pub mod feed;
 pub mod ledger;
 pub mod published;
@@ -12,9 +13,11 @@ pub mod stream;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use alias::{Alias, AliasId, Rating};
-pub use feed::{Coverage, FeedState, Feeds, Silence};
+pub use bulletin::{Affected, Bulletin, BulletinKind, Probe};
+pub use feed::{Coverage, FeedState, FeedStatus, Feeds, Silence, StreamCoverage};
 pub use ledger::{FixKey, Ledger, Revision, Stated};
 pub use published::{DateKind, Published};
 pub use range::{Lower, Range, Upper};
@@ -23,7 +26,7 @@ pub use stream::{Distribution, Stream, Tier, Tiers};
 /// What one record of a vendor states about one source package, for one range of its
 /// versions. A record that fixes several ranges is several of these: a version lies in one
 /// of them at most.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advisory {
     /// The vendor's own name of the record: `USN-6859-1`, `DSA-5724-1`, a definition's id.
     pub record: Arc<str>,
@@ -48,7 +51,7 @@ pub struct Advisory {
 }
 
 /// How much a record counts beside others about the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Authority {
     /// The vendor's notice of an update, or a definition of its own feed. Its date counts.
     Notice,
@@ -57,7 +60,7 @@ pub enum Authority {
 }
 
 /// What is stated about a range of versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Statement {
     /// They are vulnerable, and what is above them is fixed.
     Fixed,
@@ -68,7 +71,7 @@ pub enum Statement {
 }
 
 /// Why there is no fix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Unfixed {
     /// The vendor has not said that there will be none.
     Pending,
@@ -94,7 +97,7 @@ impl Unfixed {
 }
 
 /// An instant, and what kind of a date the feed means it to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Dated {
     /// When.
     pub at: Timestamp,
@@ -103,7 +106,7 @@ pub struct Dated {
 }
 
 /// Whether epochs take part when versions are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Epochs {
     /// They do.
     Compared,
@@ -126,6 +129,13 @@ impl Advisory {
             (Statement::Fixed, Upper::Below(version)) => Some(version),
             _ => None,
         }
+    }
+
+    /// Whether it is a vendor's own word that there is a fix: only a feed of such words can
+    /// have all of them.
+    #[must_use]
+    pub fn is_notice_of_fix(&self) -> bool {
+        self.authority == Authority::Notice && self.statement == Statement::Fixed
     }
 
     /// Under what the ledger keeps the date of this fix; none for what is no fix.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::check::{CONFIRMATIONS, Evidence, Outcome, Severity, judge_node};
 use crate::component::Component;
+use crate::fixes::answer::{FirstTurn, FixCounts, FixesAnswer};
 use crate::node::NodeHistory;
 use crate::platform::Platform;
 use crate::policy::Policy;
@@ -53,6 +54,9 @@ pub struct NodeAnswer {
     pub findings: Vec<Finding>,
     /// Every component, with what was seen and every check of it.
     pub components: Vec<ComponentAnswer>,
+    /// The fixes that the node lacks; none where that was not asked for, or, said in
+    /// `incomplete`, cannot be told.
+    pub fixes: Option<FixesAnswer>,
 }
 
 /// One failed check.
@@ -280,14 +284,35 @@ impl NodeAnswer {
             incomplete,
             findings,
             components,
+            fixes: None,
         };
         (answer, valid_until)
+    }
+
+    /// Adds what was found about fixes; or why nothing could be.
+    #[must_use]
+    pub fn with_fixes(mut self, fixes: Result<FixesAnswer, String>) -> Self {
+        match fixes {
+            Ok(fixes) => {
+                self.incomplete.extend(fixes.incomplete.iter().cloned());
+                self.fixes = Some(fixes);
+            }
+            Err(why) => self.incomplete.push(format!("fixes: cannot be told ({why})")),
+        }
+        self.complete = self.incomplete.is_empty();
+        self
+    }
+
+    /// The sums of the fixes that the node lacks; all zero where nothing is known of them.
+    #[must_use]
+    pub fn fix_counts(&self) -> FixCounts {
+        self.fixes.as_ref().map(|fixes| fixes.counts).unwrap_or_default()
     }
 
     /// Findings, incomplete or clean: a known finding beats incompleteness.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        if !self.findings.is_empty() {
+        if !self.findings.is_empty() || self.fix_counts().findings() > 0 {
             Standing::Findings
         } else if self.complete {
             Standing::Clean
@@ -299,14 +324,25 @@ impl NodeAnswer {
     /// Who acts first, as screens say it; a dash when nobody needs to.
     #[must_use]
     pub fn acts_first(&self) -> String {
-        self.findings
-            .first()
-            .map_or_else(|| "-".to_owned(), |first| first.responsible.word(&self.provider))
+        let finding = self.findings.first().map(|first| &first.responsible);
+        let fix = || self.first_fix().map(|first| &first.responsible);
+        finding
+            .or_else(fix)
+            .map_or_else(|| "-".to_owned(), |responsible| responsible.word(&self.provider))
+    }
+
+    /// Whose turn comes first among missing fixes that are findings.
+    fn first_fix(&self) -> Option<&FirstTurn> {
+        let fixes = self.fixes.as_ref().filter(|fixes| fixes.counts.findings() > 0)?;
+        fixes.first.as_ref()
     }
 
     /// The answer in one row.
     #[must_use]
     pub fn row(&self) -> NodeRow {
+        let counts = self.fix_counts();
+        let finding = self.findings.first();
+        let action = finding.map(|first| &first.action);
         NodeRow {
             cluster: self.cluster.clone(),
             node: self.node.clone(),
@@ -315,8 +351,13 @@ impl NodeAnswer {
             findings: self.findings.len(),
             unknown: self.incomplete.len(),
             acts_first: self.acts_first(),
-            worst: self.findings.first().map(|first| first.reason.clone()).unwrap_or_default(),
-            action: self.findings.first().map(|first| first.action.to_string()).unwrap_or_default(),
+            worst: finding.map(|first| first.reason.clone()).unwrap_or_default(),
+            action: action
+                .or_else(|| self.first_fix().map(|first| &first.action))
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            fixes: counts.findings(),
+            over_line: counts.over_line,
             last_report_at: self.last_report_at,
         }
     }
@@ -341,8 +382,12 @@ pub struct NodeRow {
     pub acts_first: String,
     /// The reason of the worst finding; empty without one.
     pub worst: String,
-    /// What to do about it; empty without one.
+    /// What to do first; empty where nothing is to be done.
     pub action: String,
+    /// Missing fixes that are findings: that somebody owes, or nobody knows who does.
+    pub fixes: usize,
+    /// Missing fixes that are older than the policy's line, whoever must act.
+    pub over_line: usize,
     /// When the node last reported, by the reader's clock.
     pub last_report_at: Option<Timestamp>,
 }

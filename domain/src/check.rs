@@ -361,7 +361,7 @@ fn of_a_provider(scope: &Scope, does: &str) -> Result<(), Verdict> {
 }
 
 /// The first instant of a day, UTC.
-fn midnight(day: civil::Date) -> Option<Timestamp> {
+pub(crate) fn midnight(day: civil::Date) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(day.to_datetime(civil::Time::midnight())).ok()
 }
 

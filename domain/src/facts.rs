@@ -22,7 +22,7 @@ pub use http::HttpAnswer;
 pub use kernel::{Kernel, KernelImages, Taint};
 pub use kube_proxy::{FamilyHealth, FeatureGate, KubeProxy, ProxyConfiguration, ProxyHealth};
 pub use kubelet::Kubelet;
-pub use node_image::{ImageName, Label, NodeImage};
+pub use node_image::{ImageName, Label, NodeImage, built_on};
 pub use os_release::{Fips, OsRelease};
 pub use packages::{Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage};
 pub use process::Process;

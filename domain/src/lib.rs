@@ -11,6 +11,7 @@ pub mod answer;
 pub mod check;
 pub mod component;
 pub mod facts;
+pub mod fixes;
 pub mod image;
 mod kernel_package;
 pub mod matching;

@@ -54,6 +54,15 @@ impl<T> State<T> {
         }
     }
 
+    /// The facts, when there are any, to be kept.
+    #[must_use]
+    pub fn shared(&self) -> Option<Arc<T>> {
+        match self {
+            Self::Present(facts) => Some(Arc::clone(facts)),
+            _ => None,
+        }
+    }
+
     /// The word of the state: `present`, `absent`, `not_applicable` or `unavailable`.
     #[must_use]
     pub const fn word(&self) -> &'static str {

@@ -157,6 +157,51 @@ pub enum Step {
     PlatformUnknown,
 }
 
+impl Step {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Unreadable,
+        Self::NoFinding,
+        Self::NoFix,
+        Self::NotRunning,
+        Self::Undated,
+        Self::Young,
+        Self::NotShipped,
+        Self::LineEnded,
+        Self::OfferedImage,
+        Self::NotOnNewest,
+        Self::HandIn,
+        Self::OfferedUnknown,
+        Self::ShippedUnknown,
+        Self::NoRule,
+        Self::NoProvider,
+        Self::PlatformUnknown,
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::NoFinding => "no_finding",
+            Self::NoFix => "no_fix",
+            Self::NotRunning => "not_running",
+            Self::Undated => "undated",
+            Self::Young => "young",
+            Self::NotShipped => "not_shipped",
+            Self::LineEnded => "line_ended",
+            Self::OfferedImage => "offered_image",
+            Self::NotOnNewest => "not_on_newest",
+            Self::HandIn => "hand_in",
+            Self::OfferedUnknown => "offered_unknown",
+            Self::ShippedUnknown => "shipped_unknown",
+            Self::NoRule => "no_rule",
+            Self::NoProvider => "no_provider",
+            Self::PlatformUnknown => "platform_unknown",
+        }
+    }
+}
+
 /// Whose turn it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -308,7 +353,7 @@ fn of_provider(
             if situation.shipped == Shipped::Unknown =>
         {
             let missing = "package list of the node image";
-            Answer::unknown(Step::ShippedUnknown, missing, "nodeward image import")
+            Answer::unknown(Step::ShippedUnknown, missing, "the release note of the node's image")
         }
         // 10
         Offered::Known { with_fix: None, is_on_newest: true, .. } => {
@@ -316,7 +361,7 @@ fn of_provider(
         }
         // 11
         Offered::Unknown => {
-            Answer::unknown(Step::OfferedUnknown, "offered image", "nodeward image offered")
+            Answer::unknown(Step::OfferedUnknown, "offered image", "the images offered to the pool")
         }
     }
 }

@@ -6,8 +6,11 @@ mod kubernetes;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use jiff::{SignedDuration, civil};
+use jiff::{SignedDuration, Timestamp, civil};
 use serde::Deserialize;
+
+use crate::check::midnight;
+use crate::facts::OsRelease;
 
 pub use kubernetes::{KubeletPolicy, KubernetesMinor, PreviewSetting, SettingLimit};
 
@@ -325,6 +328,16 @@ impl Policy {
     pub fn patch_age_limit(&self) -> Option<SignedDuration> {
         let limit = self.patch_age.as_ref()?;
         Some(SignedDuration::from_hours(24 * i64::from(limit.over_after_days)))
+    }
+
+    /// Whether an operating system has left support.
+    #[must_use]
+    pub fn is_retired(&self, os: &OsRelease, now: Timestamp) -> bool {
+        self.os_retirements
+            .iter()
+            .filter(|retirement| retirement.is_about(&os.id, &os.version_id))
+            .filter_map(|retirement| midnight(retirement.unsupported_on))
+            .any(|end| now >= end)
     }
 
     /// After this long the provider's repair must be taken to have done all it will.

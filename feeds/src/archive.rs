@@ -75,6 +75,20 @@ pub enum ArchiveError<E: std::error::Error + 'static> {
     File(E),
 }
 
+/// Whether bytes are those of an archive, as their beginning tells. Goes back to it.
+pub fn is_archive(bytes: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let mut begin = [0; 512];
+    let length = fill(bytes, &mut begin)?;
+    bytes.rewind()?;
+    Ok(match begin.get(..length).unwrap_or_default() {
+        [b'P', b'K', 3 | 5, ..]
+        | [0x1f, 0x8b, ..]
+        | [0xfd, b'7', b'z', b'X', b'Z', 0, ..]
+        | [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
+        head => head.get(257..262) == Some(b"ustar"),
+    })
+}
+
 /// Hands every wanted file of an archive to `each`, in the archive's order, and tells how
 /// many there were. `wanted` sees the name alone. The first file that `each` refuses ends it.
 pub fn for_each_file<E: std::error::Error + 'static>(

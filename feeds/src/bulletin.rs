@@ -25,8 +25,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use nodeward_domain::advisory::{AliasId, Epochs, Lower, Range, Stream, Upper};
+use nodeward_domain::advisory::{
+    Affected, AliasId, Bulletin, BulletinKind, Epochs, Lower, Probe, Range, Stream, Upper,
+};
 use serde::Deserialize;
 
 use crate::instant::{self, InstantError};
@@ -73,61 +74,6 @@ pub enum BulletinError {
     },
 }
 
-/// A bulletin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bulletin {
-    /// The provider's name of it.
-    pub id: String,
-    /// What kind it is.
-    pub kind: Kind,
-    /// What it is about, in one line.
-    pub title: String,
-    /// When it was published.
-    pub published: Timestamp,
-    /// Where it was read.
-    pub source: String,
-    /// The vulnerabilities it is about; may be empty.
-    pub cves: Vec<AliasId>,
-    /// What to do, in order.
-    pub steps: Vec<String>,
-    /// What is affected. A node is when one of these fits.
-    pub affected: Vec<Affected>,
-    /// By what a node shows that it is held off; none where nothing shows it.
-    pub probe: Option<Probe>,
-}
-
-/// What kind of a bulletin it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Of security.
-    Bulletin,
-    /// A fault with a workaround.
-    KnownIssue,
-}
-
-/// What is affected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Affected {
-    /// Of which distribution and release.
-    pub stream: Stream,
-    /// Which source package; none where only the image counts.
-    pub package: Option<Arc<str>>,
-    /// Which versions of it.
-    pub range: Range,
-    /// The first version of the node image that is not affected.
-    pub image_below: Option<String>,
-}
-
-/// By what a node shows that something is held off.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// Kernel modules that rules of modprobe.d(5) keep from being loaded.
-    #[serde(default)]
-    pub modprobe_blocks: Vec<String>,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -139,7 +85,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Entry {
     id: String,
-    kind: Kind,
+    kind: BulletinKind,
     title: String,
     published: String,
     source: String,
@@ -274,7 +220,7 @@ affected = [{ os = "azurelinux", release = "3.0" }]
         let [one, other] = bulletins.as_slice() else { panic!("{bulletins:?}") };
         assert_eq!(one.affected[0].range.to_string(), "< 5.15.0-1116.125");
         assert_eq!(one.probe.as_ref().expect("a probe").modprobe_blocks, ["algif_aead"]);
-        assert_eq!(other.kind, Kind::KnownIssue);
+        assert_eq!(other.kind, BulletinKind::KnownIssue);
         assert_eq!(other.affected[0].range, Range::ALL);
     }
 

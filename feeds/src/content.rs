@@ -20,13 +20,18 @@ pub struct Content {
     /// So many records were read.
     pub records: usize,
     /// What was left out on purpose, and how often: said, never dropped in silence.
-    pub left_out: BTreeMap<&'static str, usize>,
+    pub left_out: BTreeMap<String, usize>,
 }
 
 impl Content {
     /// Counts something that is left out.
     pub(crate) fn leave_out(&mut self, what: &'static str) {
-        *self.left_out.entry(what).or_default() += 1;
+        match self.left_out.get_mut(what) {
+            Some(count) => *count += 1,
+            None => {
+                self.left_out.insert(what.to_owned(), 1);
+            }
+        }
     }
 
     /// The newest date of publication in it.
@@ -64,6 +69,16 @@ impl Content {
             .filter(|advisory| advisory.statement == Statement::Fixed)
             .filter_map(|advisory| Some((advisory.fix_key()?, advisory.published)))
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
+        }
+        text
+    })
 }
 
 /// Texts that stand in a feed many times, each kept once.

@@ -55,6 +55,21 @@ pub enum DsaListError {
     },
 }
 
+/// The last day of the security team's own work on releases: what comes later is the LTS
+/// team's, in a list of its own. Source: wiki.debian.org/LTS.
+const LAST_DAYS: [(&str, &str); 3] =
+    [("10", "2022-07-31"), ("11", "2024-08-14"), ("12", "2026-06-10")];
+
+/// Since when the list of DSAs has nothing new on a stream; none while it has.
+#[must_use]
+pub fn ended(stream: &Stream) -> Option<Timestamp> {
+    if stream.distribution != Distribution::Debian || stream.tier != Tier::Base {
+        return None;
+    }
+    let (_, day) = LAST_DAYS.iter().find(|(release, _)| **release == *stream.release)?;
+    instant::read(day).ok()
+}
+
 /// The releases of Debian by their names. A name that is not there is kept as it is.
 const RELEASES: [(&str, &str); 17] = [
     ("forky", "14"),
@@ -245,7 +260,7 @@ mod tests {
                 "DSA-141 Debian 3.0 mpack < 1.5-7woody2 2002-08-01T00:00:00Z CVE-2002-1425",
             ]
         );
-        assert_eq!(content.left_out, [("not affected", 1)].into());
+        assert_eq!(content.left_out, [("not affected".to_owned(), 1)].into());
     }
 
     #[test]

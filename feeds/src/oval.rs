@@ -11,6 +11,7 @@ mod document;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use nodeward_domain::advisory::alias::sorted;
 use nodeward_domain::advisory::{
     Advisory, Alias, AliasId, Authority, DateKind, Dated, Epochs, Lower, Range, Rating, Statement,
@@ -39,6 +40,12 @@ const MOST_ALTERNATIVES: usize = 1_000;
 /// The stamp that everything got that was fixed before Azure Linux 3 was there: 169 of the
 /// 197 definitions of the first revision have it.
 pub const AZURE_LINUX_3_BASELINE: &str = "2024-03-19T17:21:46Z";
+
+/// The stamp up to which dates of a feed only say that the fix was there when it began.
+#[must_use]
+pub fn baseline_until(feed: &str) -> Option<Timestamp> {
+    (feed == "azure-linux-3.0-oval").then(|| instant::read(AZURE_LINUX_3_BASELINE).ok())?
+}
 
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error)]

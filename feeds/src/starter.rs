@@ -10,7 +10,9 @@ use nodeward_domain::advisory::{
     Rating, Statement, Stream, Tier,
 };
 
-use crate::content::{Content, Words};
+use sha2::{Digest as _, Sha256};
+
+use crate::content::{Content, Words, hex};
 use crate::instant::{self, InstantError};
 
 /// The table.
@@ -61,6 +63,12 @@ pub enum StarterError {
 /// The starter feed that comes with this build.
 pub fn shipped() -> Result<Content, StarterError> {
     read(FIXES)
+}
+
+/// Names the table of this build among others: SHA-256 of it.
+#[must_use]
+pub fn revision() -> String {
+    hex(&Sha256::digest(FIXES))
 }
 
 /// How much of a stream it has.

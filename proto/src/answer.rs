@@ -6,11 +6,15 @@ use nodeward_domain::answer::{
 };
 use nodeward_domain::check::{Evidence, Severity};
 use nodeward_domain::component::Component;
+use nodeward_domain::fixes::answer::FixesAnswer;
 use nodeward_domain::platform::Platform;
-use nodeward_domain::responsibility::{Action, Automation, Responsible};
 
 use crate::convert::{Invalid, list, required, timestamp_in, timestamp_out};
 use crate::v1;
+
+mod fixes;
+pub mod patch_age;
+mod turn;
 
 /// The most rows of one answer.
 pub const PAGE_LIMIT: usize = 500;
@@ -76,6 +80,8 @@ impl From<&NodeRow> for v1::NodeRow {
             worst: row.worst.clone(),
             action: row.action.clone(),
             last_report_at: row.last_report_at.map(timestamp_out),
+            fixes: count(row.fixes),
+            over_line: count(row.over_line),
         }
     }
 }
@@ -95,6 +101,8 @@ impl TryFrom<v1::NodeRow> for NodeRow {
             worst: row.worst,
             action: row.action,
             last_report_at: optional_timestamp("last_report_at", row.last_report_at)?,
+            fixes: row.fixes as usize,
+            over_line: row.over_line as usize,
         })
     }
 }
@@ -116,6 +124,7 @@ impl From<&NodeAnswer> for v1::NodeAnswer {
                 version: agent.version.clone(),
                 path_resolution: agent.path_resolution.clone(),
             }),
+            fixes: answer.fixes.as_ref().map(Into::into),
         }
     }
 }
@@ -140,6 +149,12 @@ impl TryFrom<v1::NodeAnswer> for NodeAnswer {
                 version: agent.version,
                 path_resolution: agent.path_resolution,
             }),
+            fixes: answer
+                .fixes
+                .map(|fixes| {
+                    FixesAnswer::try_from(fixes).map_err(|invalid| invalid.within("fixes"))
+                })
+                .transpose()?,
         })
     }
 }
@@ -194,109 +209,6 @@ impl From<v1::Evidence> for Evidence {
     }
 }
 
-impl From<&Responsible> for v1::Responsible {
-    fn from(responsible: &Responsible) -> Self {
-        use v1::responsible::{Customer, Provider, Vendor, Who};
-        let who = match responsible {
-            Responsible::Customer => Who::Customer(Customer {}),
-            Responsible::Provider => Who::Provider(Provider {}),
-            Responsible::Automation { by: Automation::AutoRepair } => {
-                Who::Automation("auto_repair".to_owned())
-            }
-            Responsible::Automation { by: Automation::Kured } => {
-                Who::Automation("kured".to_owned())
-            }
-            Responsible::Automation { by: Automation::NodeOsChannel } => {
-                Who::Automation("node_os_channel".to_owned())
-            }
-            Responsible::Vendor => Who::Vendor(Vendor {}),
-            Responsible::NobodyYet { until } => Who::NobodyUntil(timestamp_out(*until)),
-            Responsible::Unknown { missing } => Who::Unknown(missing.clone()),
-        };
-        Self { who: Some(who) }
-    }
-}
-
-impl TryFrom<v1::Responsible> for Responsible {
-    type Error = Invalid;
-
-    fn try_from(responsible: v1::Responsible) -> Result<Self, Invalid> {
-        use v1::responsible::Who;
-        Ok(match required("responsible.who", responsible.who)? {
-            Who::Customer(_) => Self::Customer,
-            Who::Provider(_) => Self::Provider,
-            Who::Automation(by) if by == "auto_repair" => {
-                Self::Automation { by: Automation::AutoRepair }
-            }
-            Who::Automation(by) if by == "kured" => Self::Automation { by: Automation::Kured },
-            Who::Automation(by) if by == "node_os_channel" => {
-                Self::Automation { by: Automation::NodeOsChannel }
-            }
-            Who::Automation(by) => {
-                return Err(Invalid::new(
-                    "responsible.automation",
-                    format!("{by:?} is not known here"),
-                ));
-            }
-            Who::Vendor(_) => Self::Vendor,
-            Who::NobodyUntil(until) => {
-                Self::NobodyYet { until: timestamp_in("responsible.nobody_until", Some(until))? }
-            }
-            Who::Unknown(missing) => Self::Unknown { missing },
-        })
-    }
-}
-
-impl From<&Action> for v1::Action {
-    fn from(action: &Action) -> Self {
-        use v1::action::{
-            Action as Wire, HandIn, MigrateOsSku, Reboot, Reimage, Ticket, UpdatePackage,
-            UpgradeImage, Wait,
-        };
-        let action = match action.clone() {
-            Action::Wait { until } => Wire::Wait(Wait { until: until.map(timestamp_out) }),
-            Action::Ticket => Wire::Ticket(Ticket {}),
-            Action::Reboot => Wire::Reboot(Reboot {}),
-            Action::MigrateOsSku => Wire::MigrateOsSku(MigrateOsSku {}),
-            Action::Reimage => Wire::Reimage(Reimage {}),
-            Action::RestartUnit { unit } => Wire::RestartUnit(unit),
-            Action::Revert { change } => Wire::Revert(change),
-            Action::Repair { what } => Wire::Repair(what),
-            Action::Investigate { at } => Wire::Investigate(at),
-            Action::HandIn => Wire::HandIn(HandIn {}),
-            Action::UpdatePackage { package, to } => {
-                Wire::UpdatePackage(UpdatePackage { package, to })
-            }
-            Action::UpgradeImage { to } => Wire::UpgradeImage(UpgradeImage { to }),
-        };
-        Self { action: Some(action) }
-    }
-}
-
-impl TryFrom<v1::Action> for Action {
-    type Error = Invalid;
-
-    fn try_from(action: v1::Action) -> Result<Self, Invalid> {
-        use v1::action::Action as Wire;
-        Ok(match required("action.action", action.action)? {
-            Wire::Wait(wait) => {
-                Self::Wait { until: optional_timestamp("action.wait.until", wait.until)? }
-            }
-            Wire::Ticket(_) => Self::Ticket,
-            Wire::Reboot(_) => Self::Reboot,
-            Wire::MigrateOsSku(_) => Self::MigrateOsSku,
-            Wire::Reimage(_) => Self::Reimage,
-            Wire::RestartUnit(unit) => Self::RestartUnit { unit },
-            Wire::Revert(change) => Self::Revert { change },
-            Wire::Repair(what) => Self::Repair { what },
-            Wire::Investigate(at) => Self::Investigate { at },
-            Wire::HandIn(_) => Self::HandIn,
-            Wire::UpdatePackage(wire) => Self::UpdatePackage { package: wire.package, to: wire.to },
-            Wire::UpgradeImage(wire) => Self::UpgradeImage { to: wire.to },
-        })
-    }
-}
-
 impl From<&ComponentAnswer> for v1::ComponentAnswer {
     fn from(answer: &ComponentAnswer) -> Self {
         Self {
@@ -342,130 +254,4 @@ impl TryFrom<v1::ComponentAnswer> for ComponentAnswer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("a small number of seconds")
-    }
-
-    fn responsible() -> Vec<Responsible> {
-        vec![
-            Responsible::Customer,
-            Responsible::Provider,
-            Responsible::Automation { by: Automation::AutoRepair },
-            Responsible::Automation { by: Automation::Kured },
-            Responsible::Automation { by: Automation::NodeOsChannel },
-            Responsible::Vendor,
-            Responsible::NobodyYet { until: at(7) },
-            Responsible::Unknown { missing: "the offered image".to_owned() },
-        ]
-    }
-
-    fn actions() -> Vec<Action> {
-        let text = || "x.service".to_owned();
-        vec![
-            Action::Wait { until: Some(at(9)) },
-            Action::Wait { until: None },
-            Action::Ticket,
-            Action::Reboot,
-            Action::MigrateOsSku,
-            Action::Reimage,
-            Action::HandIn,
-            Action::UpdatePackage { package: text(), to: None },
-            Action::UpdatePackage { package: text(), to: Some(text()) },
-            Action::UpgradeImage { to: None },
-            Action::UpgradeImage { to: Some(text()) },
-            Action::RestartUnit { unit: text() },
-            Action::Revert { change: text() },
-            Action::Repair { what: text() },
-            Action::Investigate { at: text() },
-        ]
-    }
-
-    fn finding(responsible: Responsible, action: Action, severity: Severity) -> Finding {
-        Finding {
-            reason: "KubeletDown".to_owned(),
-            component: Component::Kubelet,
-            severity,
-            message: "no kubelet process".to_owned(),
-            since: at(3),
-            responsible,
-            action,
-            policy_rule: "auto-remediate-components".to_owned(),
-            evidence: vec![Evidence {
-                source: "/proc".to_owned(),
-                actual: "none".to_owned(),
-                expected: "one".to_owned(),
-            }],
-        }
-    }
-
-    fn answer(platform: Platform) -> NodeAnswer {
-        let mut findings: Vec<Finding> = responsible()
-            .into_iter()
-            .map(|responsible| finding(responsible, Action::Ticket, Severity::Warning))
-            .collect();
-        findings.extend(
-            actions()
-                .into_iter()
-                .map(|action| finding(Responsible::Customer, action, Severity::Critical)),
-        );
-        findings.push(finding(Responsible::Vendor, Action::Reboot, Severity::Information));
-        NodeAnswer {
-            cluster: "c".to_owned(),
-            node: "n".to_owned(),
-            platform,
-            policy_edition: "aks-2026".to_owned(),
-            provider: "Microsoft".to_owned(),
-            as_of: at(10),
-            last_report_at: Some(at(9)),
-            agent: (platform == Platform::Aks)
-                .then(|| Agent { version: "0.1.0".to_owned(), path_resolution: "walk".to_owned() }),
-            complete: false,
-            incomplete: vec!["kernel: could not be read".to_owned()],
-            findings,
-            components: vec![ComponentAnswer {
-                component: Component::Kernel,
-                state: "unavailable".to_owned(),
-                headline: "could not be read".to_owned(),
-                observed_at: None,
-                checks: vec![CheckAnswer {
-                    reason: "KernelFaulted".to_owned(),
-                    outcome: "unknown".to_owned(),
-                    detail: "could not be read".to_owned(),
-                    evidence: Vec::new(),
-                }],
-            }],
-        }
-    }
-
-    #[test]
-    fn answers_and_rows_come_back_as_they_went() {
-        for platform in PLATFORMS {
-            let answer = answer(platform);
-            assert_eq!(NodeAnswer::try_from(v1::NodeAnswer::from(&answer)), Ok(answer.clone()));
-            let row = answer.row();
-            assert_eq!(NodeRow::try_from(v1::NodeRow::from(&row)), Ok(row));
-        }
-    }
-
-    #[test]
-    fn what_is_not_known_is_refused_by_its_place() {
-        let spoilt = |spoil: fn(&mut v1::NodeAnswer)| {
-            let mut answer = v1::NodeAnswer::from(&answer(Platform::Aks));
-            spoil(&mut answer);
-            NodeAnswer::try_from(answer).expect_err("spoilt").field
-        };
-        assert_eq!(spoilt(|answer| answer.as_of = None), "as_of");
-        assert_eq!(spoilt(|answer| answer.platform = "mars".to_owned()), "platform");
-        assert_eq!(
-            spoilt(|answer| answer.findings[1].severity = "bad".to_owned()),
-            "findings[1].severity"
-        );
-        assert_eq!(
-            spoilt(|answer| answer.findings[0].responsible = None),
-            "findings[0].responsible"
-        );
-    }
-}
+mod tests;

@@ -8,10 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::COLLECTOR_LIMIT;
 use nodeward_agent::host::Resolution;
 use nodeward_agent::round::{Order, round};
+use nodeward_aggregator::advisories::Advisories;
 use nodeward_aggregator::fleet::Fleet;
 use nodeward_aggregator::peer::Peer;
+use nodeward_domain::fixes::images::Images;
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
+use nodeward_feeds::held::{Declared, Held};
+use nodeward_feeds::image_note::read_image_note;
+use nodeward_feeds::intake::Intake;
 use nodeward_proto::content::Content;
 use nodeward_proto::report::{Report, timestamp};
 use nodeward_proto::v1;
@@ -29,9 +34,28 @@ pub struct Scenario {
     pub policy: Option<String>,
     /// What is asked, as one would type it behind `nodeward`.
     pub ask: Vec<String>,
+    /// Feeds, as files or folders beside the story; imported one after the other.
+    #[serde(default)]
+    feed: Vec<FeedImport>,
+    /// Versions of images that are offered.
+    #[serde(default)]
+    offered: Vec<String>,
+    /// Release notes of images, as files beside the story: `family/version.txt`.
+    #[serde(default)]
+    images: Vec<PathBuf>,
     /// The nodes.
     #[serde(default)]
     node: Vec<Node>,
+}
+
+/// An import of a feed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeedImport {
+    path: PathBuf,
+    at: Timestamp,
+    #[serde(default)]
+    complete: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,11 +113,37 @@ impl Scenario {
     /// When a node's report is not one that an aggregator would take.
     pub async fn play(&self, folder: &Path) -> Fleet {
         let edition = self.policy.as_deref().unwrap_or(DEFAULT_EDITION);
-        let fleet = Fleet::new(Policy::edition(edition).expect("a shipped edition"));
+        let advisories = self.advisories(folder);
+        let fleet = Fleet::new(Policy::edition(edition).expect("a shipped edition"), advisories);
         for node in &self.node {
             node.play(folder, &fleet).await;
         }
         fleet
+    }
+
+    /// What comes with the program, and the feeds of the story.
+    fn advisories(&self, folder: &Path) -> Advisories {
+        let mut held = Held::starter().expect("the starter feed");
+        for import in &self.feed {
+            let path = folder.join(&import.path);
+            let mut intake = Intake::default();
+            let mut file = std::fs::File::open(&path)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            intake
+                .named(&path.to_string_lossy(), &mut file)
+                .unwrap_or_else(|error| panic!("{error}"));
+            let declared = Declared { is_complete: import.complete, as_of: None };
+            for feed in intake.finish().0 {
+                held.take(feed, &declared, import.at).unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+        let releases = self.images.iter().map(|path| {
+            let bytes = std::fs::read(folder.join(path)).expect("a release note");
+            let name = path.to_string_lossy();
+            read_image_note(&name, &bytes).unwrap_or_else(|error| panic!("{error}")).release
+        });
+        let images = Images::of(releases.collect(), self.offered.iter().cloned().collect());
+        Advisories::of(held, images, 1).expect("few enough")
     }
 }
 

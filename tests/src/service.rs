@@ -129,6 +129,14 @@ impl Aggregator {
         })
     }
 
+    /// Starts one whose administrators' socket lies there.
+    #[must_use]
+    pub fn start_with_admin(store: &Path, socket: &Path) -> Self {
+        Self::start_with(store, "127.0.0.1:0", |command| {
+            command.arg("--admin-socket").arg(socket);
+        })
+    }
+
     fn start_with(store: &Path, grpc: &str, more: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(programs::aggregator());
         command

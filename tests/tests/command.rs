@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use nodeward_tests::host::HostCopy;
 use nodeward_tests::service::{Aggregator, Program, agent};
-use nodeward_tests::{programs, project};
+use nodeward_tests::{feeds, programs, project};
 
 /// Runs the program with an aggregator that may or may not be there.
 fn nodeward(url: &str, line: &str) -> Output {
@@ -31,12 +31,13 @@ fn said(output: &Output) -> String {
 struct Fleet {
     aggregator: Aggregator,
     _agents: Vec<Program>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 async fn fleet(hosts: &[(&HostCopy, &str)]) -> Fleet {
     let folder = tempfile::tempdir().expect("a folder");
-    let aggregator = Aggregator::start(&folder.path().join("store.db"));
+    let socket = folder.path().join("admin.sock");
+    let aggregator = Aggregator::start_with_admin(&folder.path().join("store.db"), &socket);
     let mut agents = Vec::new();
     for (host, name) in hosts {
         agents.push(Program::start(
@@ -50,17 +51,32 @@ async fn fleet(hosts: &[(&HostCopy, &str)]) -> Fleet {
         };
         aggregator.answer_when(name, "a settled answer", settled).await;
     }
-    Fleet { aggregator, _agents: agents, _folder: folder }
+    Fleet { aggregator, _agents: agents, folder }
+}
+
+impl Fleet {
+    /// Imports a feed of that one file, of this very moment.
+    fn import(&self, text: &str, more: &[&str]) {
+        let file = self.folder.path().join("feed.json");
+        std::fs::write(&file, text).expect("written");
+        let output = feeds::import(&self.folder.path().join("admin.sock"), &file, more);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
 }
 
 #[tokio::test]
 async fn exit_codes_say_how_it_stands() {
-    let plain = HostCopy::of("debian-12-plain");
+    let plain = HostCopy::of("aks-ubuntu-2204");
     let broken = HostCopy::of("aks-ubuntu-2204-broken");
-    let fleet = fleet(&[(&plain, "debian-12-plain"), (&broken, "aks-ubuntu-2204-broken")]).await;
+    let fleet = fleet(&[(&plain, "aks-ubuntu-2204"), (&broken, "aks-ubuntu-2204-broken")]).await;
     let url = fleet.aggregator.url();
+    // Without a complete feed nothing is clean.
+    let partial = nodeward(&url, "node aks-ubuntu-2204");
+    assert_eq!(partial.status.code(), Some(4), "{}", out(&partial));
+    assert!(out(&partial).lines().next().is_some_and(|first| first.contains("PARTIAL")));
+    fleet.import(feeds::NOTICE, &["--complete"]);
     for (line, code, says) in [
-        ("node debian-12-plain", 0, "VERDICT   clean"),
+        ("node aks-ubuntu-2204", 0, "VERDICT   clean"),
         ("node aks-ubuntu-2204-broken", 1, "YOU act first"),
         ("nodes", 1, "2 nodes (all clusters): 1 with findings (acts first: YOU on 1), 1 clean"),
         ("nodes --standing clean", 0, "1 node (all clusters, only with standing clean): 1 clean"),
@@ -70,7 +86,7 @@ async fn exit_codes_say_how_it_stands() {
             4,
             "INCOMPLETE: no such node has reported (cluster elsewhere)",
         ),
-        ("node debian-12-plain --wait=5s", 0, "VERDICT   clean"),
+        ("node aks-ubuntu-2204 --wait=5s", 0, "VERDICT   clean"),
         ("checks", 0, " checks"),
     ] {
         let output = nodeward(&url, line);

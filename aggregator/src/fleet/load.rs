@@ -9,16 +9,18 @@ use nodeward_domain::policy::Policy;
 use nodeward_proto::digest::Digest;
 
 use super::{Fleet, NodeMemory};
+use crate::advisories::Advisories;
 use crate::store::{ChangeNumber, Interval, Spoilt, Store, StoreError, StoredNode};
 
 impl Fleet {
     /// The fleet as it was stored, for this moment.
     pub async fn load(
         policy: Policy,
+        advisories: Advisories,
         store: &dyn Store,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let fleet = Self::new(policy);
+        let fleet = Self::new(policy, advisories);
         let loaded = store.load_since(ChangeNumber::default(), RUNS_KEPT).await?;
         // Many nodes stand on one content.
         let mut spoilt = HashMap::new();

@@ -1,14 +1,16 @@
 //! One life of one node in memory: the order of its reports, the content that each
 //! component has, and the history that the domain judges. No input or output here.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow};
+use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow, is_stale};
 use nodeward_domain::check::settle;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
+use nodeward_domain::fixes::node::{NodeAbout, NodeFixes};
 use nodeward_domain::node::{Holding, NodeHistory};
 use nodeward_domain::observed::Unavailable;
 use nodeward_domain::policy::Policy;
@@ -16,6 +18,7 @@ use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 use nodeward_proto::report::{Report, Reported};
 
+use crate::advisories::Advisories;
 use crate::peer::Peer;
 use crate::store::{Seen, SeenComponent, SeenStanding, StoredNode, Transition};
 
@@ -59,8 +62,8 @@ pub struct NodeMemory {
     agent: Option<Agent>,
     standings: BTreeMap<String, Standing>,
     history: NodeHistory,
-    /// The node's row and the instant until which it is right.
-    row: Option<(NodeRow, Option<Timestamp>)>,
+    /// The node's row, until when it is right, and by which generation of advisories.
+    row: Option<(NodeRow, Option<Timestamp>, u64)>,
     /// Whether there is something to save lazily.
     unsaved: bool,
 }
@@ -328,17 +331,63 @@ impl NodeMemory {
 
     /// All there is to say about the node, judged for `now`.
     #[must_use]
-    pub fn answer(&self, policy: &Policy, now: Timestamp) -> NodeAnswer {
-        self.judge(policy, now).0
+    pub fn answer(&self, policy: &Policy, advisories: &Advisories, now: Timestamp) -> NodeAnswer {
+        let history = self.present();
+        let judged = advisories.judge(&history, self.packages(), policy, now);
+        let (answer, _) = NodeAnswer::of(self.about(), &history, policy, now);
+        answer.with_fixes(judged.map(|judged| judged.answer(now)))
     }
 
-    fn judge(&self, policy: &Policy, now: Timestamp) -> (NodeAnswer, Option<Timestamp>) {
-        let about = About {
+    /// The node in one row, judged again only when the last one is no longer right.
+    pub fn row(&mut self, policy: &Policy, advisories: &Advisories, now: Timestamp) -> &NodeRow {
+        let generation = advisories.generation();
+        let right = self.row.take().filter(|(_, valid_until, by)| {
+            *by == generation && valid_until.is_none_or(|valid_until| now < valid_until)
+        });
+        let row = right.unwrap_or_else(|| {
+            let history = self.present();
+            let judged = advisories.judge(&history, self.packages(), policy, now);
+            let (answer, valid_until) = NodeAnswer::of(self.about(), &history, policy, now);
+            let of_fixes = judged.as_ref().ok().and_then(|judged| judged.assessed.valid_until);
+            let answer = answer.with_fixes(judged.map(|judged| judged.summary(now)));
+            let valid_until = [valid_until, of_fixes].into_iter().flatten().min();
+            (answer.row(), valid_until, generation)
+        });
+        &self.row.insert(row).0
+    }
+
+    /// The fixes that the node lacks, for sums over many.
+    pub fn fixes<'a>(
+        &self,
+        policy: &'a Policy,
+        advisories: &'a Advisories,
+        now: Timestamp,
+    ) -> NodeFixes<'a> {
+        let history = self.present();
+        let is_stale = is_stale(self.last_report_at, now);
+        NodeFixes {
+            about: NodeAbout::of(&self.peer.cluster, &self.peer.node, &history, is_stale),
+            judged: advisories.judge(&history, self.packages(), policy, now),
+        }
+    }
+
+    fn about(&self) -> About<'_> {
+        About {
             cluster: &self.peer.cluster,
             node: &self.peer.node,
             last_report_at: Some(self.last_report_at),
             agent: self.agent.as_ref(),
-        };
+        }
+    }
+
+    /// The content that the node's packages have.
+    fn packages(&self) -> Option<Digest> {
+        self.standings.get(Component::Packages.name()).map(|standing| standing.digest)
+    }
+
+    /// The history as it may be judged: what was seen before is no longer so where newer
+    /// facts are awaited, and must not stand in for them.
+    fn present(&self) -> Cow<'_, NodeHistory> {
         let awaited: Vec<(Component, Timestamp)> = self
             .standings
             .iter()
@@ -353,9 +402,8 @@ impl NodeMemory {
             })
             .collect();
         if awaited.is_empty() {
-            return NodeAnswer::of(about, &self.history, policy, now);
+            return Cow::Borrowed(&self.history);
         }
-        // What was seen before is no longer so: it must not stand in for what is awaited.
         let mut history = self.history.clone();
         for (component, observed_at) in awaited {
             let why = "its newest facts are not here yet, the agent is asked for them".to_owned();
@@ -366,20 +414,7 @@ impl NodeMemory {
                 Duration::ZERO,
             );
         }
-        NodeAnswer::of(about, &history, policy, now)
-    }
-
-    /// The node in one row, judged again only when the last one is no longer right.
-    pub fn row(&mut self, policy: &Policy, now: Timestamp) -> &NodeRow {
-        let right = self
-            .row
-            .take()
-            .filter(|(_, valid_until)| valid_until.is_none_or(|valid_until| now < valid_until));
-        let row = right.unwrap_or_else(|| {
-            let (answer, valid_until) = self.judge(policy, now);
-            (answer.row(), valid_until)
-        });
-        &self.row.insert(row).0
+        Cow::Owned(history)
     }
 
     /// What moved since it was last asked, to be saved lazily.

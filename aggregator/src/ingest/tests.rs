@@ -13,6 +13,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Server, server::TcpIncoming};
 
 use super::*;
+use crate::advisories::Advisories;
 use crate::peer::LoopbackAuthenticator;
 use crate::store::sqlite::SqliteStore;
 
@@ -27,7 +28,10 @@ impl Served {
     async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(&folder.path().join("store.db")).expect("a store");
-        let fleet = Arc::new(Fleet::new(Policy::edition(DEFAULT_EDITION).expect("the edition")));
+        let fleet = Arc::new(Fleet::new(
+            Policy::edition(DEFAULT_EDITION).expect("the edition"),
+            Advisories::starter().expect("the starter feed"),
+        ));
         let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
         let authenticator = Arc::new(LoopbackAuthenticator::new("store".to_owned()));
         let ingest = Arc::new(Ingest::new(fleet, Arc::new(store), authenticator, metrics));

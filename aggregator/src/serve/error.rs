@@ -1,7 +1,9 @@
 //! Why an aggregator could not serve, in one line each.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use crate::advisories::AdvisoriesError;
 use crate::config::ConfigError;
 use crate::store::StoreError;
 
@@ -26,6 +28,17 @@ pub enum ServeError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There are no advisories to judge by.
+    #[error(transparent)]
+    Advisories(#[from] AdvisoriesError),
+    /// The socket for administrators cannot be made.
+    #[error("--admin-socket {path}: {source}")]
+    AdminSocket {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Serving gRPC failed.
     #[error("gRPC: {0}")]
     Grpc(#[from] tonic::transport::Error),

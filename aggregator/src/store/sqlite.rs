@@ -14,7 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Batch, ChangeNumber, Interval, Loaded, Seen, Store, StoreError, StoreFuture};
+use super::{
+    Batch, ChangeNumber, FeedBatch, Interval, Loaded, Seen, Store, StoreError, StoreFuture,
+    StoredFeeds,
+};
 use files::{Files, OpenFiles};
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -29,6 +32,7 @@ const GROUP: usize = 256;
 enum Write {
     Append(Box<Batch>, oneshot::Sender<Result<ChangeNumber, StoreError>>),
     Content(Content, oneshot::Sender<Result<ChangeNumber, StoreError>>),
+    Feeds(Box<FeedBatch>, oneshot::Sender<Result<ChangeNumber, StoreError>>),
     Seen(Vec<Seen>, oneshot::Sender<Result<(), StoreError>>),
     Setting(&'static str, String, oneshot::Sender<Result<String, StoreError>>),
     Ping(oneshot::Sender<Result<(), StoreError>>),
@@ -139,6 +143,14 @@ impl Store for SqliteStore {
 
     fn intervals(&self, cluster: String, node: String) -> StoreFuture<'_, Vec<(String, Interval)>> {
         self.read("intervals", move |reader| read::intervals(reader, &cluster, &node))
+    }
+
+    fn append_feeds(&self, batch: FeedBatch) -> StoreFuture<'_, ChangeNumber> {
+        self.write(|done| Write::Feeds(Box::new(batch), done))
+    }
+
+    fn feeds(&self) -> StoreFuture<'_, StoredFeeds> {
+        self.read("feeds", read::feeds)
     }
 
     fn setting(&self, key: &'static str, make: String) -> StoreFuture<'_, String> {

@@ -81,6 +81,38 @@ impl QueryService for Canned {
             _ => Ok(Response::new(v1::GetNodeResponse { node: Some(node_answer(name)) })),
         }
     }
+
+    async fn get_patch_age(
+        &self,
+        request: Request<v1::GetPatchAgeRequest>,
+    ) -> Result<Response<v1::GetPatchAgeResponse>, Status> {
+        let token = request.into_inner().page_token;
+        let page: usize = token.parse().unwrap_or(0);
+        let next_page_token = match (self.endless, page + 1 < self.pages) {
+            (true, _) => "1".to_owned(),
+            (false, true) => (page + 1).to_string(),
+            (false, false) => String::new(),
+        };
+        Ok(Response::new(v1::GetPatchAgeResponse {
+            as_of: Some(epoch()),
+            rows: vec![v1::PatchAgeRow {
+                subject: format!("USN-{page}-1"),
+                step: "hand_in".to_owned(),
+                ..v1::PatchAgeRow::default()
+            }],
+            next_page_token,
+            counts: Some(v1::FixCounts::default()),
+            shown: Some(v1::FixCounts::default()),
+            ..v1::GetPatchAgeResponse::default()
+        }))
+    }
+
+    async fn list_feeds(
+        &self,
+        _: Request<v1::ListFeedsRequest>,
+    ) -> Result<Response<v1::ListFeedsResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
 }
 
 /// A client of a server that answers so.
@@ -91,6 +123,17 @@ fn client_of(canned: Canned) -> Client {
     let service = QueryServiceServer::new(canned);
     tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
     Client::new(&url).expect("a good address")
+}
+
+#[tokio::test]
+async fn pages_of_fixes_are_followed_to_the_last_and_an_endless_one_is_refused() {
+    let mut client = client_of(Canned { pages: 3, ..Canned::default() });
+    let answer = client.patch_age(&Asked::default(), By::Fix).await.expect("an answer");
+    let subjects: Vec<&str> = answer.rows.iter().map(|row| row.subject.as_str()).collect();
+    assert_eq!(subjects, ["USN-0-1", "USN-1-1", "USN-2-1"]);
+    let mut client = client_of(Canned { endless: true, ..Canned::default() });
+    let error = client.patch_age(&Asked::default(), By::Fix).await.expect_err("endless");
+    assert!(error.to_string().contains("next_page_token"), "{error}");
 }
 
 #[tokio::test]

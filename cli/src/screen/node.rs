@@ -7,7 +7,7 @@ use nodeward_domain::answer::{
 use nodeward_domain::check::Evidence;
 
 use super::layout::{Page, ago, count};
-use super::{ScreenError, Style, write};
+use super::{ScreenError, Style, fixes, write};
 use crate::inert;
 
 /// The answer about one node.
@@ -34,6 +34,9 @@ fn text(answer: &NodeAnswer, wide: bool, width: usize) -> String {
         for finding in &answer.findings {
             show_finding(&mut page, finding, answer);
         }
+    }
+    if let Some(fixes) = &answer.fixes {
+        fixes::show(&mut page, fixes, answer, wide);
     }
     if !answer.incomplete.is_empty() {
         page.blank();
@@ -68,17 +71,34 @@ fn text(answer: &NodeAnswer, wide: bool, width: usize) -> String {
 /// The verdict and who acts first; incompleteness stands beside it.
 fn verdict(answer: &NodeAnswer) -> String {
     let unknown = || count(answer.incomplete.len(), "thing is unknown", "things are unknown");
-    match answer.standing() {
+    let partial = match answer.fixes.as_ref().map(|fixes| &fixes.silence) {
+        Some(Some(_)) => "; advisories are PARTIAL",
+        _ => "",
+    };
+    let said = match answer.standing() {
         Standing::Clean => "clean: nothing to do".to_owned(),
         Standing::Incomplete => format!("INCOMPLETE: nothing known is wrong, {}", unknown()),
         Standing::Findings => {
-            let findings = count(answer.findings.len(), "finding", "findings");
+            let checks = answer.findings.len();
+            let fixes = answer.fix_counts().findings();
+            let mut found = Vec::new();
+            if checks > 0 {
+                found.push(count(checks, "finding", "findings"));
+            }
+            if fixes > 0 {
+                found.push(count(fixes, "missing fix", "missing fixes"));
+            }
             let first = answer.acts_first();
-            let verb = if first == "YOU" { "act" } else { "acts" };
+            let turn = match first.as_str() {
+                "YOU" => "YOU act first".to_owned(),
+                "UNKNOWN" => "whose turn is UNKNOWN".to_owned(),
+                first => format!("{first} acts first"),
+            };
             let also = if answer.complete { String::new() } else { format!("; {}", unknown()) };
-            format!("{findings}, {first} {verb} first{also}")
+            format!("{}, {turn}{also}", found.join(" and "))
         }
-    }
+    };
+    format!("{said}{partial}")
 }
 
 fn as_of(answer: &NodeAnswer) -> String {
@@ -161,6 +181,9 @@ fn tally(checks: &[CheckAnswer]) -> String {
 fn next(answer: &NodeAnswer, wide: bool) -> String {
     match (answer.findings.first(), wide) {
         (Some(finding), _) => format!("nodeward checks --explain {}", finding.reason),
+        (None, false) if answer.fixes.as_ref().is_some_and(|fixes| !fixes.packages.is_empty()) => {
+            "the same with -o wide, to see every fix and check".to_owned()
+        }
         (None, true) => "nodeward checks".to_owned(),
         (None, false) => "the same with -o wide, to see every check".to_owned(),
     }
@@ -211,7 +234,7 @@ fn records(answer: &NodeAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), cs
             csv.write_record(record.iter().map(|cell| inert::cell(cell).into_owned()))?;
         }
     }
-    Ok(())
+    fixes::records(answer, csv)
 }
 
 #[cfg(test)]

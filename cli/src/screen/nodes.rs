@@ -148,7 +148,7 @@ fn counts(answer: &FleetAnswer) -> String {
 /// On how many nodes each acts first, the most first.
 fn turns(answer: &FleetAnswer) -> String {
     let mut turns = std::collections::BTreeMap::<&str, usize>::new();
-    for node in answer.nodes.iter().filter(|node| node.findings > 0) {
+    for node in answer.nodes.iter().filter(|node| node.findings + node.fixes > 0) {
         *turns.entry(&node.acts_first).or_default() += 1;
     }
     let mut turns: Vec<_> = turns.into_iter().collect();
@@ -180,10 +180,13 @@ fn as_of(answer: &FleetAnswer) -> String {
 
 /// The table, and the next command; none without nodes.
 fn table(page: &mut Page, answer: &FleetAnswer, wide: bool) -> Option<String> {
-    let worst =
-        answer.nodes.iter().min_by_key(|node| (node.standing, std::cmp::Reverse(node.findings)))?;
+    let worst = answer
+        .nodes
+        .iter()
+        .min_by_key(|node| (node.standing, std::cmp::Reverse(node.findings + node.fixes)))?;
     let mut header =
-        vec!["CLUSTER", "NODE", "STANDING", "FINDINGS", "UNKNOWN", "ACTS FIRST", "WORST", "REPORT"];
+        vec!["CLUSTER", "NODE", "STANDING", "FINDINGS", "FIXES", "OVER", "UNKNOWN", "ACTS FIRST"];
+    header.extend(["WORST", "REPORT"]);
     if wide {
         header.extend(["PLATFORM", "DO"]);
     }
@@ -196,6 +199,8 @@ fn table(page: &mut Page, answer: &FleetAnswer, wide: bool) -> Option<String> {
                 node.node.clone(),
                 node.standing.word().to_owned(),
                 node.findings.to_string(),
+                node.fixes.to_string(),
+                node.over_line.to_string(),
                 node.unknown.to_string(),
                 node.acts_first.clone(),
                 node.worst.clone(),
@@ -218,6 +223,8 @@ fn records(answer: &FleetAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), c
         "platform",
         "standing",
         "findings",
+        "fixes",
+        "fixes_over_line",
         "unknown",
         "acts_first",
         "worst",
@@ -232,8 +239,10 @@ fn records(answer: &FleetAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), c
             node.platform.word().to_owned(),
             node.standing.word().to_owned(),
             node.findings.to_string(),
+            node.fixes.to_string(),
+            node.over_line.to_string(),
             node.unknown.to_string(),
-            if node.findings > 0 { node.acts_first.clone() } else { String::new() },
+            if node.findings + node.fixes > 0 { node.acts_first.clone() } else { String::new() },
             node.worst.clone(),
             node.action.clone(),
             node.last_report_at.map_or_else(String::new, |at| at.to_string()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Stream;
 
@@ -13,8 +13,12 @@ use super::Stream;
 /// nothing else is configured. Vendors publish on every working day.
 pub const STALE_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+const fn stale_after() -> SignedDuration {
+    STALE_AFTER
+}
+
 /// How much of a stream a feed has.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Coverage {
     /// Every advisory up to the feed's `as_of`.
@@ -25,8 +29,18 @@ pub enum Coverage {
     Frozen(Timestamp),
 }
 
+impl std::fmt::Display for Coverage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Complete => f.write_str("complete"),
+            Self::Partial(why) => write!(f, "partial: {why}"),
+            Self::Frozen(since) => write!(f, "complete, closed by the vendor since {since:.0}"),
+        }
+    }
+}
+
 /// The state of one feed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedState {
     /// Its name.
     pub name: Arc<str>,
@@ -39,12 +53,37 @@ pub struct FeedState {
     /// Digest of what was read.
     pub digest: Arc<str>,
     /// How much it has of which stream.
+    #[serde(with = "pairs")]
     pub coverage: BTreeMap<Stream, Coverage>,
     /// So many statements.
     pub statements: usize,
+    /// What of it was left out on purpose, and how often.
+    pub left_out: BTreeMap<String, usize>,
     /// It is stale when its content is older than this.
-    #[serde(skip)]
+    #[serde(skip, default = "stale_after")]
     pub stale_after: SignedDuration,
+}
+
+/// A map whose keys are no texts, as a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Coverage, Stream};
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<Stream, Coverage>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Stream, Coverage>, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 impl FeedState {
@@ -64,6 +103,69 @@ impl FeedState {
     #[must_use]
     pub fn stale_at(&self) -> Timestamp {
         self.as_of.checked_add(self.stale_after).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// How a feed stands, for screens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FeedStatus {
+    /// Its name.
+    pub name: String,
+    /// Of when its content is.
+    pub as_of: Timestamp,
+    /// When it was last read.
+    pub imported_at: Timestamp,
+    /// The newest date of publication in it.
+    pub newest_published: Option<Timestamp>,
+    /// SHA-256 of what was read.
+    pub digest: String,
+    /// Whether it is too old for its silence to say anything.
+    pub is_stale: bool,
+    /// When it becomes so.
+    pub stale_at: Timestamp,
+    /// How much it has of which stream.
+    pub coverage: Vec<StreamCoverage>,
+    /// So many statements.
+    pub statements: usize,
+    /// What of it was left out, and how often.
+    pub left_out: BTreeMap<String, usize>,
+    /// Dates that the vendor has moved, of all revisions that were seen.
+    pub moves: usize,
+}
+
+/// How much a feed has of a stream, for screens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StreamCoverage {
+    /// The stream.
+    pub stream: String,
+    /// `complete`, or why it is not.
+    pub coverage: String,
+}
+
+impl FeedState {
+    /// For screens. `moves` is how many dates of it were moved, by the ledger.
+    #[must_use]
+    pub fn status(&self, moves: usize, now: Timestamp) -> FeedStatus {
+        FeedStatus {
+            name: self.name.to_string(),
+            as_of: self.as_of,
+            imported_at: self.imported_at,
+            newest_published: self.newest_published,
+            digest: self.digest.to_string(),
+            is_stale: self.is_stale(now),
+            stale_at: self.stale_at(),
+            coverage: self
+                .coverage
+                .iter()
+                .map(|(stream, coverage)| StreamCoverage {
+                    stream: stream.to_string(),
+                    coverage: coverage.to_string(),
+                })
+                .collect(),
+            statements: self.statements,
+            left_out: self.left_out.clone(),
+            moves,
+        }
     }
 }
 
@@ -160,6 +262,7 @@ mod tests {
             digest: Arc::from(""),
             coverage: BTreeMap::from([(Stream::of_os_release("debian", "12"), coverage)]),
             statements: 1,
+            left_out: BTreeMap::new(),
             stale_after: STALE_AFTER,
         }
     }

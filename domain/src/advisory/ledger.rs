@@ -10,12 +10,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::published::{DateKind, Published};
 use super::{AliasId, Dated, Stream};
 
 /// What a date is kept for: one fix of one source package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FixKey {
     /// Of which line of updates.
     pub stream: Stream,
@@ -28,7 +29,7 @@ pub struct FixKey {
 }
 
 /// One state of a feed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Revision {
     /// Of when it is, by the vendor's own word.
     pub as_of: Timestamp,
@@ -37,7 +38,7 @@ pub struct Revision {
 }
 
 /// What a revision says about the date of a fix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stated {
     /// The fix is not in it.
     Absent,
@@ -47,8 +48,34 @@ pub enum Stated {
     Dated(Dated),
 }
 
+/// What a revision says about the date of one fix, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// The fix.
+    pub key: FixKey,
+    /// The revision.
+    pub revision: Revision,
+    /// What it says.
+    pub stated: Stated,
+}
+
+/// What one revision of a feed added to the ledger, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The feed.
+    pub feed: Arc<str>,
+    /// How much of it was read.
+    pub extent: Extent,
+    /// The revision.
+    pub revision: Revision,
+    /// See [`Ledger::record`].
+    pub baseline_until: Option<Timestamp>,
+    /// What it added.
+    pub entries: Vec<Entry>,
+}
+
 /// How much of a feed one reading has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Extent {
     /// All of it: what is not there is absent.
     Whole,
@@ -91,6 +118,7 @@ type History = BTreeMap<Revision, Stated>;
 impl Ledger {
     /// Takes down what a revision says. Of a fix that it names twice the earlier date counts.
     /// `baseline_until` is the stamp that a vendor gave to all it had when the feed began.
+    /// Gives the entries that are new, to be stored: see [`Self::restored`].
     pub fn record(
         &mut self,
         feed: &Arc<str>,
@@ -98,7 +126,7 @@ impl Ledger {
         revision: &Revision,
         baseline_until: Option<Timestamp>,
         fixes: impl IntoIterator<Item = (FixKey, Option<Dated>)>,
-    ) {
+    ) -> Vec<Entry> {
         let mut said: BTreeMap<FixKey, Stated> = BTreeMap::new();
         for (key, dated) in fixes {
             let stated = dated.map_or(Stated::Undated, Stated::Dated);
@@ -110,6 +138,31 @@ impl Ledger {
             Extent::Whole => kept.record_whole(revision, said),
             Extent::Part => kept.record_part(revision, said),
         }
+    }
+
+    /// The ledger out of what [`Self::record`] once gave, in any order.
+    #[must_use]
+    pub fn restored(recorded: impl IntoIterator<Item = Recorded>) -> Self {
+        let mut ledger = Self::default();
+        for Recorded { feed, extent, revision, baseline_until, entries } in recorded {
+            let kept = ledger.feeds.entry((feed, extent)).or_default();
+            kept.baseline_until = kept.baseline_until.max(baseline_until);
+            kept.revisions.insert(revision);
+            for Entry { key, revision, stated } in entries {
+                kept.histories
+                    .entry(key)
+                    .or_default()
+                    .entry(revision)
+                    .and_modify(|kept| *kept = earlier(*kept, stated))
+                    .or_insert(stated);
+            }
+        }
+        for ((_, extent), kept) in &mut ledger.feeds {
+            if *extent == Extent::Whole {
+                kept.histories.values_mut().for_each(keep_changes);
+            }
+        }
+        ledger
     }
 
     /// When a fix was published, as far as is known: the vendor's earliest date, or the
@@ -190,6 +243,20 @@ impl Ledger {
         })
     }
 
+    /// How many dates of a feed were moved.
+    #[must_use]
+    pub fn moves_of(&self, feed: &str) -> usize {
+        let is_date = |stated: &Stated| matches!(stated, Stated::Dated(_));
+        self.feeds
+            .iter()
+            .filter(|((name, _), _)| **name == *feed)
+            .flat_map(|((name, _), kept)| {
+                kept.histories.keys().flat_map(move |key| kept.moves(name, key))
+            })
+            .filter(|one| is_date(&one.from) && is_date(&one.to))
+            .count()
+    }
+
     /// How many fixes there are dates for.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -204,37 +271,49 @@ impl Ledger {
 }
 
 impl FeedLedger {
-    fn record_part(&mut self, revision: &Revision, said: BTreeMap<FixKey, Stated>) {
+    fn record_part(&mut self, revision: &Revision, said: BTreeMap<FixKey, Stated>) -> Vec<Entry> {
         self.revisions.insert(revision.clone());
+        let mut entries = Vec::new();
         for (key, stated) in said {
             // A revision in parts may say the same fix in two of them.
-            self.histories
-                .entry(key)
-                .or_default()
-                .entry(revision.clone())
-                .and_modify(|kept| *kept = earlier(*kept, stated))
-                .or_insert(stated);
+            let history = self.histories.entry(key.clone()).or_default();
+            let before = history.get(revision).copied();
+            let now = before.map_or(stated, |before| earlier(before, stated));
+            if before != Some(now) {
+                history.insert(revision.clone(), now);
+                entries.push(Entry { key, revision: revision.clone(), stated: now });
+            }
         }
+        entries
     }
 
     /// Between two revisions nothing is known to have changed, so only changes are kept:
     /// the one form that a set of revisions has, in whichever order they came.
-    fn record_whole(&mut self, revision: &Revision, mut said: BTreeMap<FixKey, Stated>) {
+    fn record_whole(
+        &mut self,
+        revision: &Revision,
+        mut said: BTreeMap<FixKey, Stated>,
+    ) -> Vec<Entry> {
         // Named by its content: it says what it said.
         if !self.revisions.insert(revision.clone()) {
-            return;
+            return Vec::new();
         }
+        let mut entries = Vec::new();
+        let mut keep = |key: &FixKey, (revision, stated): (&Revision, Stated)| {
+            entries.push(Entry { key: key.clone(), revision: revision.clone(), stated });
+        };
         let after = (Bound::Excluded(revision), Bound::Unbounded);
         let next = self.revisions.range(after).next().cloned();
         for (key, history) in &mut self.histories {
             let stated = said.remove(key).unwrap_or(Stated::Absent);
-            insert(history, revision, next.as_ref(), stated);
+            insert(history, revision, next.as_ref(), stated, |point| keep(key, point));
         }
         for (key, stated) in said {
             let mut history = History::new();
-            insert(&mut history, revision, next.as_ref(), stated);
+            insert(&mut history, revision, next.as_ref(), stated, |point| keep(&key, point));
             self.histories.insert(key, history);
         }
+        entries
     }
 
     fn moves(&self, feed: &Arc<str>, key: &FixKey) -> Vec<Move> {
@@ -255,22 +334,38 @@ impl FeedLedger {
 }
 
 /// Puts what a revision says into a history, which keeps saying of the `next` what it did.
-fn insert(history: &mut History, revision: &Revision, next: Option<&Revision>, stated: Stated) {
+/// `keep` is told of every point that is new.
+fn insert(
+    history: &mut History,
+    revision: &Revision,
+    next: Option<&Revision>,
+    stated: Stated,
+    mut keep: impl FnMut((&Revision, Stated)),
+) {
     let said_before = history
         .range((Bound::Unbounded, Bound::Excluded(revision)))
         .next_back()
         .map_or(Stated::Absent, |(_, said)| *said);
     if let Some(next) = next {
-        let said_next = history.get(next).copied().unwrap_or(said_before);
+        let is_there = history.get(next).copied();
+        let said_next = is_there.unwrap_or(said_before);
         if said_next == stated {
             history.remove(next);
-        } else {
+        } else if is_there.is_none() {
             history.insert(next.clone(), said_next);
+            keep((next, said_next));
         }
     }
     if stated != said_before {
         history.insert(revision.clone(), stated);
+        keep((revision, stated));
     }
+}
+
+/// Leaves out of a history what says the same as the revision before.
+fn keep_changes(history: &mut History) {
+    let mut said = Stated::Absent;
+    history.retain(|_, stated| std::mem::replace(&mut said, *stated) != *stated);
 }
 
 /// The one that makes a fix older.

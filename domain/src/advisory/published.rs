@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What kind of a date a fix has, the best kind first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DateKind {
     /// The vendor's date of the advisory.
@@ -21,6 +21,9 @@ pub enum DateKind {
 }
 
 impl DateKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Advisory, Self::Changelog, Self::FirstSeen, Self::Baseline];
+
     /// The word of the kind.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -34,7 +37,7 @@ impl DateKind {
 }
 
 /// When a fix was published, as far as is known.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Published {
     /// The instant.
     pub at: Timestamp,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::version::key::{KeyRange, Order, VersionError, VersionKey, just_above};
+use serde::{Deserialize, Serialize};
 
 use super::Epochs;
 
 /// Where a range of versions begins.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lower {
     /// With the first version there ever was.
     Open,
@@ -18,7 +19,7 @@ pub enum Lower {
 }
 
 /// Where a range of versions ends.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Upper {
     /// Before that one: `<`.
     Below(Arc<str>),
@@ -29,7 +30,7 @@ pub enum Upper {
 }
 
 /// A range of versions.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Range {
     /// Where it begins.
     pub lower: Lower,

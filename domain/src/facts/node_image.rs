@@ -42,20 +42,26 @@ pub struct Label {
 }
 
 impl ImageName {
-    /// The day on which it was built, which an AKS image version begins with:
-    /// `202611.03.0`. None for a version of another form.
+    /// The day on which it was built.
     #[must_use]
     pub fn built_on(&self) -> Option<Date> {
-        let (month, rest) = self.version.split_once('.')?;
-        let (day, _) = rest.split_once('.')?;
-        let (year, month) = (month.get(..4)?, month.get(4..)?);
-        if month.len() != 2 || day.len() != 2 {
-            return None;
-        }
-        Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
-            .ok()
-            .filter(|built| *built >= date(2019, 1, 1))
+        built_on(&self.version)
     }
+}
+
+/// The day on which an image was built, which an AKS image version begins with:
+/// `202611.03.0`. None for a version of another form.
+#[must_use]
+pub fn built_on(version: &str) -> Option<Date> {
+    let (month, rest) = version.split_once('.')?;
+    let (day, _) = rest.split_once('.')?;
+    let (year, month) = (month.get(..4)?, month.get(4..)?);
+    if month.len() != 2 || day.len() != 2 {
+        return None;
+    }
+    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
+        .ok()
+        .filter(|built| *built >= date(2019, 1, 1))
 }
 
 impl NodeImage {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::strings::{Runs, Text};
-use crate::advisory::{Alias, AliasId, DateKind, Published, Rating, Statement, Stream, Unfixed};
+use crate::advisory::{
+    Alias, AliasId, DateKind, Epochs, Published, Rating, Statement, Stream, Unfixed,
+};
 use crate::version::key::VersionKey;
 
 pub use build::TooManyStatements;
@@ -79,6 +81,7 @@ struct Row {
     upper: Text,
     aliases: (u32, u32),
     statement: Statement,
+    epochs: Epochs,
     published: Option<Date>,
 }
 
@@ -180,6 +183,33 @@ impl Index {
     pub fn published(&self, id: FixId) -> Option<(Timestamp, DateKind)> {
         let date = self.rows.get(id.0 as usize)?.published?;
         Some((date.at, date.kind))
+    }
+
+    /// The version with the fix; none where the vendor does not name it.
+    #[must_use]
+    pub fn fixed_version(&self, id: FixId) -> Option<&str> {
+        let row = self.rows.get(id.0 as usize)?;
+        Some(self.runs.text(row.fixed)).filter(|version| !version.is_empty())
+    }
+
+    /// Why there is no fix; none where there is one.
+    #[must_use]
+    pub fn unfixed(&self, id: FixId) -> Option<Unfixed> {
+        match self.rows.get(id.0 as usize)?.statement {
+            Statement::Unfixed(why) => Some(why),
+            Statement::Fixed | Statement::NotAffected => None,
+        }
+    }
+
+    /// Whether epochs count where the statement's versions are compared.
+    #[must_use]
+    pub fn epochs(&self, FixId(id): FixId) -> Option<Epochs> {
+        self.rows.get(id as usize).map(|row| row.epochs)
+    }
+
+    /// The names of what a statement is about.
+    pub fn alias_ids(&self, FixId(id): FixId) -> impl Iterator<Item = &AliasId> {
+        self.rows.get(id as usize).into_iter().flat_map(|row| self.aliases_of(row).ids())
     }
 
     /// Since when there has been a fix for a vulnerability in a source package: of several

@@ -94,7 +94,7 @@ fn every_pair_of_events_is_a_range_of_its_own() {
     let ranges: Vec<String> =
         content.advisories.iter().map(|advisory| advisory.range.to_string()).collect();
     assert_eq!(ranges, ["< 1.6.38", ">= 1.7.0, < 1.7.27", ">= 2.0.0, <= 2.0.3", ">= 2.1.0"]);
-    assert_eq!(content.left_out, [("range of commits", 1)].into());
+    assert_eq!(content.left_out, [("range of commits".to_owned(), 1)].into());
     assert!(matches!(content.advisories[0].stream.distribution, Distribution::Upstream(_)));
 }
 
@@ -125,7 +125,7 @@ fn what_is_withdrawn_or_a_live_patch_states_nothing() {
     let content = read(&[&withdrawn, &live]);
     assert!(content.advisories.is_empty());
     assert_eq!(content.withdrawn.len(), 1);
-    assert_eq!(content.left_out, [("notice of a live patch", 1)].into());
+    assert_eq!(content.left_out, [("notice of a live patch".to_owned(), 1)].into());
 }
 
 #[test]

@@ -2190,153 +2190,6 @@ pub mod report_service_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListNodesRequest {
-    /// Only this cluster; empty means all.
-    #[prost(string, tag = "1")]
-    pub cluster: ::prost::alloc::string::String,
-    /// Only nodes with this standing: findings, incomplete or clean; empty means all.
-    #[prost(string, tag = "2")]
-    pub standing: ::prost::alloc::string::String,
-    /// At most so many rows; 0 means 500, which is also the most.
-    #[prost(uint32, tag = "3")]
-    pub page_size: u32,
-    /// From the previous answer; empty for the first page.
-    #[prost(string, tag = "4")]
-    pub page_token: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListNodesResponse {
-    #[prost(message, optional, tag = "1")]
-    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
-    #[prost(message, repeated, tag = "2")]
-    pub nodes: ::prost::alloc::vec::Vec<NodeRow>,
-    /// Empty on the last page.
-    #[prost(string, tag = "3")]
-    pub next_page_token: ::prost::alloc::string::String,
-    /// Of all nodes that match, on every page.
-    #[prost(message, optional, tag = "4")]
-    pub summary: ::core::option::Option<FleetSummary>,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct FleetSummary {
-    #[prost(uint64, tag = "1")]
-    pub nodes: u64,
-    #[prost(uint64, tag = "2")]
-    pub with_findings: u64,
-    #[prost(uint64, tag = "3")]
-    pub incomplete: u64,
-    #[prost(uint64, tag = "4")]
-    pub clean: u64,
-    /// When the node that has been silent longest last reported.
-    #[prost(message, optional, tag = "5")]
-    pub oldest_report_at: ::core::option::Option<::prost_types::Timestamp>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct NodeRow {
-    #[prost(string, tag = "1")]
-    pub cluster: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub node: ::prost::alloc::string::String,
-    /// aks, kubernetes, plain or unknown.
-    #[prost(string, tag = "3")]
-    pub platform: ::prost::alloc::string::String,
-    /// findings, incomplete or clean.
-    #[prost(string, tag = "4")]
-    pub standing: ::prost::alloc::string::String,
-    #[prost(uint32, tag = "5")]
-    pub findings: u32,
-    #[prost(uint32, tag = "6")]
-    pub unknown: u32,
-    #[prost(string, tag = "7")]
-    pub acts_first: ::prost::alloc::string::String,
-    #[prost(string, tag = "8")]
-    pub worst: ::prost::alloc::string::String,
-    #[prost(string, tag = "9")]
-    pub action: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "10")]
-    pub last_report_at: ::core::option::Option<::prost_types::Timestamp>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetNodeRequest {
-    /// May be empty when only one cluster has a node of that name.
-    #[prost(string, tag = "1")]
-    pub cluster: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub node: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetNodeResponse {
-    #[prost(message, optional, tag = "1")]
-    pub node: ::core::option::Option<NodeAnswer>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct NodeAnswer {
-    #[prost(string, tag = "1")]
-    pub cluster: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub node: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub platform: ::prost::alloc::string::String,
-    #[prost(string, tag = "4")]
-    pub policy_edition: ::prost::alloc::string::String,
-    #[prost(string, tag = "5")]
-    pub provider: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "6")]
-    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
-    #[prost(message, optional, tag = "7")]
-    pub last_report_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// What is missing from this answer, a line each; empty means complete.
-    #[prost(string, repeated, tag = "8")]
-    pub incomplete: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Worst first.
-    #[prost(message, repeated, tag = "9")]
-    pub findings: ::prost::alloc::vec::Vec<Finding>,
-    #[prost(message, repeated, tag = "10")]
-    pub components: ::prost::alloc::vec::Vec<ComponentAnswer>,
-    /// The agent that reported it; absent where none has since the aggregator began.
-    #[prost(message, optional, tag = "11")]
-    pub agent: ::core::option::Option<Agent>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Agent {
-    #[prost(string, tag = "1")]
-    pub version: ::prost::alloc::string::String,
-    /// How it keeps paths inside of the host root: openat2 or walk.
-    #[prost(string, tag = "2")]
-    pub path_resolution: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Finding {
-    #[prost(string, tag = "1")]
-    pub reason: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub component: ::prost::alloc::string::String,
-    /// critical, warning or information.
-    #[prost(string, tag = "3")]
-    pub severity: ::prost::alloc::string::String,
-    #[prost(string, tag = "4")]
-    pub message: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "5")]
-    pub since: ::core::option::Option<::prost_types::Timestamp>,
-    #[prost(message, optional, tag = "6")]
-    pub responsible: ::core::option::Option<Responsible>,
-    #[prost(message, optional, tag = "7")]
-    pub action: ::core::option::Option<Action>,
-    #[prost(string, tag = "8")]
-    pub policy_rule: ::prost::alloc::string::String,
-    #[prost(message, repeated, tag = "9")]
-    pub evidence: ::prost::alloc::vec::Vec<Evidence>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Evidence {
-    #[prost(string, tag = "1")]
-    pub source: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub actual: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub expected: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Responsible {
     #[prost(oneof = "responsible::Who", tags = "1, 2, 3, 4, 5, 6")]
     pub who: ::core::option::Option<responsible::Who>,
@@ -2436,6 +2289,486 @@ pub mod action {
         #[prost(message, tag = "12")]
         UpdatePackage(UpdatePackage),
     }
+}
+/// The fixes that one node lacks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FixesAnswer {
+    /// Distribution, release and tier, for people.
+    #[prost(string, tag = "1")]
+    pub stream: ::prost::alloc::string::String,
+    /// What could not be said, a line each.
+    #[prost(string, repeated, tag = "2")]
+    pub incomplete: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "3")]
+    pub counts: ::core::option::Option<FixCounts>,
+    /// Whose turn comes first; absent when nobody must act.
+    #[prost(message, optional, tag = "4")]
+    pub first: ::core::option::Option<FirstTurn>,
+    /// Those first about which somebody must act.
+    #[prost(message, repeated, tag = "5")]
+    pub packages: ::prost::alloc::vec::Vec<PackageFixes>,
+    #[prost(message, repeated, tag = "6")]
+    pub not_covered: ::prost::alloc::vec::Vec<NotJudged>,
+    #[prost(message, repeated, tag = "7")]
+    pub unknown: ::prost::alloc::vec::Vec<NotJudged>,
+    #[prost(message, repeated, tag = "8")]
+    pub feeds: ::prost::alloc::vec::Vec<FeedRow>,
+    /// Why what no advisory speaks of cannot be called clean; left out where it can.
+    #[prost(string, optional, tag = "9")]
+    pub silence: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FixCounts {
+    #[prost(uint64, tag = "1")]
+    pub customer: u64,
+    #[prost(uint64, tag = "2")]
+    pub provider: u64,
+    #[prost(uint64, tag = "3")]
+    pub automation: u64,
+    #[prost(uint64, tag = "4")]
+    pub nobody_yet: u64,
+    #[prost(uint64, tag = "5")]
+    pub no_fix: u64,
+    #[prost(uint64, tag = "6")]
+    pub unknown: u64,
+    #[prost(uint64, tag = "7")]
+    pub mitigated: u64,
+    /// Older than the policy's line, whoever must act.
+    #[prost(uint64, tag = "8")]
+    pub over_line: u64,
+    /// Source packages that were judged, that no advisory covers, that cannot be judged.
+    #[prost(uint64, tag = "9")]
+    pub judged: u64,
+    #[prost(uint64, tag = "10")]
+    pub not_covered: u64,
+    #[prost(uint64, tag = "11")]
+    pub not_judged: u64,
+    /// Statements on installed packages that cannot be read.
+    #[prost(uint64, tag = "12")]
+    pub unreadable: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FirstTurn {
+    #[prost(message, optional, tag = "1")]
+    pub responsible: ::core::option::Option<Responsible>,
+    #[prost(message, optional, tag = "2")]
+    pub action: ::core::option::Option<Action>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PackageFixes {
+    /// The source package.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// The version that is installed; of a kernel, the one that runs.
+    #[prost(string, tag = "2")]
+    pub installed: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub binaries: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "4")]
+    pub is_running_kernel: bool,
+    /// Oldest first.
+    #[prost(message, repeated, tag = "5")]
+    pub fixes: ::prost::alloc::vec::Vec<FixRow>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FixRow {
+    /// The vendor's record.
+    #[prost(string, tag = "1")]
+    pub record: ::prost::alloc::string::String,
+    /// Left out where there is no fix, or the vendor does not name it.
+    #[prost(string, optional, tag = "2")]
+    pub fixed: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub tier: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub aliases: ::prost::alloc::vec::Vec<Alias>,
+    #[prost(message, optional, tag = "5")]
+    pub published: ::core::option::Option<Published>,
+    /// Behind this instant it is over the policy's line; absent without line or date.
+    #[prost(message, optional, tag = "6")]
+    pub over_after: ::core::option::Option<::prost_types::Timestamp>,
+    /// The step of the order of responsibility that gave the answer.
+    #[prost(string, tag = "7")]
+    pub step: ::prost::alloc::string::String,
+    /// Absent where nobody must act.
+    #[prost(message, optional, tag = "8")]
+    pub responsible: ::core::option::Option<Responsible>,
+    #[prost(message, optional, tag = "9")]
+    pub action: ::core::option::Option<Action>,
+    /// What keeps it from being used, or why there is no fix.
+    #[prost(string, tag = "10")]
+    pub mitigation: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Alias {
+    /// CVE-2026-31431, GHSA-…
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// unrated, negligible, low, medium, high or critical, by the vendor.
+    #[prost(string, tag = "2")]
+    pub rating: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Published {
+    #[prost(message, optional, tag = "1")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// advisory, changelog, first_seen or baseline.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub feed: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub revision: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotJudged {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedRow {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(bool, tag = "3")]
+    pub is_stale: bool,
+    /// complete, or why it is not.
+    #[prost(string, tag = "4")]
+    pub coverage: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPatchAgeRequest {
+    /// Only this cluster; empty means all.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Only fixes that are older than so many seconds; left out means all.
+    #[prost(int64, optional, tag = "2")]
+    pub older_than_seconds: ::core::option::Option<i64>,
+    /// fix, cve, node, pool or image; empty means fix.
+    #[prost(string, tag = "3")]
+    pub by: ::prost::alloc::string::String,
+    /// Only what these must act on: customer, provider, automation, vendor, nobody_yet or
+    /// unknown; empty means all.
+    #[prost(string, repeated, tag = "4")]
+    pub responsible: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// With vulnerabilities that have no fix, and those that are mitigated.
+    #[prost(bool, tag = "5")]
+    pub include_unfixed: bool,
+    /// Only what is about this vulnerability, or this vendor's record; empty means all.
+    #[prost(string, tag = "6")]
+    pub about: ::prost::alloc::string::String,
+    /// At most so many rows; 0 means 500, which is also the most.
+    #[prost(uint32, tag = "7")]
+    pub page_size: u32,
+    /// From the previous answer; empty for the first page.
+    #[prost(string, tag = "8")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPatchAgeResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "2")]
+    pub policy_edition: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub provider: ::prost::alloc::string::String,
+    /// Those first about which somebody must act, the oldest first.
+    #[prost(message, repeated, tag = "4")]
+    pub rows: ::prost::alloc::vec::Vec<PatchAgeRow>,
+    /// Empty on the last page.
+    #[prost(string, tag = "5")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// From here on of everything that was asked for, on every page.
+    #[prost(message, optional, tag = "6")]
+    pub counts: ::core::option::Option<FixCounts>,
+    #[prost(uint64, tag = "7")]
+    pub nodes: u64,
+    /// Nodes whose last report is too old to be believed, as cluster/node; the first of them.
+    #[prost(string, repeated, tag = "8")]
+    pub stale: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "9")]
+    pub stale_count: u64,
+    #[prost(message, repeated, tag = "10")]
+    pub not_judged: ::prost::alloc::vec::Vec<NotJudged>,
+    #[prost(uint64, tag = "11")]
+    pub not_judged_count: u64,
+    /// Fixes that were left out because nobody knows how old they are.
+    #[prost(uint64, tag = "12")]
+    pub undated: u64,
+    #[prost(message, repeated, tag = "13")]
+    pub incomplete: ::prost::alloc::vec::Vec<Incomplete>,
+    #[prost(uint64, tag = "14")]
+    pub row_count: u64,
+    /// The feeds that the answer rests on.
+    #[prost(message, repeated, tag = "15")]
+    pub feeds: ::prost::alloc::vec::Vec<FeedStatus>,
+    /// Sums over what is in the rows of all pages.
+    #[prost(message, optional, tag = "16")]
+    pub shown: ::core::option::Option<FixCounts>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Incomplete {
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub nodes: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PatchAgeRow {
+    /// Record, vulnerability, node, pool or image.
+    #[prost(string, tag = "1")]
+    pub subject: ::prost::alloc::string::String,
+    /// Of a node or pool.
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub packages: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "4")]
+    pub installed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub fixed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "6")]
+    pub records: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "7")]
+    pub aliases: ::prost::alloc::vec::Vec<Alias>,
+    #[prost(string, repeated, tag = "8")]
+    pub images: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "9")]
+    pub nodes: u64,
+    /// The first few of them, as cluster/node.
+    #[prost(string, repeated, tag = "10")]
+    pub examples: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "11")]
+    pub fixes: u64,
+    #[prost(message, optional, tag = "12")]
+    pub oldest: ::core::option::Option<Published>,
+    #[prost(uint64, tag = "13")]
+    pub over_line: u64,
+    #[prost(message, optional, tag = "14")]
+    pub responsible: ::core::option::Option<Responsible>,
+    #[prost(message, optional, tag = "15")]
+    pub action: ::core::option::Option<Action>,
+    #[prost(string, tag = "16")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "17")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFeedsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListFeedsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, repeated, tag = "2")]
+    pub feeds: ::prost::alloc::vec::Vec<FeedStatus>,
+    /// Grows whenever advisories change.
+    #[prost(uint64, tag = "3")]
+    pub generation: u64,
+}
+/// How a feed stands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FeedStatus {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub imported_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "4")]
+    pub newest_published: ::core::option::Option<::prost_types::Timestamp>,
+    /// SHA-256 of what was read.
+    #[prost(string, tag = "5")]
+    pub digest: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub is_stale: bool,
+    #[prost(message, optional, tag = "7")]
+    pub stale_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, repeated, tag = "8")]
+    pub coverage: ::prost::alloc::vec::Vec<StreamCoverage>,
+    #[prost(uint64, tag = "9")]
+    pub statements: u64,
+    #[prost(message, repeated, tag = "10")]
+    pub left_out: ::prost::alloc::vec::Vec<LeftOut>,
+    /// Dates that the vendor has moved, of all revisions that were seen.
+    #[prost(uint64, tag = "11")]
+    pub moves: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamCoverage {
+    /// Such as Ubuntu 22.04.
+    #[prost(string, tag = "1")]
+    pub stream: ::prost::alloc::string::String,
+    /// complete, or why it is not.
+    #[prost(string, tag = "2")]
+    pub coverage: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeftOut {
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNodesRequest {
+    /// Only this cluster; empty means all.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Only nodes with this standing: findings, incomplete or clean; empty means all.
+    #[prost(string, tag = "2")]
+    pub standing: ::prost::alloc::string::String,
+    /// At most so many rows; 0 means 500, which is also the most.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From the previous answer; empty for the first page.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNodesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, repeated, tag = "2")]
+    pub nodes: ::prost::alloc::vec::Vec<NodeRow>,
+    /// Empty on the last page.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// Of all nodes that match, on every page.
+    #[prost(message, optional, tag = "4")]
+    pub summary: ::core::option::Option<FleetSummary>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetSummary {
+    #[prost(uint64, tag = "1")]
+    pub nodes: u64,
+    #[prost(uint64, tag = "2")]
+    pub with_findings: u64,
+    #[prost(uint64, tag = "3")]
+    pub incomplete: u64,
+    #[prost(uint64, tag = "4")]
+    pub clean: u64,
+    /// When the node that has been silent longest last reported.
+    #[prost(message, optional, tag = "5")]
+    pub oldest_report_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeRow {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    /// aks, kubernetes, plain or unknown.
+    #[prost(string, tag = "3")]
+    pub platform: ::prost::alloc::string::String,
+    /// findings, incomplete or clean.
+    #[prost(string, tag = "4")]
+    pub standing: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "5")]
+    pub findings: u32,
+    #[prost(uint32, tag = "6")]
+    pub unknown: u32,
+    #[prost(string, tag = "7")]
+    pub acts_first: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub worst: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub action: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "10")]
+    pub last_report_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Missing fixes that somebody owes, or of which nobody knows who does.
+    #[prost(uint32, tag = "11")]
+    pub fixes: u32,
+    /// Missing fixes that are older than the policy's line, whoever must act.
+    #[prost(uint32, tag = "12")]
+    pub over_line: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetNodeRequest {
+    /// May be empty when only one cluster has a node of that name.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetNodeResponse {
+    #[prost(message, optional, tag = "1")]
+    pub node: ::core::option::Option<NodeAnswer>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NodeAnswer {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub platform: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub policy_edition: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "7")]
+    pub last_report_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// What is missing from this answer, a line each; empty means complete.
+    #[prost(string, repeated, tag = "8")]
+    pub incomplete: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Worst first.
+    #[prost(message, repeated, tag = "9")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+    #[prost(message, repeated, tag = "10")]
+    pub components: ::prost::alloc::vec::Vec<ComponentAnswer>,
+    /// The agent that reported it; absent where none has since the aggregator began.
+    #[prost(message, optional, tag = "11")]
+    pub agent: ::core::option::Option<Agent>,
+    /// Absent where nothing can be told of fixes; `incomplete` says why.
+    #[prost(message, optional, tag = "12")]
+    pub fixes: ::core::option::Option<FixesAnswer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Agent {
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// How it keeps paths inside of the host root: openat2 or walk.
+    #[prost(string, tag = "2")]
+    pub path_resolution: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Finding {
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub component: ::prost::alloc::string::String,
+    /// critical, warning or information.
+    #[prost(string, tag = "3")]
+    pub severity: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub message: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "6")]
+    pub responsible: ::core::option::Option<Responsible>,
+    #[prost(message, optional, tag = "7")]
+    pub action: ::core::option::Option<Action>,
+    #[prost(string, tag = "8")]
+    pub policy_rule: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "9")]
+    pub evidence: ::prost::alloc::vec::Vec<Evidence>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Evidence {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub actual: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub expected: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ComponentAnswer {
@@ -2606,6 +2939,57 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("nodeward.v1.QueryService", "GetNode"));
             self.inner.unary(req, path, codec).await
         }
+        /// The fixes that nodes lack, folded, a page at a time. Errors: INVALID_ARGUMENT for a word
+        /// that is not known, or a page token that this server did not give.
+        pub async fn get_patch_age(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPatchAgeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPatchAgeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/GetPatchAge",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "GetPatchAge"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How the feeds of advisories stand.
+        pub async fn list_feeds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFeedsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/ListFeeds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "ListFeeds"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2636,6 +3020,23 @@ pub mod query_service_server {
             &self,
             request: tonic::Request<super::GetNodeRequest>,
         ) -> std::result::Result<tonic::Response<super::GetNodeResponse>, tonic::Status>;
+        /// The fixes that nodes lack, folded, a page at a time. Errors: INVALID_ARGUMENT for a word
+        /// that is not known, or a page token that this server did not give.
+        async fn get_patch_age(
+            &self,
+            request: tonic::Request<super::GetPatchAgeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPatchAgeResponse>,
+            tonic::Status,
+        >;
+        /// How the feeds of advisories stand.
+        async fn list_feeds(
+            &self,
+            request: tonic::Request<super::ListFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFeedsResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct QueryServiceServer<T> {
@@ -2803,6 +3204,96 @@ pub mod query_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/nodeward.v1.QueryService/GetPatchAge" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPatchAgeSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::GetPatchAgeRequest>
+                    for GetPatchAgeSvc<T> {
+                        type Response = super::GetPatchAgeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPatchAgeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::get_patch_age(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPatchAgeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.QueryService/ListFeeds" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFeedsSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::ListFeedsRequest>
+                    for ListFeedsSvc<T> {
+                        type Response = super::ListFeedsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFeedsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::list_feeds(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFeedsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -2840,6 +3331,376 @@ pub mod query_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "nodeward.v1.QueryService";
     impl<T> tonic::server::NamedService for QueryServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportFeedRequest {
+    #[prost(oneof = "import_feed_request::Part", tags = "1, 2, 3")]
+    pub part: ::core::option::Option<import_feed_request::Part>,
+}
+/// Nested message and enum types in `ImportFeedRequest`.
+pub mod import_feed_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Part {
+        /// The first part.
+        #[prost(message, tag = "1")]
+        Head(super::ImportHead),
+        /// A file begins.
+        #[prost(message, tag = "2")]
+        File(super::ImportFile),
+        /// The next bytes of the file that has begun.
+        #[prost(bytes, tag = "3")]
+        Chunk(::prost::alloc::vec::Vec<u8>),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportHead {
+    /// What follows has everything that its vendor published on the releases in it.
+    #[prost(bool, tag = "1")]
+    pub is_complete: bool,
+    /// Of when it is, where it does not say so itself.
+    #[prost(message, optional, tag = "2")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportFile {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether it was named itself, or lies in a folder that was: there a file of no known kind
+    /// is counted, not refused.
+    #[prost(bool, tag = "2")]
+    pub is_named: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportFeedResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub feeds: ::prost::alloc::vec::Vec<ImportedFeed>,
+    /// Files of no known kind, and the first of them.
+    #[prost(uint64, tag = "2")]
+    pub passed_over: u64,
+    #[prost(string, tag = "3")]
+    pub first_passed_over: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub generation: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportedFeed {
+    #[prost(message, optional, tag = "1")]
+    pub feed: ::core::option::Option<FeedStatus>,
+    /// replaced, same, or older: only its dates are new.
+    #[prost(string, tag = "2")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub files: u64,
+    /// Dates that were new or moved.
+    #[prost(uint64, tag = "4")]
+    pub dates: u64,
+}
+/// Generated client implementations.
+pub mod admin_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct AdminServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl AdminServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> AdminServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AdminServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AdminServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Takes the files of feeds and puts what they say in the place of the last good state:
+        /// all of them, or none. Errors: INVALID_ARGUMENT when a file cannot be read, naming file,
+        /// place and reason; FAILED_PRECONDITION when a feed is refused as a whole.
+        pub async fn import_feed(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ImportFeedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportFeedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.AdminService/ImportFeed",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.AdminService", "ImportFeed"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod admin_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with AdminServiceServer.
+    #[async_trait]
+    pub trait AdminService: std::marker::Send + std::marker::Sync + 'static {
+        /// Takes the files of feeds and puts what they say in the place of the last good state:
+        /// all of them, or none. Errors: INVALID_ARGUMENT when a file cannot be read, naming file,
+        /// place and reason; FAILED_PRECONDITION when a feed is refused as a whole.
+        async fn import_feed(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ImportFeedRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportFeedResponse>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct AdminServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> AdminServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for AdminServiceServer<T>
+    where
+        T: AdminService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/nodeward.v1.AdminService/ImportFeed" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportFeedSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::ClientStreamingService<super::ImportFeedRequest>
+                    for ImportFeedSvc<T> {
+                        type Response = super::ImportFeedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ImportFeedRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::import_feed(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportFeedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for AdminServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "nodeward.v1.AdminService";
+    impl<T> tonic::server::NamedService for AdminServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -30,7 +30,14 @@ pub enum CodegenError {
 pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
     let mut files = one(
         &root.join("proto"),
-        &["nodeward/v1/facts.proto", "nodeward/v1/report.proto", "nodeward/v1/query.proto"],
+        &[
+            "nodeward/v1/facts.proto",
+            "nodeward/v1/report.proto",
+            "nodeward/v1/turn.proto",
+            "nodeward/v1/fixes.proto",
+            "nodeward/v1/query.proto",
+            "nodeward/v1/admin.proto",
+        ],
         "nodeward.v1",
         "proto/src/gen",
         true,

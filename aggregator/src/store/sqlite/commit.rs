@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, Savepoint, Transaction, TransactionBehavio
 use tokio::sync::{mpsc, oneshot};
 
 use super::files::OpenFiles;
-use super::write::{append, change, probe, put_content, save_seen, setting};
+use super::write::{append, append_feeds, change, probe, put_content, save_seen, setting};
 use super::{GROUP, StoreError, Write, failed};
 
 /// Runs until the store is closed or nobody can write to it any more.
@@ -127,6 +127,7 @@ impl Write {
                 batch.contents.iter().map(|content| content.bytes.len()).sum()
             }
             Self::Content(content, _) => content.bytes.len(),
+            Self::Feeds(batch, _) => batch.bytes(),
             // As big as what failed, see `act`.
             Self::Ping(_) => failed_bytes,
             Self::Seen(..) | Self::Setting(..) | Self::Close(_) => 0,
@@ -141,7 +142,7 @@ impl Write {
             })
         }
         match self {
-            Self::Append(_, done) | Self::Content(_, done) => tell(done),
+            Self::Append(_, done) | Self::Content(_, done) | Self::Feeds(_, done) => tell(done),
             Self::Setting(_, _, done) => tell(done),
             Self::Seen(_, done) | Self::Ping(done) | Self::Close(done) => tell(done),
         }
@@ -165,6 +166,10 @@ fn act(
                 change(point)
             };
             tell(apart(transaction, "put content", broken, put), done)
+        }
+        Write::Feeds(batch, done) => {
+            let put = |point: &Savepoint<'_>| append_feeds(point, &batch);
+            tell(apart(transaction, "append feeds", broken, put), done)
         }
         Write::Seen(seen, done) => {
             let save =

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, Transaction, params, types::Type};
 use super::schema::why;
 use super::{ChangeNumber, Interval};
 use crate::peer::Peer;
-use crate::store::{Loaded, SeenStanding, Spoilt, StoredNode};
+use crate::store::{FeedBlob, Loaded, SeenStanding, Spoilt, StoredFeeds, StoredNode};
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
@@ -76,6 +76,22 @@ pub(super) fn load_since(
         }
     }
     Ok(loaded)
+}
+
+/// All feeds and the whole ledger, of one moment.
+pub(super) fn feeds(reader: &Connection) -> rusqlite::Result<StoredFeeds> {
+    let snapshot = reader.unchecked_transaction()?;
+    let feeds = snapshot
+        .prepare_cached("SELECT name, state, content FROM feed ORDER BY name")?
+        .query_map([], |row| {
+            Ok(FeedBlob { name: row.get(0)?, state: row.get(1)?, content: row.get(2)? })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let ledger = snapshot
+        .prepare_cached("SELECT added FROM feed_ledger ORDER BY number")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(StoredFeeds { feeds, ledger })
 }
 
 fn key(peer: &Peer) -> String {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Savepoint, params};
 
 use super::{Batch, ChangeNumber, Seen};
-use crate::store::{EARLIER_BOOTS, Transition};
+use crate::store::{EARLIER_BOOTS, FeedBatch, FeedBlob, Transition};
 use nodeward_proto::content::Content;
 
 pub(super) fn change(point: &Savepoint<'_>) -> rusqlite::Result<ChangeNumber> {
@@ -61,6 +61,29 @@ pub(super) fn append(point: &Savepoint<'_>, batch: &Batch) -> rusqlite::Result<C
     put_node(point, batch, number)?;
     for transition in &batch.transitions {
         put_transition(point, batch, transition)?;
+    }
+    Ok(number)
+}
+
+/// Puts feeds in the place of those of their names, and the ledger behind what it has.
+pub(super) fn append_feeds(
+    point: &Savepoint<'_>,
+    batch: &FeedBatch,
+) -> rusqlite::Result<ChangeNumber> {
+    let number = change(point)?;
+    for FeedBlob { name, state, content } in &batch.feeds {
+        point
+            .prepare_cached(
+                "INSERT INTO feed (name, state, content) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET state = excluded.state, content = excluded.content",
+            )?
+            .execute(params![name, state, content])?;
+    }
+    let imported_at = batch.imported_at.map(Timestamp::as_microsecond);
+    for added in &batch.ledger {
+        point
+            .prepare_cached("INSERT INTO feed_ledger (imported_at, added) VALUES (?1, ?2)")?
+            .execute(params![imported_at, added])?;
     }
     Ok(number)
 }

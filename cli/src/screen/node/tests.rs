@@ -43,6 +43,7 @@ fn answer() -> NodeAnswer {
             policy_rule: "auto-remediate-components".to_owned(),
             evidence: evidence.clone(),
         }],
+        fixes: None,
         components: vec![ComponentAnswer {
             component: Component::Kubelet,
             state: "present".to_owned(),

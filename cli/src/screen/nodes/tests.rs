@@ -17,6 +17,8 @@ fn row(node: &str, standing: Standing) -> NodeRow {
         acts_first: if standing == Standing::Findings { "YOU" } else { "-" }.to_owned(),
         worst: if standing == Standing::Findings { "OsRetired" } else { "" }.to_owned(),
         action: String::new(),
+        fixes: 0,
+        over_line: 0,
         last_report_at: Some(Timestamp::UNIX_EPOCH),
     }
 }

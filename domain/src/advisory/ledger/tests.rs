@@ -122,12 +122,17 @@ fn revisions() -> impl Strategy<Value = Vec<(i64, [Option<Option<i64>>; 3])>> {
     })
 }
 
-fn record(ledger: &mut Ledger, extent: Extent, day: i64, said: &[Option<Option<i64>>; 3]) {
+fn record(
+    ledger: &mut Ledger,
+    extent: Extent,
+    day: i64,
+    said: &[Option<Option<i64>>; 3],
+) -> Vec<Entry> {
     let fixes = ["a", "b", "c"]
         .into_iter()
         .zip(said)
         .filter_map(|(source, stated)| Some((key(source), (*stated)?.and_then(advisory))));
-    ledger.record(&Arc::from("oval"), extent, &revision(day), None, fixes);
+    ledger.record(&Arc::from("feed"), extent, &revision(day), None, fixes)
 }
 
 proptest! {
@@ -139,11 +144,38 @@ proptest! {
         extent in prop_oneof![Just(Extent::Whole), Just(Extent::Part)],
     ) {
         let mut one = Ledger::default();
-        ordered.iter().for_each(|(day, said)| record(&mut one, extent, *day, said));
+        ordered.iter().for_each(|(day, said)| {
+            record(&mut one, extent, *day, said);
+        });
         let mut other = Ledger::default();
-        shuffled.iter().chain(&again).for_each(|(day, said)| record(&mut other, extent, *day, said));
+        shuffled.iter().chain(&again).for_each(|(day, said)| {
+            record(&mut other, extent, *day, said);
+        });
         // A fix that no revision has leaves no trace that differs.
         prop_assert_eq!(&one, &other);
+    }
+
+    #[test]
+    fn what_is_stored_of_each_revision_makes_the_ledger_again(
+        (recorded, stored) in revisions().prop_shuffle().prop_flat_map(|list| {
+            let places: Vec<usize> = (0..list.len()).collect();
+            (Just(list), Just(places).prop_shuffle())
+        }),
+        extent in prop_oneof![Just(Extent::Whole), Just(Extent::Part)],
+    ) {
+        let mut ledger = Ledger::default();
+        let all: Vec<Recorded> = recorded
+            .iter()
+            .map(|(day, said)| Recorded {
+                feed: Arc::from("feed"),
+                extent,
+                revision: revision(*day),
+                baseline_until: None,
+                entries: record(&mut ledger, extent, *day, said),
+            })
+            .collect();
+        let restored = Ledger::restored(stored.iter().map(|place| all[*place].clone()));
+        prop_assert_eq!(ledger, restored);
     }
 
     #[test]
@@ -164,7 +196,9 @@ proptest! {
     #[test]
     fn the_ledger_remembers_every_change_between_neighbours(list in revisions()) {
         let mut ledger = Ledger::default();
-        list.iter().rev().for_each(|(day, said)| record(&mut ledger, Extent::Whole, *day, said));
+        list.iter().rev().for_each(|(day, said)| {
+            record(&mut ledger, Extent::Whole, *day, said);
+        });
         let stated = |said: &Option<Option<i64>>| match said {
             None => Stated::Absent,
             Some(None) => Stated::Undated,

@@ -238,6 +238,7 @@ impl Builder {
                 upper: self.runs.keep(&keys.upper)?,
                 aliases: self.list(&aliases)?,
                 statement: advisory.statement,
+                epochs: advisory.epochs,
                 published: date,
             };
             match advisory.epochs {

@@ -1,0 +1,192 @@
+//! Hands files of feeds to the aggregator, on its socket for administrators.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nodeward_domain::advisory::FeedStatus;
+use nodeward_feeds::intake::is_wanted;
+use nodeward_proto::CHUNK_BYTES;
+use nodeward_proto::report::{Invalid, timestamp};
+use nodeward_proto::v1;
+use nodeward_proto::v1::admin_service_client::AdminServiceClient;
+use nodeward_proto::v1::import_feed_request::Part;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
+
+use crate::paths::{self, Found, PathError};
+
+/// A connection must stand in this time.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// So many parts may be on their way.
+const PARTS: usize = 16;
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// A path cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A file cannot be read to its end.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nothing that can be a feed lies there.
+    #[error("{path}: no file of a known kind is in it")]
+    Nothing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The aggregator cannot be reached.
+    #[error("the aggregator's socket {path} cannot be reached: {why}")]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The aggregator refuses what it was given.
+    #[error("nothing was imported: {0}")]
+    Refused(String),
+    /// The aggregator's answer is none that this build understands.
+    #[error("the aggregator's answer is not valid: {0}")]
+    Invalid(#[from] Invalid),
+}
+
+/// What became of the files.
+#[derive(Debug, Clone, Serialize)]
+pub struct Imported {
+    /// The feeds that they made.
+    pub feeds: Vec<ImportedFeed>,
+    /// Files of no known kind that lay beside them.
+    pub passed_over: u64,
+    /// The first of these.
+    pub first_passed_over: String,
+}
+
+/// What became of one feed.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportedFeed {
+    /// `replaced`, `same`, or `older`: only its dates are new.
+    pub outcome: String,
+    /// So many files it was made of.
+    pub files: u64,
+    /// So many dates were new or moved.
+    pub dates: u64,
+    /// How it stands now.
+    pub feed: Option<FeedStatus>,
+}
+
+/// Hands files over.
+pub async fn import(
+    socket: &Path,
+    paths: &[PathBuf],
+    is_complete: bool,
+    as_of: Option<Timestamp>,
+) -> Result<Imported, AdminError> {
+    // Whoever mistypes a path hears of it before anything is sent.
+    let mut files = Vec::new();
+    for path in paths {
+        let found: Vec<Found> = paths::files(path)?
+            .into_iter()
+            .filter(|found| found.is_named || is_wanted(&found.path.to_string_lossy()))
+            .collect();
+        if found.is_empty() {
+            return Err(AdminError::Nothing { path: path.clone() });
+        }
+        files.extend(found);
+    }
+    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
+    let channel = Endpoint::from_shared(format!("unix:{}", socket.display()))
+        .map_err(|error| unreachable(error.to_string()))?
+        .connect_timeout(CONNECT_LIMIT)
+        .connect()
+        .await
+        .map_err(|error| unreachable(innermost(&error)))?;
+    let (parts, sent) = mpsc::channel(PARTS);
+    let head = v1::ImportHead { is_complete, as_of: as_of.map(timestamp) };
+    let sending = tokio::task::spawn_blocking(move || send(&files, head, &parts));
+    let answer = AdminServiceClient::new(channel).import_feed(ReceiverStream::new(sent)).await;
+    let sent = sending.await.unwrap_or(Ok(()));
+    let answer = match answer {
+        // What could not be read here is why the stream ended.
+        Err(status) => {
+            sent?;
+            return Err(refused(&status, unreachable));
+        }
+        Ok(answer) => answer.into_inner(),
+    };
+    sent?;
+    let feeds = answer.feeds.into_iter().map(|one| {
+        Ok(ImportedFeed {
+            feed: one.feed.map(FeedStatus::try_from).transpose()?,
+            outcome: one.outcome,
+            files: one.files,
+            dates: one.dates,
+        })
+    });
+    Ok(Imported {
+        feeds: feeds.collect::<Result<_, Invalid>>()?,
+        passed_over: answer.passed_over,
+        first_passed_over: answer.first_passed_over,
+    })
+}
+
+fn refused(status: &Status, unreachable: impl Fn(String) -> AdminError) -> AdminError {
+    match status.code() {
+        Code::InvalidArgument | Code::FailedPrecondition | Code::PermissionDenied => {
+            AdminError::Refused(status.message().to_owned())
+        }
+        _ => unreachable(status.message().to_owned()),
+    }
+}
+
+/// Reads the files and sends them, part by part; an end of the other side ends it.
+fn send(
+    files: &[Found],
+    head: v1::ImportHead,
+    parts: &mpsc::Sender<v1::ImportFeedRequest>,
+) -> Result<(), AdminError> {
+    let give = |part| parts.blocking_send(v1::ImportFeedRequest { part: Some(part) }).is_ok();
+    if !give(Part::Head(head)) {
+        return Ok(());
+    }
+    for found in files {
+        let mut file = paths::open(&found.path)?;
+        let name = found.path.to_string_lossy().into_owned();
+        if !give(Part::File(v1::ImportFile { name, is_named: found.is_named })) {
+            return Ok(());
+        }
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            let limit = u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX);
+            let read = file.by_ref().take(limit).read_to_end(&mut chunk);
+            read.map_err(|source| AdminError::Unreadable { path: found.path.clone(), source })?;
+            if chunk.is_empty() {
+                break;
+            }
+            if !give(Part::Chunk(chunk)) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The cause that says most.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

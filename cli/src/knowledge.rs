@@ -1,0 +1,129 @@
+//! What a command knows of advisories and images without any server: what comes with the
+//! program, and the files that were named.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nodeward_domain::advisory::Feeds;
+use nodeward_domain::fixes::Knowledge;
+use nodeward_domain::fixes::images::Images;
+use nodeward_domain::image::ImageRelease;
+use nodeward_domain::matching::{Index, TooManyStatements};
+use nodeward_feeds::acceptance::Refusal;
+use nodeward_feeds::held::{Declared, Held};
+use nodeward_feeds::image_note::{ImageNoteError, LONGEST_NOTE_BYTES, read_image_note};
+use nodeward_feeds::intake::{Intake, IntakeError};
+use nodeward_feeds::starter::StarterError;
+
+use crate::paths::{self, PathError};
+
+/// Why advisories or images cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KnowledgeError {
+    /// A path cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A file is none of a feed.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    /// A feed is refused as a whole.
+    #[error("feed {feed}: {source}")]
+    Refused {
+        /// The feed.
+        feed: String,
+        /// Why.
+        source: Refusal,
+    },
+    /// A file is no release note of a node image.
+    #[error(transparent)]
+    Image(#[from] ImageNoteError),
+    /// A folder has nothing in it.
+    #[error("{path}: no file of a known kind is in it")]
+    Nothing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The table that comes with the program.
+    #[error("starter feed: {0}")]
+    Starter(#[from] StarterError),
+    /// There are too many advisories.
+    #[error(transparent)]
+    TooMany(#[from] TooManyStatements),
+}
+
+/// Advisories and images.
+#[derive(Debug)]
+pub struct Known {
+    index: Index,
+    feeds: Feeds,
+    images: Images,
+}
+
+impl Known {
+    /// Reads what was named, beside what comes with the program.
+    pub fn read(
+        feeds: &[PathBuf],
+        declared: &Declared,
+        images: Images,
+        now: Timestamp,
+    ) -> Result<Self, KnowledgeError> {
+        let mut held = Held::starter()?;
+        let mut intake = Intake::default();
+        for path in feeds {
+            take(&mut intake, path)?;
+        }
+        let (read, ..) = intake.finish();
+        for feed in read {
+            let name = feed.name.to_string();
+            held.take(feed, declared, now)
+                .map_err(|source| KnowledgeError::Refused { feed: name, source })?;
+        }
+        Ok(Self { index: held.index(0)?, feeds: held.states(), images })
+    }
+
+    /// For the domain.
+    #[must_use]
+    pub const fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge { index: &self.index, feeds: &self.feeds, images: &self.images }
+    }
+}
+
+/// Takes in a file or a folder.
+fn take(intake: &mut Intake, path: &Path) -> Result<(), KnowledgeError> {
+    let mut is_any = false;
+    for found in paths::files(path)? {
+        let name = found.path.to_string_lossy();
+        if found.is_named {
+            intake.named(&name, &mut paths::open(&found.path)?)?;
+            is_any = true;
+        } else if nodeward_feeds::intake::is_wanted(&name) {
+            is_any |= intake.beside(&name, &mut paths::open(&found.path)?)?;
+        }
+    }
+    if is_any { Ok(()) } else { Err(KnowledgeError::Nothing { path: path.to_owned() }) }
+}
+
+/// Reads release notes of node images, and those in folders: `family/version.txt`.
+pub fn read_images(paths: &[PathBuf]) -> Result<Vec<ImageRelease>, KnowledgeError> {
+    let mut releases = Vec::new();
+    for path in paths {
+        let before = releases.len();
+        for found in paths::files(path)? {
+            let name = found.path.to_string_lossy();
+            if !found.is_named && !name.ends_with(".txt") {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            paths::open(&found.path)?
+                .take(u64::try_from(LONGEST_NOTE_BYTES).unwrap_or(u64::MAX).saturating_add(1))
+                .read_to_end(&mut bytes)
+                .map_err(|source| PathError::Unreadable { path: found.path.clone(), source })?;
+            releases.push(read_image_note(&name, &bytes)?.release);
+        }
+        if releases.len() == before {
+            return Err(KnowledgeError::Nothing { path: path.clone() });
+        }
+    }
+    Ok(releases)
+}

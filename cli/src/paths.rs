@@ -1,0 +1,112 @@
+//! Files that are named on the command line, and those in folders that are named: opened one
+//! after the other, in one order on every machine. Links are not followed inside of folders.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Folders stand inside of each other no deeper than this.
+const DEEPEST: usize = 32;
+
+/// Why files cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PathError {
+    /// A file or folder cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is neither a file nor a folder.
+    #[error("{path}: neither a file nor a folder")]
+    Neither {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Folders are too deep inside of each other.
+    #[error("{path}: is more than {DEEPEST} folders deep")]
+    TooDeep {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// A file, and whether it was named itself or lies in a folder that was.
+#[derive(Debug)]
+pub struct Found {
+    /// Its path, as it was named.
+    pub path: PathBuf,
+    /// Whether it was named itself.
+    pub is_named: bool,
+}
+
+/// The files below a path: itself, or all that lie in it.
+pub fn files(path: &Path) -> Result<Vec<Found>, PathError> {
+    let metadata = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    if metadata.is_file() {
+        return Ok(vec![Found { path: path.to_owned(), is_named: true }]);
+    }
+    if !metadata.is_dir() {
+        return Err(PathError::Neither { path: path.to_owned() });
+    }
+    let mut found = Vec::new();
+    walk(path, 0, &mut found)?;
+    Ok(found)
+}
+
+fn walk(folder: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), PathError> {
+    if depth > DEEPEST {
+        return Err(PathError::TooDeep { path: folder.to_owned() });
+    }
+    let mut entries = std::fs::read_dir(folder)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(|source| unreadable(folder, source))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let kind = entry.file_type().map_err(|source| unreadable(&path, source))?;
+        if kind.is_dir() {
+            walk(&path, depth + 1, found)?;
+        } else if kind.is_file() {
+            found.push(Found { path, is_named: false });
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file that was found.
+pub fn open(path: &Path) -> Result<File, PathError> {
+    File::open(path).map_err(|source| unreadable(path, source))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> PathError {
+    PathError::Unreadable { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_gives_its_files_in_one_order_and_follows_no_links() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = |name: &str| folder.path().join(name);
+        std::fs::create_dir(inside("b")).expect("a folder");
+        for name in ["c.json", "b/d.json", "a.json"] {
+            std::fs::write(inside(name), "{}").expect("a file");
+        }
+        std::os::unix::fs::symlink("/etc", inside("link")).expect("a link");
+        let found = files(folder.path()).expect("files");
+        let names: Vec<_> = found
+            .iter()
+            .map(|one| one.path.strip_prefix(folder.path()).expect("inside").to_owned())
+            .collect();
+        assert_eq!(names, [Path::new("a.json"), Path::new("b/d.json"), Path::new("c.json")]);
+        assert!(found.iter().all(|one| !one.is_named));
+        assert!(files(&inside("a.json")).expect("a file")[0].is_named);
+        let error = files(&inside("none")).expect_err("nothing").to_string();
+        assert!(error.contains("none: No such file"), "{error}");
+    }
+}

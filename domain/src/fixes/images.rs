@@ -1,0 +1,218 @@
+//! What is known of node images, for one question: who can bring a fix onto a node. Whether
+//! the node's image brought the package, which images are offered to the node, and whether
+//! one of them has the fix. Images list binary packages, fixes name sources: the node's own
+//! packages tell which belong together.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::advisory::Epochs;
+use crate::check::midnight;
+use crate::facts::{Package, PackageManager, built_on};
+use crate::image::{ImageRelease, ShippedPackages};
+use crate::kernel_package::{dpkg_flavour, dpkg_release};
+use crate::matching::{Inventory, Matched, Standing};
+use crate::node::NodeHistory;
+use crate::patch_age::{Offered, Shipped};
+use crate::responsibility::Automation;
+use crate::version::key::{Order, VersionKey};
+
+/// What is known of images.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Images {
+    releases: Vec<ImageRelease>,
+    offered: BTreeSet<String>,
+    channel: Option<Automation>,
+}
+
+/// The image that a node says it was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeOnImage<'a> {
+    /// Which line of images, such as `2204gen2containerd`; empty when that is not known.
+    pub sku: &'a str,
+    /// Which image of it, such as `202611.03.0`; empty when that is not known.
+    pub version: &'a str,
+}
+
+impl<'a> NodeOnImage<'a> {
+    /// By what the image's builder left on the node.
+    #[must_use]
+    pub fn of(history: &'a NodeHistory) -> Self {
+        let name = history.node_image.present().and_then(|image| image.name.as_ref());
+        name.map_or_else(Self::default, |name| Self { sku: &name.sku, version: &name.version })
+    }
+}
+
+impl Images {
+    /// Puts the images of which it is known what is in them, and the versions of those that
+    /// are offered; none when that is not known.
+    #[must_use]
+    pub fn of(releases: Vec<ImageRelease>, offered: BTreeSet<String>) -> Self {
+        Self { releases, offered, channel: None }
+    }
+
+    /// What brings an offered image onto nodes by itself.
+    #[must_use]
+    pub const fn channel(&self) -> Option<Automation> {
+        self.channel
+    }
+
+    /// What of it is about one node.
+    pub(super) fn view<'a>(&'a self, node: NodeOnImage<'a>, inventory: &'a Inventory) -> View<'a> {
+        let of_line = |version: &str| {
+            self.releases.iter().find(|release| {
+                !node.sku.is_empty()
+                    && release.version == version
+                    && release.family.ends_with(node.sku)
+            })
+        };
+        let mut offered: Vec<(&str, Option<&ImageRelease>)> =
+            self.offered.iter().map(|version| (version.as_str(), of_line(version))).collect();
+        offered.sort_by_key(|(version, release)| built(version, *release));
+        View {
+            node,
+            own: of_line(node.version),
+            offered,
+            order: inventory.stream.distribution.order(),
+            manager: inventory.packages.manager,
+        }
+    }
+}
+
+/// When an image was built: by its note, or else by the day that its version begins with;
+/// of one day, by the number behind it.
+fn built(version: &str, release: Option<&ImageRelease>) -> (Option<Timestamp>, u32) {
+    let by_note = release.and_then(|release| release.built_at);
+    let by_name = || built_on(version).and_then(midnight);
+    let number = version.rsplit_once('.').and_then(|(_, number)| number.parse().ok());
+    (by_note.or_else(by_name), number.unwrap_or_default())
+}
+
+/// What is known of images, about one node.
+pub(super) struct View<'a> {
+    node: NodeOnImage<'a>,
+    own: Option<&'a ImageRelease>,
+    /// Oldest first.
+    offered: Vec<(&'a str, Option<&'a ImageRelease>)>,
+    order: Option<Order>,
+    manager: PackageManager,
+}
+
+impl View<'_> {
+    /// Whether the node's image brought a source package.
+    pub(super) fn shipped(&self, matched: &Matched, source: usize) -> Shipped {
+        let Some(own) = self.own else { return Shipped::Unknown };
+        let mut is_listed = false;
+        for package in matched.binaries(source) {
+            match versions(own, package, self.manager, is_running(matched, source)) {
+                None => return Shipped::Unknown,
+                Some(versions) => is_listed |= !versions.is_empty(),
+            }
+        }
+        if is_listed { Shipped::ByImage } else { Shipped::Later }
+    }
+
+    /// What is known of the images offered to the node, about one fix.
+    pub(super) fn offered(
+        &self,
+        matched: &Matched,
+        source: usize,
+        fixed: Option<&str>,
+        epochs: Epochs,
+    ) -> Offered {
+        let Some((newest, _)) = self.offered.last() else { return Offered::Unknown };
+        if self.node.version.is_empty() {
+            return Offered::Unknown;
+        }
+        let with_fix = self.offered.iter().rev().find(|(_, release)| {
+            release.is_some_and(|release| self.has_fix(release, matched, source, fixed, epochs))
+        });
+        Offered::Known {
+            with_fix: with_fix.map(|(version, _)| (*version).to_owned()),
+            newest: (*newest).to_owned(),
+            is_on_newest: self.node.version == *newest,
+        }
+    }
+
+    /// Whether an image has a fix, as far as its list tells: all packages of the source that
+    /// are on both the node and the list must have it.
+    fn has_fix(
+        &self,
+        release: &ImageRelease,
+        matched: &Matched,
+        source: usize,
+        fixed: Option<&str>,
+        epochs: Epochs,
+    ) -> bool {
+        let (Some(order), Some(fixed)) = (self.order, fixed) else { return false };
+        let key = |version: &str| {
+            let key = VersionKey::parse(order, version).ok()?;
+            Some(match (epochs, self.manager) {
+                (Epochs::Compared, PackageManager::Dpkg) => key.bytes().to_vec(),
+                // Lists of rpm's images have no epochs.
+                _ => key.without_epoch().to_vec(),
+            })
+        };
+        let Some(fixed) = key(fixed) else { return false };
+        let mut compared = 0;
+        for package in matched.binaries(source) {
+            let is_running = is_running(matched, source);
+            // Where binaries have versions of their own, the list does not tell the source's.
+            if !is_running && !has_version_of_source(package, self.manager) {
+                continue;
+            }
+            let Some(versions) = versions(release, package, self.manager, is_running) else {
+                return false;
+            };
+            let Some(newest) = versions.iter().filter_map(|version| key(version)).max() else {
+                continue;
+            };
+            if newest < fixed {
+                return false;
+            }
+            compared += 1;
+        }
+        compared > 0
+    }
+}
+
+/// Whether a binary package has the version of its source. Sources of rpm have no epoch.
+fn has_version_of_source(package: &Package, manager: PackageManager) -> bool {
+    match manager {
+        PackageManager::Dpkg => package.version == package.source_version,
+        PackageManager::Rpm => {
+            without_epoch(&package.version) == without_epoch(&package.source_version)
+        }
+    }
+}
+
+fn without_epoch(version: &str) -> &str {
+    version.split_once(':').map_or(version, |(_, rest)| rest)
+}
+
+fn is_running(matched: &Matched, source: usize) -> bool {
+    matched.sources.get(source).is_some_and(|source| source.standing == Standing::Running)
+}
+
+/// The versions of a package in an image; none when its list is not known. A kernel's image
+/// is another package for each release: there all of its flavour count.
+fn versions<'a>(
+    release: &'a ImageRelease,
+    package: &Package,
+    manager: PackageManager,
+    is_running_kernel: bool,
+) -> Option<Vec<&'a str>> {
+    let ShippedPackages::Listed(listed) = &release.packages else { return None };
+    let flavour = (is_running_kernel && manager == PackageManager::Dpkg)
+        .then(|| dpkg_release(&package.name).map(dpkg_flavour))
+        .flatten();
+    Some(match flavour {
+        Some(flavour) => listed
+            .iter()
+            .filter(|one| dpkg_release(&one.name).map(dpkg_flavour) == Some(flavour))
+            .map(|one| one.version.as_str())
+            .collect(),
+        None => release.versions_of(&package.name).collect(),
+    })
+}

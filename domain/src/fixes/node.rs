@@ -1,0 +1,130 @@
+//! One node with everything that its fixes were judged by, so that rows and sums are made
+//! only when somebody asks for them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::answer::{FixCounts, FixRow, FixesAnswer};
+use super::{Assessed, Circumstances, Knowledge, Lack, Turned, answer, assess};
+use crate::matching::{Inventory, Matched};
+use crate::node::NodeHistory;
+use crate::policy::Policy;
+
+/// Who a node is, for sums over many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeAbout {
+    /// Its cluster.
+    pub cluster: String,
+    /// Its name.
+    pub node: String,
+    /// Its pool; empty where it is not known.
+    pub pool: String,
+    /// The image that it was made from; empty where it is not known.
+    pub image: String,
+    /// Whether its last report is too old to be believed.
+    pub is_stale: bool,
+}
+
+/// Labels that name the pool of a node, the surest first.
+const POOL_LABELS: [&str; 2] = ["kubernetes.azure.com/agentpool", "agentpool"];
+
+impl NodeAbout {
+    /// By what the node shows of itself.
+    #[must_use]
+    pub fn of(cluster: &str, node: &str, history: &NodeHistory, is_stale: bool) -> Self {
+        let image = history.node_image.present();
+        let pool = POOL_LABELS.iter().find_map(|key| image?.label(key)).unwrap_or_default();
+        let name = image.and_then(|image| image.name.as_ref());
+        Self {
+            cluster: cluster.to_owned(),
+            node: node.to_owned(),
+            pool: pool.to_owned(),
+            image: name.map(|name| format!("{}-{}", name.sku, name.version)).unwrap_or_default(),
+            is_stale,
+        }
+    }
+}
+
+/// A node and what was found about its fixes.
+#[derive(Debug)]
+pub struct NodeFixes<'a> {
+    /// Who it is.
+    pub about: NodeAbout,
+    /// What was found; or why nothing could be.
+    pub judged: Result<Judged<'a>, String>,
+}
+
+/// What was found about the fixes of one node.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// What is known beside the node.
+    pub knowledge: Knowledge<'a>,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// What matching depended on.
+    pub inventory: Inventory,
+    /// What was matched.
+    pub matched: Arc<Matched>,
+    /// Whose turn each of it is.
+    pub assessed: Assessed,
+}
+
+impl<'a> Judged<'a> {
+    /// Judges a node. `matched` gives the result of matching an inventory; nodes that are
+    /// alike share one.
+    pub fn of(
+        history: &NodeHistory,
+        knowledge: Knowledge<'a>,
+        policy: &'a Policy,
+        now: Timestamp,
+        matched: impl FnOnce(&Inventory) -> Arc<Matched>,
+    ) -> Result<Self, String> {
+        let inventory = super::inventory(history)?;
+        let matched = matched(&inventory);
+        let circumstances = Circumstances::of(history, policy, now);
+        let assessed = assess(knowledge, &inventory, &matched, &circumstances, policy, now);
+        Ok(Self { knowledge, policy, inventory, matched, assessed })
+    }
+
+    /// The sums.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp) -> FixCounts {
+        self.assessed.counts(self.knowledge.index, &self.matched, self.policy, now)
+    }
+
+    /// What could not be said, a line each.
+    #[must_use]
+    pub fn incomplete(&self) -> Vec<String> {
+        self.assessed.incomplete(&self.inventory.stream)
+    }
+
+    /// When the fix of something was published, as far as that is known.
+    pub(super) fn published(&self, lack: Lack) -> Option<Timestamp> {
+        match lack {
+            Lack::Missing(place) => {
+                let missing = self.matched.missing.get(place)?;
+                self.knowledge.index.published(missing.fix).map(|(at, _)| at)
+            }
+            Lack::Unfixed(_) | Lack::OtherTier(_) | Lack::Unreadable(_) => None,
+        }
+    }
+
+    /// The sums alone, for lists of nodes.
+    #[must_use]
+    pub fn summary(&self, now: Timestamp) -> FixesAnswer {
+        FixesAnswer::summary(self, now)
+    }
+
+    /// One thing that is lacking, for screens, and the place of its source package.
+    #[must_use]
+    pub fn row(&self, turned: &Turned) -> Option<(usize, FixRow)> {
+        answer::row(self, turned)
+    }
+
+    /// All of it, for screens.
+    #[must_use]
+    pub fn answer(&self, now: Timestamp) -> FixesAnswer {
+        FixesAnswer::of(self, now)
+    }
+}

@@ -1,0 +1,308 @@
+//! What readers are told comes back as it went, and what is not known is refused.
+
+use std::collections::BTreeSet;
+
+use nodeward_domain::advisory::{
+    Alias, AliasId, DateKind, FeedStatus, Published, Rating, StreamCoverage,
+};
+use nodeward_domain::fixes::Step;
+use nodeward_domain::fixes::answer::{
+    FeedRow, FirstTurn, FixCounts, FixRow, NotJudged, PackageFixes,
+};
+use nodeward_domain::fixes::fleet::{Asked, By, NodeNotJudged, PatchAge, PatchAgeRow};
+use nodeward_domain::responsibility::{Action, Automation, Responsible};
+
+use super::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a small number of seconds")
+}
+
+fn responsible() -> Vec<Responsible> {
+    vec![
+        Responsible::Customer,
+        Responsible::Provider,
+        Responsible::Automation { by: Automation::AutoRepair },
+        Responsible::Automation { by: Automation::Kured },
+        Responsible::Automation { by: Automation::NodeOsChannel },
+        Responsible::Vendor,
+        Responsible::NobodyYet { until: at(7) },
+        Responsible::Unknown { missing: "the offered image".to_owned() },
+    ]
+}
+
+fn actions() -> Vec<Action> {
+    let text = || "x.service".to_owned();
+    vec![
+        Action::Wait { until: Some(at(9)) },
+        Action::Wait { until: None },
+        Action::Ticket,
+        Action::Reboot,
+        Action::MigrateOsSku,
+        Action::Reimage,
+        Action::HandIn,
+        Action::UpdatePackage { package: text(), to: None },
+        Action::UpdatePackage { package: text(), to: Some(text()) },
+        Action::UpgradeImage { to: None },
+        Action::UpgradeImage { to: Some(text()) },
+        Action::RestartUnit { unit: text() },
+        Action::Revert { change: text() },
+        Action::Repair { what: text() },
+        Action::Investigate { at: text() },
+    ]
+}
+
+fn finding(responsible: Responsible, action: Action, severity: Severity) -> Finding {
+    Finding {
+        reason: "KubeletDown".to_owned(),
+        component: Component::Kubelet,
+        severity,
+        message: "no kubelet process".to_owned(),
+        since: at(3),
+        responsible,
+        action,
+        policy_rule: "auto-remediate-components".to_owned(),
+        evidence: vec![Evidence {
+            source: "/proc".to_owned(),
+            actual: "none".to_owned(),
+            expected: "one".to_owned(),
+        }],
+    }
+}
+
+fn answer(platform: Platform) -> NodeAnswer {
+    let mut findings: Vec<Finding> = responsible()
+        .into_iter()
+        .map(|responsible| finding(responsible, Action::Ticket, Severity::Warning))
+        .collect();
+    findings.extend(
+        actions()
+            .into_iter()
+            .map(|action| finding(Responsible::Customer, action, Severity::Critical)),
+    );
+    findings.push(finding(Responsible::Vendor, Action::Reboot, Severity::Information));
+    NodeAnswer {
+        cluster: "c".to_owned(),
+        node: "n".to_owned(),
+        platform,
+        policy_edition: "aks-2026".to_owned(),
+        provider: "Microsoft".to_owned(),
+        as_of: at(10),
+        last_report_at: Some(at(9)),
+        agent: (platform == Platform::Aks)
+            .then(|| Agent { version: "0.1.0".to_owned(), path_resolution: "walk".to_owned() }),
+        complete: false,
+        incomplete: vec!["kernel: could not be read".to_owned()],
+        findings,
+        components: vec![ComponentAnswer {
+            component: Component::Kernel,
+            state: "unavailable".to_owned(),
+            headline: "could not be read".to_owned(),
+            observed_at: None,
+            checks: vec![CheckAnswer {
+                reason: "KernelFaulted".to_owned(),
+                outcome: "unknown".to_owned(),
+                detail: "could not be read".to_owned(),
+                evidence: Vec::new(),
+            }],
+        }],
+        fixes: (platform == Platform::Aks).then(fixes),
+    }
+}
+
+fn published(kind: DateKind) -> Published {
+    Published { at: at(4), kind, feed: "ubuntu-usn".into(), revision: "of a day".into() }
+}
+
+fn aliases() -> Vec<Alias> {
+    let ratings = Rating::ALL.into_iter();
+    ratings.map(|rating| Alias { id: AliasId::of("CVE-2026-31431"), rating }).collect()
+}
+
+fn fixes() -> FixesAnswer {
+    let row = |step: Step| FixRow {
+        record: "USN-1-1".to_owned(),
+        fixed: Some("1.2".to_owned()),
+        tier: "base".to_owned(),
+        aliases: aliases(),
+        published: Some(published(DateKind::Changelog)),
+        over_after: Some(at(99)),
+        step,
+        responsible: Some(Responsible::NobodyYet { until: at(99) }),
+        action: Some(Action::Wait { until: Some(at(99)) }),
+        mitigation: "a module is kept from loading".to_owned(),
+    };
+    let mut rows: Vec<FixRow> = Step::ALL.into_iter().map(row).collect();
+    rows.push(FixRow {
+        fixed: None,
+        published: None,
+        over_after: None,
+        responsible: None,
+        action: None,
+        ..row(Step::NoFinding)
+    });
+    let not_judged = || NotJudged {
+        source: "moby-runc".to_owned(),
+        version: "1.4.3".to_owned(),
+        why: "made by packages.microsoft.com".to_owned(),
+    };
+    FixesAnswer {
+        stream: "Ubuntu 22.04".to_owned(),
+        incomplete: vec!["fixes: partial".to_owned()],
+        silence: Some("partial feed starter".to_owned()),
+        counts: counts(),
+        first: Some(FirstTurn { responsible: Responsible::Provider, action: Action::HandIn }),
+        packages: vec![PackageFixes {
+            source: "linux-azure".to_owned(),
+            installed: "5.15.0-1124.133".to_owned(),
+            binaries: vec!["linux-image-5.15.0-1124-azure".to_owned()],
+            is_running_kernel: true,
+            fixes: rows,
+        }],
+        not_covered: vec![not_judged()],
+        unknown: vec![not_judged()],
+        feeds: vec![FeedRow {
+            name: "starter".to_owned(),
+            as_of: at(2),
+            is_stale: true,
+            coverage: "partial: a selection".to_owned(),
+        }],
+    }
+}
+
+const fn counts() -> FixCounts {
+    FixCounts {
+        customer: 1,
+        provider: 2,
+        automation: 3,
+        nobody_yet: 4,
+        no_fix: 5,
+        unknown: 6,
+        mitigated: 7,
+        over_line: 8,
+        unreadable: 9,
+        judged: 10,
+        not_covered: 11,
+        not_judged: 12,
+    }
+}
+
+fn patch_age_of(rows: usize) -> PatchAge {
+    let texts = |text: &str| BTreeSet::from([text.to_owned()]);
+    let row = |place: usize| PatchAgeRow {
+        subject: format!("USN-{place}-1"),
+        cluster: "prod".to_owned(),
+        packages: texts("openssl"),
+        installed: texts("3.0.2-0ubuntu1.1"),
+        fixed: texts("3.0.2-0ubuntu1.2"),
+        records: texts("USN-1-1"),
+        aliases: aliases().into_iter().collect(),
+        images: texts("2204gen2containerd-202611.03.0"),
+        nodes: 3,
+        examples: vec!["prod/a".to_owned()],
+        fixes: 4,
+        oldest: Some(published(DateKind::Baseline)),
+        over_line: 1,
+        responsible: Some(Responsible::Customer),
+        action: Some(Action::Reboot),
+        step: Step::NotRunning,
+        note: "noted".to_owned(),
+    };
+    PatchAge {
+        as_of: at(10),
+        policy_edition: "aks-2026".to_owned(),
+        provider: "Microsoft".to_owned(),
+        feeds: vec![FeedStatus {
+            name: "ubuntu-usn".to_owned(),
+            as_of: at(2),
+            imported_at: at(3),
+            newest_published: Some(at(1)),
+            digest: "00".to_owned(),
+            is_stale: false,
+            stale_at: at(50),
+            coverage: vec![StreamCoverage {
+                stream: "Ubuntu 22.04".to_owned(),
+                coverage: "complete".to_owned(),
+            }],
+            statements: 7,
+            left_out: [("range of commits".to_owned(), 2)].into(),
+            moves: 1,
+        }],
+        rows: (0..rows).map(row).collect(),
+        counts: counts(),
+        shown: counts(),
+        nodes: 9,
+        stale: vec!["prod/b".to_owned()],
+        not_judged: vec![NodeNotJudged { node: "prod/c".to_owned(), why: "none".to_owned() }],
+        undated: 2,
+        incomplete: [("fixes: partial".to_owned(), 9)].into(),
+    }
+}
+
+#[test]
+fn the_fixes_of_many_nodes_come_back_page_by_page() {
+    let answer = patch_age_of(5);
+    let mut rows = Vec::new();
+    let mut first = 0;
+    loop {
+        let page = patch_age::page(&answer, first, 2);
+        let next = page.next_page_token.clone();
+        let page = PatchAge::try_from(page).expect("a page");
+        rows.extend(page.rows.clone());
+        assert_eq!(PatchAge { rows: answer.rows.clone(), ..page }, answer);
+        match next.parse() {
+            Ok(next) => first = next,
+            Err(_) => break,
+        }
+    }
+    assert_eq!(rows, answer.rows);
+}
+
+#[test]
+fn what_is_asked_about_fixes_comes_back_as_it_went() {
+    let asked = Asked {
+        cluster: Some("prod".to_owned()),
+        older_than: Some(jiff::SignedDuration::from_hours(720)),
+        responsible: ["provider".to_owned()].into(),
+        include_unfixed: true,
+        about: Some("CVE-2026-31431".to_owned()),
+    };
+    for by in By::ALL {
+        for asked in [&asked, &Asked::default()] {
+            assert_eq!(patch_age::asked(patch_age::request(asked, by)), Ok((asked.clone(), by)));
+        }
+    }
+    let refused = |spoil: fn(&mut v1::GetPatchAgeRequest)| {
+        let mut request = patch_age::request(&asked, By::Fix);
+        spoil(&mut request);
+        patch_age::asked(request).expect_err("spoilt").field
+    };
+    assert_eq!(refused(|request| request.by = "moon".to_owned()), "by");
+    assert_eq!(refused(|request| request.responsible.push("me".to_owned())), "responsible");
+}
+
+#[test]
+fn answers_and_rows_come_back_as_they_went() {
+    for platform in PLATFORMS {
+        let answer = answer(platform);
+        assert_eq!(NodeAnswer::try_from(v1::NodeAnswer::from(&answer)), Ok(answer.clone()));
+        let row = answer.row();
+        assert_eq!(NodeRow::try_from(v1::NodeRow::from(&row)), Ok(row));
+    }
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_its_place() {
+    let spoilt = |spoil: fn(&mut v1::NodeAnswer)| {
+        let mut answer = v1::NodeAnswer::from(&answer(Platform::Aks));
+        spoil(&mut answer);
+        NodeAnswer::try_from(answer).expect_err("spoilt").field
+    };
+    assert_eq!(spoilt(|answer| answer.as_of = None), "as_of");
+    assert_eq!(spoilt(|answer| answer.platform = "mars".to_owned()), "platform");
+    assert_eq!(
+        spoilt(|answer| answer.findings[1].severity = "bad".to_owned()),
+        "findings[1].severity"
+    );
+    assert_eq!(spoilt(|answer| answer.findings[0].responsible = None), "findings[0].responsible");
+}
