@@ -133,7 +133,9 @@ fn next(
         let Taken { acceptance, recorded } = held
             .take(feed, declared, now)
             .map_err(|source| ImportError::Refused { feed: name.clone(), source })?;
-        batch.ledger.push(stored::pack_recorded(&recorded)?);
+        if acceptance != Acceptance::Same || !recorded.entries.is_empty() {
+            batch.ledger.push(stored::pack_recorded(&recorded)?);
+        }
         if matches!(acceptance, Acceptance::Replace { .. })
             && let Some(feed) = held.feed(&name)
         {

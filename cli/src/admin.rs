@@ -98,7 +98,7 @@ pub async fn import(
     for path in paths {
         let found: Vec<Found> = paths::files(path)?
             .into_iter()
-            .filter(|found| found.is_named || is_wanted(&found.path.to_string_lossy()))
+            .filter(|found| found.is_named() || is_wanted(&found.below))
             .collect();
         if found.is_empty() {
             return Err(AdminError::Nothing { path: path.clone() });
@@ -163,7 +163,7 @@ fn send(
     for found in files {
         let mut file = paths::open(&found.path)?;
         let name = found.path.to_string_lossy().into_owned();
-        if !give(Part::File(v1::ImportFile { name, is_named: found.is_named })) {
+        if !give(Part::File(v1::ImportFile { name, is_named: found.is_named() })) {
             return Ok(());
         }
         loop {

@@ -96,41 +96,11 @@ pub enum Command {
         wait: Option<Duration>,
     },
     /// Missing fixes of all nodes by their age: whose turn it is, and what to do.
-    PatchAge {
-        /// Which fixes.
-        #[command(flatten)]
-        asked: AskedFixes,
-        /// Only fixes that are older than this, such as 30d or 12h.
-        #[arg(long, value_name = "AGE", value_parser = age)]
-        older_than: Option<SignedDuration>,
-        /// By what rows are folded.
-        #[arg(long, value_enum, value_name = "WHAT", default_value = "fix")]
-        by: ByArgument,
-        /// With vulnerabilities that have no fix, and those that are mitigated.
-        #[arg(long)]
-        include_unfixed: bool,
-    },
+    PatchAge(PatchAge),
     /// One vulnerability, or one vendor's record: which nodes lack its fix, and whose turn it is.
-    Cve {
-        /// Such as CVE-2026-31431, or USN-8226-1.
-        id: String,
-        /// Only nodes of this cluster.
-        #[arg(long, value_name = "NAME")]
-        cluster: Option<String>,
-    },
+    Cve(Cve),
     /// Fails when a missing fix is too old: for pipelines.
-    Gate {
-        /// Which fixes.
-        #[command(flatten)]
-        asked: AskedFixes,
-        /// No missing fix may be older than this, such as 30d.
-        #[arg(long, value_name = "AGE", value_parser = age)]
-        max_fix_age: SignedDuration,
-        /// Say that something could not be told rather than that something is missing, where
-        /// both are so.
-        #[arg(long)]
-        require_complete: bool,
-    },
+    Gate(Gate),
     /// Feeds of advisories: what there is, and what is to be taken in.
     #[command(subcommand)]
     Feed(Feed),
@@ -161,6 +131,48 @@ pub struct AskedFixes {
     /// Only what these must act on; may be given several times.
     #[arg(long, value_enum, value_name = "WHO")]
     pub responsible: Vec<ResponsibleArgument>,
+}
+
+/// Missing fixes of all nodes.
+#[derive(Debug, Args)]
+pub struct PatchAge {
+    /// Which fixes.
+    #[command(flatten)]
+    pub asked: AskedFixes,
+    /// Only fixes that are older than this, such as 30d or 12h.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub older_than: Option<SignedDuration>,
+    /// By what rows are folded.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "fix")]
+    pub by: ByArgument,
+    /// With vulnerabilities that have no fix, and those that are mitigated.
+    #[arg(long)]
+    pub include_unfixed: bool,
+}
+
+/// One vulnerability.
+#[derive(Debug, Args)]
+pub struct Cve {
+    /// Such as CVE-2026-31431, or USN-8226-1.
+    pub id: String,
+    /// Only nodes of this cluster.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+}
+
+/// A limit on the age of missing fixes.
+#[derive(Debug, Args)]
+pub struct Gate {
+    /// Which fixes.
+    #[command(flatten)]
+    pub asked: AskedFixes,
+    /// No missing fix may be older than this, such as 30d.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub max_fix_age: SignedDuration,
+    /// Say that something could not be told rather than that something is missing, where
+    /// both are so.
+    #[arg(long)]
+    pub require_complete: bool,
 }
 
 /// What can be done with feeds.

@@ -94,10 +94,10 @@ fn take(intake: &mut Intake, path: &Path) -> Result<(), KnowledgeError> {
     let mut is_any = false;
     for found in paths::files(path)? {
         let name = found.path.to_string_lossy();
-        if found.is_named {
+        if found.is_named() {
             intake.named(&name, &mut paths::open(&found.path)?)?;
             is_any = true;
-        } else if nodeward_feeds::intake::is_wanted(&name) {
+        } else if nodeward_feeds::intake::is_wanted(&found.below) {
             is_any |= intake.beside(&name, &mut paths::open(&found.path)?)?;
         }
     }
@@ -111,7 +111,7 @@ pub fn read_images(paths: &[PathBuf]) -> Result<Vec<ImageRelease>, KnowledgeErro
         let before = releases.len();
         for found in paths::files(path)? {
             let name = found.path.to_string_lossy();
-            if !found.is_named && !name.ends_with(".txt") {
+            if !found.is_named() && !name.ends_with(".txt") {
                 continue;
             }
             let mut bytes = Vec::new();

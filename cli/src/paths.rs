@@ -38,25 +38,33 @@ pub enum PathError {
 pub struct Found {
     /// Its path, as it was named.
     pub path: PathBuf,
+    /// The same below the folder that was named; empty when it was named itself.
+    pub below: String,
+}
+
+impl Found {
     /// Whether it was named itself.
-    pub is_named: bool,
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.below.is_empty()
+    }
 }
 
 /// The files below a path: itself, or all that lie in it.
 pub fn files(path: &Path) -> Result<Vec<Found>, PathError> {
     let metadata = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
     if metadata.is_file() {
-        return Ok(vec![Found { path: path.to_owned(), is_named: true }]);
+        return Ok(vec![Found { path: path.to_owned(), below: String::new() }]);
     }
     if !metadata.is_dir() {
         return Err(PathError::Neither { path: path.to_owned() });
     }
     let mut found = Vec::new();
-    walk(path, 0, &mut found)?;
+    walk(path, "", 0, &mut found)?;
     Ok(found)
 }
 
-fn walk(folder: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), PathError> {
+fn walk(folder: &Path, above: &str, depth: usize, found: &mut Vec<Found>) -> Result<(), PathError> {
     if depth > DEEPEST {
         return Err(PathError::TooDeep { path: folder.to_owned() });
     }
@@ -66,11 +74,12 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), PathE
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
+        let below = format!("{above}{}", entry.file_name().to_string_lossy());
         let kind = entry.file_type().map_err(|source| unreadable(&path, source))?;
         if kind.is_dir() {
-            walk(&path, depth + 1, found)?;
+            walk(&path, &format!("{below}/"), depth + 1, found)?;
         } else if kind.is_file() {
-            found.push(Found { path, is_named: false });
+            found.push(Found { path, below });
         }
     }
     Ok(())
@@ -104,8 +113,9 @@ mod tests {
             .map(|one| one.path.strip_prefix(folder.path()).expect("inside").to_owned())
             .collect();
         assert_eq!(names, [Path::new("a.json"), Path::new("b/d.json"), Path::new("c.json")]);
-        assert!(found.iter().all(|one| !one.is_named));
-        assert!(files(&inside("a.json")).expect("a file")[0].is_named);
+        assert_eq!(found[1].below, "b/d.json");
+        assert!(found.iter().all(|one| !one.is_named()));
+        assert!(files(&inside("a.json")).expect("a file")[0].is_named());
         let error = files(&inside("none")).expect_err("nothing").to_string();
         assert!(error.contains("none: No such file"), "{error}");
     }

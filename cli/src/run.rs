@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use clap::CommandFactory as _;
 use nodeward_domain::answer::{NodeAnswer, Standing};
 use nodeward_domain::check::{Check, find, registry};
-use nodeward_domain::fixes::fleet::By;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use tonic::Code;
 
@@ -22,6 +21,8 @@ use crate::progress::Progress;
 use crate::screen::{self, FeedsAnswer, FleetAnswer, ScreenError, Style};
 
 mod fixes;
+
+pub use fixes::FixQuestion;
 
 /// The width of a table that goes neither to a terminal nor has one told.
 const PLAIN_WIDTH: usize = 100;
@@ -132,15 +133,19 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 /// Does what was typed.
 pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     let style = style(&arguments.global);
+    let aggregator = &arguments.global.aggregator;
     match &arguments.command {
+        Command::PatchAge(command) => FixQuestion::patch_age(command).ask(aggregator, style).await,
+        Command::Cve(command) => FixQuestion::cve(command).ask(aggregator, style).await,
+        Command::Gate(command) => FixQuestion::gate(command).ask(aggregator, style).await,
         Command::Nodes { cluster, standing } => {
             let _progress = Progress::of("the aggregator");
-            let client = Client::new(&arguments.global.aggregator)?;
+            let client = Client::new(aggregator)?;
             let answer = fleet(client, cluster.as_deref(), standing.map(Standing::from)).await?;
             Ok(Shown { text: screen::nodes(&answer, style)?, exit: answer.standing().into() })
         }
         Command::Node { name, cluster, wait } => {
-            let mut client = Client::new(&arguments.global.aggregator)?;
+            let mut client = Client::new(aggregator)?;
             let cluster = cluster.as_deref().unwrap_or_default();
             let answer = match wait {
                 None => {
@@ -154,28 +159,6 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             };
             shown(&answer, style)
         }
-        Command::PatchAge { asked, older_than, by, include_unfixed } => {
-            let asked = fixes::of_patch_age(asked, *older_than, *include_unfixed);
-            let question = fixes::question(&asked, (*by).into());
-            fixes::answer(&arguments.global.aggregator, &asked, &question, false, style).await
-        }
-        Command::Cve { id, cluster } => {
-            let asked = fixes::of_cve(id, cluster.as_deref());
-            let question = fixes::question(&asked, By::Node);
-            fixes::answer(&arguments.global.aggregator, &asked, &question, false, style).await
-        }
-        Command::Gate { asked, max_fix_age, require_complete } => {
-            let asked = fixes::of_patch_age(asked, Some(*max_fix_age), false);
-            let question = fixes::question(&asked, By::Fix);
-            let shown = fixes::answer(
-                &arguments.global.aggregator,
-                &asked,
-                &question,
-                *require_complete,
-                style,
-            );
-            shown.await
-        }
         Command::Feed(Feed::Import { paths, complete, as_of, admin_socket }) => {
             let _progress = Progress::of("the import");
             let imported = admin::import(admin_socket, paths, *complete, *as_of).await?;
@@ -183,7 +166,7 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
         }
         Command::Feed(Feed::Status) => {
             let _progress = Progress::of("the aggregator");
-            let (as_of, feeds) = Client::new(&arguments.global.aggregator)?.feeds().await?;
+            let (as_of, feeds) = Client::new(aggregator)?.feeds().await?;
             let answer = FeedsAnswer { as_of, feeds };
             Ok(Shown { text: screen::feeds(&answer, style)?, exit: answer.exit() })
         }

@@ -333,6 +333,10 @@ fn of_provider(
         return Answer::customer(Step::LineEnded, Action::MigrateOsSku);
     }
     match situation.offered {
+        // 8, on a node that is no longer as its own image made it.
+        Offered::Known { with_fix: Some(image), newest, is_on_newest: true } if image == newest => {
+            Answer::customer(Step::OfferedImage, Action::Reimage)
+        }
         // 8
         Offered::Known { with_fix: Some(image), .. } => match situation.channel {
             Some(by) => Answer::automation(Step::OfferedImage, by),

@@ -130,6 +130,18 @@ pub fn accept(
     }
 }
 
+/// The same for a part of a feed, which adds to what is held and need not grow.
+pub fn accept_part(
+    last_good: Option<&Summary>,
+    read: &Summary,
+    now: Timestamp,
+) -> Result<Acceptance, Refusal> {
+    match accept(None, read, now)? {
+        _ if last_good.is_some_and(|last| last.digest == read.digest) => Ok(Acceptance::Same),
+        acceptance => Ok(acceptance),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use nodeward_domain::advisory::ledger::{Extent, Recorded};
 use nodeward_domain::advisory::{Bulletin, Coverage, FeedState, Feeds, Ledger, Revision, Stream};
 use nodeward_domain::matching::{Index, TooManyStatements};
 
-use crate::acceptance::{Acceptance, Refusal, Summary, accept};
+use crate::acceptance::{Acceptance, Refusal, Summary, accept, accept_part};
 use crate::content::Content;
 use crate::debian;
 use crate::intake::{FeedContent, ReadFeed};
@@ -116,29 +116,38 @@ impl Held {
         let mut summary = Summary::of(&content, Arc::clone(&read.digest), now);
         summary.as_of = declared.as_of.unwrap_or(summary.as_of);
         let is_whole = read.is_whole || declared.is_complete;
-        let acceptance = match accept(before.as_ref(), &summary, now) {
-            // What was never whole need not grow.
-            Err(Refusal::Shrunk { .. } | Refusal::StreamsGone { .. }) if !is_whole => {
-                Acceptance::Replace { frozen: BTreeSet::new() }
-            }
-            other => other?,
+        let acceptance = match is_whole {
+            true => accept(before.as_ref(), &summary, now)?,
+            false => accept_part(before.as_ref(), &summary, now)?,
         };
         let extent = if is_whole { Extent::Whole } else { Extent::Part };
         let revision = Revision { as_of: summary.as_of, name: Arc::clone(&read.digest) };
         let baseline_until = oval::baseline_until(&read.name);
-        let fixes = content.dated_fixes();
-        let entries = self.ledger.record(&read.name, extent, &revision, baseline_until, fixes);
+        // The same once more tells nothing new, unless it was there even earlier.
+        let is_known = acceptance == Acceptance::Same
+            && last_good.as_deref().is_some_and(|last| last.state.as_of <= revision.as_of);
+        let entries = match is_known {
+            true => Vec::new(),
+            false => {
+                let fixes = content.dated_fixes();
+                self.ledger.record(&read.name, extent, &revision, baseline_until, fixes)
+            }
+        };
         let recorded =
             Recorded { feed: Arc::clone(&read.name), extent, revision, baseline_until, entries };
         if let Acceptance::Replace { frozen } = &acceptance {
             let mut content = content;
             let mut coverage = coverage(read, &content, declared);
+            let mut as_of = summary.as_of;
             if let Some(HeldFeed { state, content: FeedContent::Advisories(last) }) =
                 last_good.as_deref()
             {
-                keep_frozen(frozen, state, last, &mut content, &mut coverage);
+                if is_whole {
+                    keep_frozen(frozen, state, last, &mut content, &mut coverage);
+                } else {
+                    as_of = add_to(state, last, as_of, &mut content, &mut coverage);
+                }
             }
-            let as_of = summary.as_of;
             let state = state(&read.name, as_of, &read.digest, now, coverage, &content);
             let content = FeedContent::Advisories(content);
             self.restore(HeldFeed { state, content });
@@ -286,6 +295,35 @@ fn coverage(read: &Read, content: &Content, declared: &Declared) -> BTreeMap<Str
     content.streams().into_keys().map(|stream| (stream.clone(), of(&stream))).collect()
 }
 
+/// A part of a feed adds to what is held of it, and takes nothing away: of a record that
+/// both have the newer one counts. Gives of when the whole then is.
+fn add_to(
+    state: &FeedState,
+    last: &Content,
+    as_of: Timestamp,
+    content: &mut Content,
+    coverage: &mut BTreeMap<Stream, Coverage>,
+) -> Timestamp {
+    let records = |content: &Content| -> BTreeSet<Arc<str>> {
+        content.advisories.iter().map(|one| Arc::clone(&one.record)).collect()
+    };
+    if as_of < state.as_of {
+        let newer = records(last);
+        content.advisories.retain(|one| !newer.contains(&one.record));
+        content.withdrawn.retain(|record| !newer.contains(record));
+    }
+    let (stated, withdrawn) = (records(content), content.withdrawn.clone());
+    let is_replaced = |record: &Arc<str>| stated.contains(record) || withdrawn.contains(record);
+    let kept = last.advisories.iter().filter(|one| !is_replaced(&one.record));
+    content.advisories.extend(kept.cloned());
+    let kept = last.withdrawn.iter().filter(|record| !stated.contains(*record));
+    content.withdrawn.extend(kept.cloned());
+    // What was whole stays so, as of when it was: nothing was taken away from it.
+    let was_whole = state.coverage.values().any(|one| !matches!(one, Coverage::Partial(_)));
+    coverage.extend(state.coverage.clone());
+    if was_whole { state.as_of } else { as_of.max(state.as_of) }
+}
+
 /// Keeps the last known state of streams that the vendor has closed.
 fn keep_frozen(
     frozen: &BTreeSet<Stream>,
@@ -332,3 +370,6 @@ impl FeedContent {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,9 @@ struct Change {
     at: Timestamp,
     /// A file is written, …
     write: Option<Write>,
-    /// … removed, …
+    /// … a link is made, …
+    link: Option<Link>,
+    /// … something is removed, …
     remove: Option<PathBuf>,
     /// … or local endpoints answer otherwise, as in that file beside the story, which is
     /// laid over the recording of the host root.
@@ -92,6 +94,13 @@ struct Change {
 struct Write {
     path: PathBuf,
     text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    path: PathBuf,
+    to: PathBuf,
 }
 
 impl Scenario {
@@ -125,13 +134,13 @@ impl Scenario {
     fn advisories(&self, folder: &Path) -> Advisories {
         let mut held = Held::starter().expect("the starter feed");
         for import in &self.feed {
-            let path = folder.join(&import.path);
             let mut intake = Intake::default();
-            let mut file = std::fs::File::open(&path)
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            intake
-                .named(&path.to_string_lossy(), &mut file)
-                .unwrap_or_else(|error| panic!("{error}"));
+            for path in files(&folder.join(&import.path)) {
+                let mut file = std::fs::File::open(&path).expect("a file of the story");
+                intake
+                    .named(&path.to_string_lossy(), &mut file)
+                    .unwrap_or_else(|error| panic!("{error}"));
+            }
             let declared = Declared { is_complete: import.complete, as_of: None };
             for feed in intake.finish().0 {
                 held.take(feed, &declared, import.at).unwrap_or_else(|error| panic!("{error}"));
@@ -145,6 +154,19 @@ impl Scenario {
         let images = Images::of(releases.collect(), self.offered.iter().cloned().collect());
         Advisories::of(held, images, 1).expect("few enough")
     }
+}
+
+/// A file, or those in a folder, by name.
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = std::fs::read_dir(path).unwrap_or_else(|error| {
+        panic!("{}: {error}", path.display());
+    });
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    files.sort();
+    files
 }
 
 impl Node {
@@ -211,6 +233,11 @@ impl Change {
             // Through a link the file behind it would be written.
             let _ = std::fs::remove_file(&path);
             std::fs::write(path, &write.text).expect("a file can be written");
+        }
+        if let Some(Link { path, to }) = &self.link {
+            let path = host.inside(&path.to_string_lossy());
+            let _ = std::fs::remove_file(&path);
+            std::os::unix::fs::symlink(to, path).expect("a link can be made");
         }
         if let Some(path) = &self.remove {
             let path = host.inside(&path.to_string_lossy());

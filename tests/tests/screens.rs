@@ -6,7 +6,7 @@ use clap::Parser as _;
 use nodeward_aggregator::fleet::Filter;
 use nodeward_cli::arguments::{Arguments, Command};
 use nodeward_cli::exit::Exit;
-use nodeward_cli::run::run;
+use nodeward_cli::run::{FixQuestion, run};
 use nodeward_cli::screen::{self, FleetAnswer, Style};
 use nodeward_tests::project;
 use nodeward_tests::scenario::Scenario;
@@ -121,8 +121,23 @@ fn answered(scenario: &Scenario, fleet: &nodeward_aggregator::fleet::Fleet, ask:
                 Err(error) => format!("error: {error}\n"),
             }
         }
-        _ => panic!("{ask}: a story asks for nodes"),
+        Command::PatchAge(command) => {
+            lacking(scenario, fleet, &FixQuestion::patch_age(&command), style)
+        }
+        Command::Cve(command) => lacking(scenario, fleet, &FixQuestion::cve(&command), style),
+        Command::Gate(command) => lacking(scenario, fleet, &FixQuestion::gate(&command), style),
+        _ => panic!("{ask}: a story asks for nodes and fixes"),
     }
+}
+
+fn lacking(
+    scenario: &Scenario,
+    fleet: &nodeward_aggregator::fleet::Fleet,
+    question: &FixQuestion,
+    style: Style<'_>,
+) -> String {
+    let answer = fleet.patch_age(&question.asked, question.question.by, scenario.now);
+    screen::patch_age(&answer, &question.question, style).expect("a screen")
 }
 
 #[tokio::test]

@@ -4,18 +4,67 @@ use jiff::SignedDuration;
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge};
 
 use super::{Failure, Shown};
-use crate::arguments::{AskedFixes, ByArgument, ResponsibleArgument};
+use crate::arguments::{
+    AskedFixes, ByArgument, Cve, Gate, PatchAge as PatchAgeCommand, ResponsibleArgument,
+};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::screen::{self, Question, Style};
 
-/// What `patch-age` and `gate` ask for.
-pub(super) fn of_patch_age(
-    asked: &AskedFixes,
-    older_than: Option<SignedDuration>,
-    include_unfixed: bool,
-) -> Asked {
+/// What a command asks about missing fixes, and how it ends where something is unknown.
+#[derive(Debug, Clone)]
+pub struct FixQuestion {
+    /// Which fixes.
+    pub asked: Asked,
+    /// By what they are folded, in the words of the screen.
+    pub question: Question,
+    /// Incompleteness counts for more than a finding.
+    pub require_complete: bool,
+}
+
+impl FixQuestion {
+    /// What `patch-age` asks.
+    #[must_use]
+    pub fn patch_age(command: &PatchAgeCommand) -> Self {
+        let asked = of_all(&command.asked, command.older_than, command.include_unfixed);
+        Self::new(asked, command.by.into(), false)
+    }
+
+    /// What `cve` asks.
+    #[must_use]
+    pub fn cve(command: &Cve) -> Self {
+        let asked = Asked {
+            cluster: command.cluster.clone(),
+            include_unfixed: true,
+            about: Some(command.id.trim().to_owned()),
+            ..Asked::default()
+        };
+        Self::new(asked, By::Node, false)
+    }
+
+    /// What `gate` asks.
+    #[must_use]
+    pub fn gate(command: &Gate) -> Self {
+        let asked = of_all(&command.asked, Some(command.max_fix_age), false);
+        Self::new(asked, By::Fix, command.require_complete)
+    }
+
+    fn new(asked: Asked, by: By, require_complete: bool) -> Self {
+        let question = question(&asked, by);
+        Self { asked, question, require_complete }
+    }
+
+    /// Asks the aggregator, and says how the command ends.
+    pub(super) async fn ask(&self, aggregator: &str, style: Style<'_>) -> Result<Shown, Failure> {
+        let _progress = Progress::of("the aggregator");
+        let answer = Client::new(aggregator)?.patch_age(&self.asked, self.question.by).await?;
+        let exit = exit(&answer, self.require_complete);
+        Ok(Shown { text: screen::patch_age(&answer, &self.question, style)?, exit })
+    }
+}
+
+fn of_all(asked: &AskedFixes, older_than: Option<SignedDuration>, include_unfixed: bool) -> Asked {
     Asked {
         cluster: asked.cluster.clone(),
         older_than,
@@ -27,18 +76,8 @@ pub(super) fn of_patch_age(
     }
 }
 
-/// What `cve` asks for.
-pub(super) fn of_cve(id: &str, cluster: Option<&str>) -> Asked {
-    Asked {
-        cluster: cluster.map(ToOwned::to_owned),
-        include_unfixed: true,
-        about: Some(id.trim().to_owned()),
-        ..Asked::default()
-    }
-}
-
 /// The same in words, with the command that may follow.
-pub(super) fn question(asked: &Asked, by: By) -> Question {
+fn question(asked: &Asked, by: By) -> Question {
     let mut scope = asked
         .cluster
         .as_ref()
@@ -53,13 +92,7 @@ pub(super) fn question(asked: &Asked, by: By) -> Question {
         let who: Vec<&str> = asked.responsible.iter().map(String::as_str).collect();
         scope.push_str(&format!(", only for {}", who.join(", ")));
     }
-    let next = match (by, &asked.about) {
-        (By::Node, Some(_)) => "nodeward node NODE -o wide".to_owned(),
-        (By::Node, None) => "nodeward node NODE -o wide".to_owned(),
-        (By::Pool | By::Image, _) => "nodeward patch-age --by fix".to_owned(),
-        (By::Fix | By::Cve, _) => "nodeward cve CVE".to_owned(),
-    };
-    Question { by, scope, next }
+    Question { by, scope }
 }
 
 fn length(age: SignedDuration) -> String {
@@ -70,22 +103,8 @@ fn length(age: SignedDuration) -> String {
     }
 }
 
-/// Asks the aggregator, and says how the command ends.
-pub(super) async fn answer(
-    aggregator: &str,
-    asked: &Asked,
-    question: &Question,
-    require_complete: bool,
-    style: Style<'_>,
-) -> Result<Shown, Failure> {
-    let _progress = Progress::of("the aggregator");
-    let answer = Client::new(aggregator)?.patch_age(asked, question.by).await?;
-    let exit = exit(&answer, require_complete);
-    Ok(Shown { text: screen::patch_age(&answer, question, style)?, exit })
-}
-
 /// Fixes that somebody owes, or nobody knows who does, are findings; what could not be told is incomplete.
-pub(super) fn exit(answer: &PatchAge, require_complete: bool) -> Exit {
+fn exit(answer: &PatchAge, require_complete: bool) -> Exit {
     let is_found = answer.shown.findings() > 0;
     match (is_found, answer.is_complete()) {
         (true, false) if require_complete => Exit::Incomplete,

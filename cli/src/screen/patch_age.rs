@@ -18,8 +18,6 @@ pub struct Question {
     pub by: By,
     /// Which fixes, in words.
     pub scope: String,
-    /// The next command.
-    pub next: String,
 }
 
 /// The answer about the fixes of many nodes.
@@ -42,8 +40,20 @@ fn text(answer: &PatchAge, question: &Question, wide: bool, style: Style<'_>) ->
         page.table(&header, answer.rows.iter().map(|row| cells(row, question.by, answer, wide)));
     }
     page.blank();
-    page.labelled("NEXT", &style.command(&question.next));
+    page.labelled("NEXT", &style.command(&next(answer, question.by)));
     page.into_text()
+}
+
+/// The command that tells more about the first row.
+fn next(answer: &PatchAge, by: By) -> String {
+    match (answer.rows.first(), by) {
+        (None, _) => "nodeward feed status".to_owned(),
+        (Some(row), By::Fix | By::Cve) => format!("nodeward cve {}", row.subject),
+        (Some(row), By::Node) => {
+            format!("nodeward node {} --cluster {} -o wide", row.subject, row.cluster)
+        }
+        (Some(_), By::Pool | By::Image) => "nodeward patch-age --by fix".to_owned(),
+    }
 }
 
 fn verdict(answer: &PatchAge, question: &Question) -> String {
@@ -53,7 +63,7 @@ fn verdict(answer: &PatchAge, question: &Question) -> String {
     if answer.nodes == 0 {
         return format!("INCOMPLETE: no node has reported ({scope})");
     }
-    format!("{} on {nodes} ({scope}){partial}", sums(&answer.shown, &answer.provider))
+    format!("{nodes} ({scope}): {}{partial}", sums(&answer.shown, &answer.provider))
 }
 
 fn as_of(answer: &PatchAge) -> String {
@@ -61,7 +71,7 @@ fn as_of(answer: &PatchAge) -> String {
     let feeds = match oldest.min() {
         None => "advisories of the starter feed alone".to_owned(),
         Some(oldest) => {
-            format!("oldest feed of {} ago", days(answer.as_of.duration_since(oldest)))
+            format!("oldest feed {} old", days(answer.as_of.duration_since(oldest)))
         }
     };
     format!("{:.0}, {feeds}, policy {}", answer.as_of, answer.policy_edition)
@@ -103,15 +113,15 @@ fn few(all: &[String]) -> String {
 
 fn header(by: By, wide: bool) -> Vec<&'static str> {
     let mut header = match by {
-        By::Fix => vec!["RECORD", "PACKAGE", "INSTALLED", "FIXED IN", "NODES", "CVES"],
+        By::Fix => vec!["RECORD", "PACKAGE", "FIXED IN", "NODES", "CVES"],
         By::Cve => vec!["CVE", "RATING", "PACKAGE", "FIXED IN", "RECORD", "NODES"],
-        By::Node => vec!["CLUSTER", "NODE", "IMAGE", "FIXES", "OVER", "CVES"],
-        By::Pool => vec!["CLUSTER", "POOL", "IMAGE", "NODES", "FIXES", "OVER", "CVES"],
+        By::Node => vec!["CLUSTER", "NODE", "FIXES", "OVER", "CVES"],
+        By::Pool => vec!["CLUSTER", "POOL", "NODES", "FIXES", "OVER", "CVES"],
         By::Image => vec!["IMAGE", "NODES", "FIXES", "OVER", "CVES"],
     };
     header.extend(["OLDEST", "ACTS", "DO"]);
     if wide {
-        header.extend(["PUBLISHED", "STEP", "EXAMPLES"]);
+        header.extend(["INSTALLED", "IMAGES", "PUBLISHED", "STEP", "EXAMPLES"]);
     }
     header
 }
@@ -123,14 +133,7 @@ fn cells(row: &PatchAgeRow, by: By, answer: &PatchAge, wide: bool) -> Vec<String
     let over = row.over_line.to_string();
     let cves = row.aliases.len().to_string();
     let mut cells = match by {
-        By::Fix => vec![
-            row.subject.clone(),
-            some(&row.packages),
-            some(&row.installed),
-            some(&row.fixed),
-            nodes,
-            cves,
-        ],
+        By::Fix => vec![row.subject.clone(), some(&row.packages), some(&row.fixed), nodes, cves],
         By::Cve => vec![
             row.subject.clone(),
             rating(row).word().to_owned(),
@@ -140,17 +143,9 @@ fn cells(row: &PatchAgeRow, by: By, answer: &PatchAge, wide: bool) -> Vec<String
             nodes,
         ],
         By::Node => {
-            vec![row.cluster.clone(), row.subject.clone(), some(&row.images), fixes, over, cves]
+            vec![row.cluster.clone(), row.subject.clone(), fixes, over, cves]
         }
-        By::Pool => vec![
-            row.cluster.clone(),
-            named(&row.subject),
-            some(&row.images),
-            nodes,
-            fixes,
-            over,
-            cves,
-        ],
+        By::Pool => vec![row.cluster.clone(), named(&row.subject), nodes, fixes, over, cves],
         By::Image => vec![named(&row.subject), nodes, fixes, over, cves],
     };
     cells.push(age(row.oldest.as_ref(), answer.as_of));
@@ -159,6 +154,7 @@ fn cells(row: &PatchAgeRow, by: By, answer: &PatchAge, wide: bool) -> Vec<String
     let action = row.action.as_ref().map(ToString::to_string).unwrap_or_default();
     cells.push(if action.is_empty() { row.note.clone() } else { action });
     if wide {
+        cells.extend([some(&row.installed), some(&row.images)]);
         let published = row.oldest.as_ref();
         cells.push(published.map_or_else(String::new, |one| {
             format!("{} {:.0} ({})", one.kind.word(), one.at, one.feed)

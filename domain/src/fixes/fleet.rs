@@ -176,6 +176,8 @@ struct One<'a> {
     source: &'a str,
     installed: &'a str,
     row: FixRow,
+    /// What of it an earlier notice has fixed on the node.
+    mended: BTreeSet<String>,
 }
 
 /// Folds what is lacking on nodes.
@@ -244,12 +246,22 @@ pub fn patch_age<'a>(
             }
             answer.shown.count(turned);
             answer.shown.over_line += usize::from(row.responsible.is_some() && row.is_over(now));
+            let mended = match by {
+                By::Cve => judged.mended(turned),
+                _ => BTreeSet::new(),
+            };
             let (source, installed) = judged
                 .matched
                 .sources
                 .get(source)
                 .map_or(("", ""), |source| (source.source.as_ref(), source.version.as_ref()));
-            fold(&mut folded, &One { about: &node.about, source, installed, row }, by, asked, now);
+            fold(
+                &mut folded,
+                &One { about: &node.about, source, installed, mended, row },
+                by,
+                asked,
+                now,
+            );
         }
     }
     answer.rows = folded.into_values().map(|folding| folding.row).collect();
@@ -297,9 +309,11 @@ fn fold(folded: &mut BTreeMap<Key, Folding>, one: &One<'_>, by: By, asked: &Aske
             let asked_for = |name: &String| {
                 asked.about.as_ref().is_none_or(|about| about == name || *about == one.row.record)
             };
-            let mut names: Vec<String> = names.filter(asked_for).collect();
-            // Notices without any name count as well.
-            if one.row.aliases.is_empty() {
+            let is_open = |name: &String| !one.mended.contains(name);
+            let mut names: Vec<String> = names.filter(asked_for).filter(is_open).collect();
+            // Notices without any name count as well, and those that mend what an earlier one
+            // broke.
+            if one.row.aliases.len() == one.mended.len() {
                 names.push(one.row.record.clone());
             }
             names.iter().map(|name| plain(name, "")).collect()

@@ -1,6 +1,7 @@
 //! One node with everything that its fixes were judged by, so that rows and sums are made
 //! only when somebody asks for them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -110,6 +111,31 @@ impl<'a> Judged<'a> {
         }
     }
 
+    /// What of a lacking fix an earlier notice has fixed on the node: a second notice, which
+    /// mends what the first one broke, does not open again what that had fixed.
+    pub(super) fn mended(&self, turned: &Turned) -> BTreeSet<String> {
+        let index = self.knowledge.index;
+        let Lack::Missing(place) = turned.lack else { return BTreeSet::new() };
+        let Some(missing) = self.matched.missing.get(place) else { return BTreeSet::new() };
+        let is_reissue = index.record_name(missing.fix).is_some_and(is_reissue);
+        let Some(source) = self.matched.sources.get(missing.source).filter(|_| is_reissue) else {
+            return BTreeSet::new();
+        };
+        let stream = self.inventory.stream.in_tier(missing.tier.clone());
+        let is_lacking = |fix| {
+            let of_source = self.matched.missing.iter().filter(|one| one.source == missing.source);
+            of_source.clone().any(|one| one.fix == fix)
+        };
+        index
+            .alias_ids(missing.fix)
+            .filter(|id| {
+                let first = index.first_fix(&stream, &source.source, id);
+                first.is_some_and(|first| first != missing.fix && !is_lacking(first))
+            })
+            .map(ToString::to_string)
+            .collect()
+    }
+
     /// The sums alone, for lists of nodes.
     #[must_use]
     pub fn summary(&self, now: Timestamp) -> FixesAnswer {
@@ -127,4 +153,10 @@ impl<'a> Judged<'a> {
     pub fn answer(&self, now: Timestamp) -> FixesAnswer {
         FixesAnswer::of(self, now)
     }
+}
+
+/// Whether a record's name says that it is not the first of its number: `USN-6859-2`.
+fn is_reissue(record: &str) -> bool {
+    let number = record.rsplit_once('-').and_then(|(_, number)| number.parse::<u32>().ok());
+    crate::advisory::is_notice(record) && number.is_some_and(|number| (2..100).contains(&number))
 }

@@ -129,7 +129,7 @@ fn the_eleven_cells() {
             Situation { offered: &Offered::Unknown, ..situation() },
             Some((
                 unknown("offered image"),
-                Action::Investigate { at: "nodeward image offered".to_owned() },
+                Action::Investigate { at: "the images offered to the pool".to_owned() },
             )),
         ),
     ];

@@ -1,0 +1,143 @@
+//! Imports one after the other, and what is then held.
+
+use std::io::Cursor;
+
+use nodeward_domain::advisory::{AliasId, FixKey, Silence};
+
+use super::*;
+use crate::intake::Intake;
+use crate::stored;
+
+fn at(day: &str) -> Timestamp {
+    format!("{day}T00:00:00Z").parse().expect("a time")
+}
+
+fn notice(number: u32, day: &str, fixed: &str) -> String {
+    format!(
+        r#"{{"schema_version":"1.7.0","id":"USN-{number}-1","published":"{day}T00:00:00Z",
+        "upstream":["CVE-2026-{number}"],
+        "affected":[{{"package":{{"ecosystem":"Ubuntu:22.04:LTS","name":"openssl"}},
+        "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"{fixed}"}}]}}]}}]}}"#
+    )
+}
+
+fn read(files: &[String]) -> ReadFeed {
+    let mut intake = Intake::default();
+    for (number, text) in files.iter().enumerate() {
+        intake.named(&format!("{number}.json"), &mut Cursor::new(text)).expect("a record");
+    }
+    intake.finish().0.pop().expect("a feed")
+}
+
+fn declared(is_complete: bool) -> Declared {
+    Declared { is_complete, as_of: None }
+}
+
+fn statements(held: &Held) -> usize {
+    held.feed("ubuntu-usn").expect("held").content.len()
+}
+
+fn silence(held: &Held, now: Timestamp) -> Silence {
+    held.states().silence(&Stream::of_os_release("ubuntu", "22.04"), now)
+}
+
+#[test]
+fn a_part_adds_to_what_is_held_and_takes_nothing_away() {
+    let mut held = Held::default();
+    let now = at("2026-11-28");
+    let mut take = |files: &[String], is_complete| {
+        held.take(read(files), &declared(is_complete), now).expect("taken").acceptance
+    };
+    let replaced = Acceptance::Replace { frozen: BTreeSet::new() };
+    assert_eq!(take(&[notice(9001, "2026-11-20", "1")], false), replaced);
+    assert_eq!(take(&[notice(9002, "2026-11-21", "2")], false), replaced);
+    assert_eq!(take(&[notice(9002, "2026-11-21", "2")], false), Acceptance::Same);
+    // The newer word of a record counts, whichever comes first.
+    assert_eq!(take(&[notice(9001, "2026-11-19", "0.5")], false), replaced);
+    assert_eq!(statements(&held), 2);
+    let FeedContent::Advisories(content) = &held.feed("ubuntu-usn").expect("held").content else {
+        panic!("another kind");
+    };
+    assert!(
+        content.advisories.iter().any(|one| one.fixed_version().map(AsRef::as_ref) == Some("1"))
+    );
+    assert!(matches!(silence(&held, now), Silence::Unknown(_)));
+}
+
+#[test]
+fn a_part_leaves_a_complete_feed_complete_as_of_when_it_was() {
+    let mut held = Held::default();
+    let now = at("2026-11-28");
+    let whole = [notice(9001, "2026-11-25", "1"), notice(9002, "2026-11-24", "2")];
+    held.take(read(&whole), &declared(true), now).expect("taken");
+    assert!(
+        matches!(silence(&held, now), Silence::NothingMissing { as_of, .. } if as_of == at("2026-11-25"))
+    );
+    held.take(read(&[notice(9003, "2026-11-28", "3")]), &declared(false), now).expect("taken");
+    assert_eq!(statements(&held), 3);
+    assert!(
+        matches!(silence(&held, now), Silence::NothingMissing { as_of, .. } if as_of == at("2026-11-25"))
+    );
+    assert!(matches!(silence(&held, at("2026-12-03")), Silence::Unknown(_)), "it goes stale");
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let mut held = Held::default();
+    let now = at("2026-11-28");
+    let files: Vec<String> =
+        (0..60).map(|number| notice(9100 + number, "2026-11-20", "1")).collect();
+    held.take(read(&files), &declared(true), now).expect("taken");
+    let before = held.states();
+    let mut shrunk = files[..40].to_vec();
+    shrunk.push(notice(9999, "2026-11-27", "1"));
+    let refused = held.take(read(&shrunk), &declared(true), now).expect_err("shrunk");
+    assert!(matches!(refused, Refusal::Shrunk { before: 60, now: 41, .. }), "{refused}");
+    let to_come = held.take(read(&[notice(1, "2027-01-01", "1")]), &declared(false), now);
+    assert!(matches!(to_come, Err(Refusal::ToCome { .. })));
+    assert_eq!(held.states(), before);
+    assert_eq!(held.ledger().len(), 60);
+}
+
+#[test]
+fn a_moved_date_is_logged_and_never_makes_a_fix_younger() {
+    let now = at("2026-11-28");
+    let mut held = Held::default();
+    let first = held.take(read(&[notice(9001, "2026-10-01", "1")]), &declared(true), now);
+    let second = held.take(read(&[notice(9001, "2026-11-01", "1")]), &declared(true), now);
+    let stored: Vec<Recorded> = [first, second]
+        .into_iter()
+        .map(|taken| {
+            let packed = stored::pack_recorded(&taken.expect("taken").recorded).expect("packed");
+            stored::unpack_recorded(&packed).expect("unpacked")
+        })
+        .collect();
+    let key = FixKey {
+        stream: Stream::of_os_release("ubuntu", "22.04"),
+        source: Arc::from("openssl"),
+        fixed: Arc::from("1"),
+        subject: AliasId::of("USN-9001-1"),
+    };
+    let mut again = Held::default();
+    again.restore_ledger(stored);
+    for held in [&held, &again] {
+        assert_eq!(held.ledger().published(&key).expect("dated").at, at("2026-10-01"));
+        assert_eq!(held.ledger().moves_of("ubuntu-usn"), 1);
+    }
+    assert_eq!(held.ledger(), again.ledger());
+}
+
+#[test]
+fn the_list_of_dsas_ends_with_the_support_of_a_release() {
+    let list = "[27 Nov 2026] DSA-9002-1 curl - security update\n\t[trixie] - curl 2\n\
+                [01 Jun 2026] DSA-9001-1 curl - security update\n\t[bookworm] - curl 1\n";
+    let mut intake = Intake::default();
+    intake.named("list", &mut Cursor::new(list)).expect("a list");
+    let feed = intake.finish().0.pop().expect("a feed");
+    let mut held = Held::default();
+    let now = at("2026-11-28");
+    held.take(feed, &Declared::default(), now).expect("taken");
+    let of = |release| held.states().silence(&Stream::of_os_release("debian", release), now);
+    assert!(matches!(of("13"), Silence::NothingMissing { .. }), "{:?}", of("13"));
+    assert!(matches!(of("12"), Silence::Unknown(why) if why.contains("ends with 2026-06-10")));
+}

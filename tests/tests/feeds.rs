@@ -1,0 +1,270 @@
+//! Feeds into a running aggregator, and what it then answers: an import is whole or it is
+//! none, what was taken survives a restart, and whoever may not import does not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use nodeward_tests::host::HostCopy;
+use nodeward_tests::service::{Aggregator, Program, agent};
+use nodeward_tests::{feeds, programs, project};
+
+/// An aggregator with an administrators' socket, and the folder of both.
+struct Served {
+    folder: tempfile::TempDir,
+    aggregator: Aggregator,
+}
+
+impl Served {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let aggregator = Self::aggregator(folder.path());
+        Self { folder, aggregator }
+    }
+
+    fn aggregator(folder: &Path) -> Aggregator {
+        Aggregator::start_with_admin(&folder.join("store.db"), &folder.join("admin.sock"))
+    }
+
+    /// The same store, by another process, after the first was killed.
+    fn again(self) -> Self {
+        let Self { folder, aggregator } = self;
+        aggregator.program.kill();
+        let aggregator = Self::aggregator(folder.path());
+        Self { folder, aggregator }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, text).expect("written");
+        path
+    }
+
+    fn import(&self, path: &Path, more: &[&str]) -> Output {
+        feeds::import(&self.folder.path().join("admin.sock"), path, more)
+    }
+
+    fn ask(&self, line: &str) -> Output {
+        Command::new(programs::nodeward())
+            .args(line.split_whitespace())
+            .env("NODEWARD_AGGREGATOR", self.aggregator.url())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs")
+    }
+
+    fn asked(&self, line: &str) -> serde_json::Value {
+        let output = self.ask(&format!("{line} -o json"));
+        serde_json::from_str(&out(&output)).unwrap_or_else(|error| {
+            panic!("{line}: {error}: {}{}", out(&output), said(&output));
+        })
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A notice of that number and day on a package of Ubuntu 22.04.
+fn notice(number: u32, day: &str, package: &str, fixed: &str) -> String {
+    format!(
+        r#"{{"schema_version": "1.7.0", "id": "USN-{number}-1", "published": "{day}T10:00:00Z",
+ "modified": "2026-11-20T10:00:00Z", "upstream": ["UBUNTU-CVE-2026-{number}"],
+ "affected": [{{"package": {{"ecosystem": "Ubuntu:22.04:LTS", "name": "{package}"}},
+  "ranges": [{{"type": "ECOSYSTEM", "events": [{{"introduced": "0"}}, {{"fixed": "{fixed}"}}]}}]}}]}}"#
+    )
+}
+
+#[test]
+fn a_feed_is_taken_whole_and_survives_a_restart() {
+    let served = Served::start();
+    assert_eq!(served.ask("feed status").status.code(), Some(4), "the starter feed alone");
+    let folder = served.write("osv/USN-9901-1.json", &notice(9901, "2026-08-01", "openssl", "9"));
+    served.write("osv/USN-9902-1.json", &notice(9902, "2026-08-02", "curl", "9"));
+    served.write("osv/README.json", r#"{"name": "something else"}"#);
+    let imported = served.import(folder.parent().expect("a folder"), &["-o", "json"]);
+    let imported: serde_json::Value = serde_json::from_str(&out(&imported)).expect("JSON");
+    assert_eq!(imported["feeds"][0]["outcome"], "replaced");
+    assert_eq!(imported["feeds"][0]["files"], 2);
+    assert_eq!(imported["feeds"][0]["dates"], 2);
+    assert_eq!(imported["passed_over"], 1);
+    let before = served.asked("feed status");
+    let served = served.again();
+    let after = served.asked("feed status");
+    let of = |answer: &serde_json::Value| answer["feeds"][1].clone();
+    assert_eq!(of(&before)["name"], "ubuntu-usn");
+    for field in ["name", "digest", "statements", "coverage", "as_of", "imported_at", "moves"] {
+        assert_eq!(of(&before)[field], of(&after)[field], "{field}");
+    }
+    let again = served.import(&served.folder.path().join("osv"), &["-o", "json"]);
+    let again: serde_json::Value = serde_json::from_str(&out(&again)).expect("JSON");
+    assert_eq!(again["feeds"][0]["outcome"], "same");
+    assert_eq!(again["feeds"][0]["dates"], 0);
+}
+
+#[test]
+fn a_feed_that_is_broken_or_has_shrunk_changes_nothing() {
+    let served = Served::start();
+    let whole: String = (0..60)
+        .map(|number| {
+            format!(
+                "[01 Jul 2026] DSA-{}-1 source{number} - security update\n\t[trixie] - source{number} 1.{number}\n",
+                7000 + number
+            )
+        })
+        .collect();
+    let list = served.write("list", &whole);
+    assert_eq!(served.import(&list, &[]).status.code(), Some(0));
+    let before = served.asked("feed status")["feeds"].clone();
+    let cut: String = whole.lines().take(60).map(|line| format!("{line}\n")).collect();
+    for (name, text, says) in [
+        ("cut", cut.as_str(), "it has shrunk by more than 10 %; the last good state stays"),
+        ("broken.json", "{\"id\": \"USN-1-1\", \"affected\": [", "broken.json: no JSON: EOF"),
+        ("odd.txt", "hello", "odd.txt: of no known kind"),
+        ("half", &whole[..whole.len() - 3], "cut off"),
+    ] {
+        let path = served.write(name, text);
+        let refused = served.import(&path, &[]);
+        assert_eq!(refused.status.code(), Some(2), "{name}: {}", said(&refused));
+        assert!(said(&refused).contains(says), "{name}: {}", said(&refused));
+        assert_eq!(served.asked("feed status")["feeds"], before, "{name}");
+    }
+    // A good file beside a broken one is not taken either.
+    let folder = served.write("both/USN-9901-1.json", &notice(9901, "2026-08-01", "curl", "9"));
+    served.write("both/USN-9902-1.json", "{\"id\":");
+    let refused = served.import(folder.parent().expect("a folder"), &[]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("USN-9902-1.json"), "{}", said(&refused));
+    assert_eq!(served.asked("feed status")["feeds"], before);
+    let nowhere = served.import(Path::new("/nowhere"), &[]);
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(said(&nowhere).contains("/nowhere: No such file"), "{}", said(&nowhere));
+}
+
+#[test]
+fn without_a_socket_nobody_imports() {
+    let served = Served::start();
+    let file = served.write("USN-1-1.json", &notice(1, "2026-08-01", "curl", "9"));
+    let output = feeds::import(&served.folder.path().join("none.sock"), &file, &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("--admin-socket"), "{}", said(&output));
+    let socket = std::fs::metadata(served.folder.path().join("admin.sock")).expect("a socket");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&socket.permissions()) & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn another_user_may_not_import_even_where_he_can_connect() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can be somebody else");
+        return;
+    }
+    let served = Served::start();
+    let file = served.write("USN-1-1.json", &notice(1, "2026-08-01", "curl", "9"));
+    let socket = served.folder.path().join("admin.sock");
+    let open = |path: &Path, mode| {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(path, permissions).expect("root may");
+    };
+    open(&socket, 0o666);
+    open(served.folder.path(), 0o755);
+    open(&file, 0o644);
+    // As nobody, by a copy that nobody may run.
+    let program = served.folder.path().join("nodeward");
+    std::fs::copy(programs::nodeward(), &program).expect("copied");
+    let mut command = Command::new(&program);
+    command.args(["feed", "import", "--admin-socket"]).arg(&socket).arg(&file);
+    std::os::unix::process::CommandExt::uid(&mut command, 65_534);
+    let refused = command.stdin(Stdio::null()).output().expect("the program runs");
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("user 65534 may not import"), "{}", said(&refused));
+    assert_eq!(served.asked("feed status")["feeds"].as_array().map(Vec::len), Some(1));
+}
+
+/// A node of Ubuntu 22.04 that has been reported.
+async fn reported(served: &Served, host: &HostCopy, name: &str) -> Program {
+    let program = Program::start(
+        agent("run", host.path(), name)
+            .args(["--aggregator", &served.aggregator.url(), "--recorded-answers"])
+            .arg(project::answers("aks-ubuntu-2204")),
+    );
+    served
+        .aggregator
+        .answer_when(name, "all components", |answer| {
+            answer.components.iter().all(|one| one.state != "not_reported")
+        })
+        .await;
+    program
+}
+
+#[tokio::test]
+async fn missing_fixes_are_answered_by_age_and_by_whose_turn_it_is() {
+    let served = Served::start();
+    let host = HostCopy::of("aks-ubuntu-2204");
+    let _agents =
+        [reported(&served, &host, "aks-a").await, reported(&served, &host, "aks-b").await];
+    let empty = served.asked("patch-age");
+    assert_eq!(empty["rows"].as_array().map(Vec::len), Some(0));
+    assert_eq!(served.ask("patch-age").status.code(), Some(4), "partial");
+    let young = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(48)).unwrap();
+    let young = young.to_string();
+    let old = served.write("osv/USN-9901-1.json", &notice(9901, "2026-08-01", "openssl", "9"));
+    served.write("osv/USN-9902-1.json", &notice(9902, &young[..10], "curl", "9"));
+    let imported = served.import(old.parent().expect("a folder"), &["--complete"]);
+    assert_eq!(imported.status.code(), Some(0), "{}", said(&imported));
+
+    let all = served.asked("patch-age");
+    let rows = all["rows"].as_array().expect("rows").clone();
+    let of = |subject: &str| {
+        rows.iter().find(|row| row["subject"] == subject).unwrap_or_else(|| panic!("{rows:?}"))
+    };
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    // The offered images are not known: whose turn it is cannot be said. The young one is
+    // nobody's.
+    assert_eq!(of("USN-9901-1")["responsible"]["who"], "unknown");
+    assert_eq!(of("USN-9901-1")["step"], "offered_unknown");
+    assert_eq!(of("USN-9901-1")["nodes"], 2);
+    assert_eq!(of("USN-9901-1")["oldest"]["at"], "2026-08-01T10:00:00Z");
+    assert_eq!(of("USN-9902-1")["responsible"]["who"], "nobody_yet");
+    assert_eq!(served.ask("patch-age").status.code(), Some(1));
+
+    for (line, code, count) in [
+        ("patch-age --older-than 30d", 1, 1),
+        ("patch-age --older-than 300d", 4, 0),
+        ("patch-age --responsible nobody_yet", 4, 1),
+        ("patch-age --responsible customer", 4, 0),
+        ("patch-age --by cve", 1, 2),
+        ("patch-age --by node", 1, 2),
+        ("patch-age --by pool", 1, 1),
+        ("patch-age --by image", 1, 1),
+        ("patch-age --cluster elsewhere", 4, 0),
+        ("cve CVE-2026-9901", 1, 2),
+        ("cve USN-9902-1", 4, 2),
+        ("cve CVE-1999-0001", 4, 0),
+        ("gate --max-fix-age 30d", 1, 1),
+        ("gate --max-fix-age 30d --require-complete", 4, 1),
+        ("gate --max-fix-age 300d", 4, 0),
+    ] {
+        let answer = served.asked(line);
+        let rows = answer["rows"].as_array().expect("rows").len();
+        assert_eq!(rows, count, "{line}: {answer}");
+        let output = served.ask(line);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", out(&output));
+        let text = out(&output);
+        assert!(text.starts_with("VERDICT "), "{line}: {text}");
+        assert!(text.lines().last().is_some_and(|last| last.starts_with("NEXT ")), "{text}");
+    }
+    let csv = out(&served.ask("patch-age -o csv"));
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    let node = served.asked("node aks-a");
+    assert_eq!(node["fixes"]["counts"]["unknown"], 1);
+    assert_eq!(node["fixes"]["counts"]["nobody_yet"], 1);
+    // The same after a restart, without any new report of the packages.
+    let served = served.again();
+    let again = served.asked("patch-age");
+    assert_eq!(again["rows"], all["rows"]);
+}
