@@ -101,6 +101,9 @@ pub enum Command {
     Cve(Cve),
     /// Fails when a missing fix is too old: for pipelines.
     Gate(Gate),
+    /// What to hand in with the provider.
+    #[command(subcommand)]
+    Support(Support),
     /// Feeds of advisories: what there is, and what is to be taken in.
     #[command(subcommand)]
     Feed(Feed),
@@ -173,6 +176,21 @@ pub struct Gate {
     /// both are so.
     #[arg(long)]
     pub require_complete: bool,
+}
+
+/// What can be done for a request to the provider.
+#[derive(Debug, Subcommand)]
+pub enum Support {
+    /// Write the filtered list that the policy asks for, a summary, evidence, and what was
+    /// left out with the reason.
+    Export {
+        /// A folder that is made for it.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Only nodes of this cluster.
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
 }
 
 /// What can be done with feeds.

@@ -17,3 +17,4 @@ pub mod paths;
 pub mod progress;
 pub mod run;
 pub mod screen;
+pub mod support;

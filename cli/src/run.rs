@@ -7,18 +7,21 @@ use std::collections::BTreeSet;
 use clap::CommandFactory as _;
 use nodeward_domain::answer::{NodeAnswer, Standing};
 use nodeward_domain::check::{Check, find, registry};
+use nodeward_domain::fixes::fleet::{Asked, By};
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use tonic::Code;
 
 use crate::admin::{self, AdminError};
 use crate::arguments::{
     AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Feed, Global, StandingFilter,
+    Support,
 };
 use crate::client::{AskError, Client};
 use crate::exit::Exit;
 use crate::inspect::{InspectError, inspect};
 use crate::progress::Progress;
 use crate::screen::{self, FeedsAnswer, FleetAnswer, ScreenError, Style};
+use crate::support::{self, SupportError};
 
 mod fixes;
 
@@ -56,6 +59,9 @@ pub enum Failure {
         /// The reasons that are most like it, the most like first.
         nearest: Vec<&'static str>,
     },
+    /// Nothing was exported.
+    #[error(transparent)]
+    Support(#[from] SupportError),
     /// Nothing was imported.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -158,6 +164,16 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
                 }
             };
             shown(&answer, style)
+        }
+        Command::Support(Support::Export { out, cluster }) => {
+            let _progress = Progress::of("the aggregator");
+            let asked =
+                Asked { cluster: cluster.clone(), include_unfixed: true, ..Asked::default() };
+            let answer = Client::new(aggregator)?.patch_age(&asked, By::Fix).await?;
+            let policy = edition(Some(&answer.policy_edition))?;
+            let exported = support::export(out, &answer, &policy)?;
+            let exit = if exported.complete { Exit::Clean } else { Exit::Incomplete };
+            Ok(Shown { text: screen::exported(&exported, style)?, exit })
         }
         Command::Feed(Feed::Import { paths, complete, as_of, admin_socket }) => {
             let _progress = Progress::of("the import");

@@ -8,6 +8,7 @@ mod layout;
 mod node;
 mod nodes;
 mod patch_age;
+mod support;
 
 use serde::Serialize;
 
@@ -19,6 +20,7 @@ pub use feeds::{FeedsAnswer, feeds, imported};
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};
+pub use support::exported;
 
 /// Why an answer cannot be written.
 #[derive(Debug, thiserror::Error)]
