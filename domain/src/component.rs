@@ -16,6 +16,8 @@ macro_rules! with_components {
             NodeImage node_image,
             /// The kernel that runs.
             Kernel kernel,
+            /// Modules of the kernel, and rules that keep some from being loaded, modprobe.d(5).
+            KernelModules kernel_modules,
             /// The packages that the distribution's package manager says are installed.
             Packages packages,
             /// What asks for a reboot of the node.

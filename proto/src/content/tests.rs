@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use nodeward_domain::facts::{
     Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, ExpectedValue,
-    FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, Kernel, KernelImages, KubeProxy, Label,
-    LiveValue, NodeImage, OsRelease, OutdatedProcess, Package, PackageManager, Packages, Process,
-    ProxyConfiguration, ProxyHealth, Reboot, RuntimeCondition, RuntimeVersion, Sentinel, Setting,
-    Sysctl, UnfinishedPackage, Unit, UnitFile, UnitState,
+    FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, Kernel, KernelImages, KernelModules,
+    KubeProxy, Label, LiveValue, ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess,
+    Package, PackageManager, Packages, Process, ProxyConfiguration, ProxyHealth, Reboot,
+    RuntimeCondition, RuntimeVersion, Sentinel, Setting, Sysctl, UnfinishedPackage, Unit, UnitFile,
+    UnitState,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -71,6 +72,17 @@ fn kernel() -> impl Strategy<Value = Kernel> {
             command_line,
         },
     )
+}
+
+fn kernel_modules() -> impl Strategy<Value = KernelModules> {
+    let kind = prop_oneof![Just(ModuleRuleKind::Blacklist), Just(ModuleRuleKind::Install)];
+    let rule = (NAME, kind, TEXT, any::<u32>()).prop_map(|(module, kind, path, line)| ModuleRule {
+        module,
+        kind,
+        path,
+        line,
+    });
+    (vec(NAME, 0..4), vec(rule, 0..4)).prop_map(|(loaded, rules)| KernelModules { loaded, rules })
 }
 
 fn reboot() -> impl Strategy<Value = Reboot> {
@@ -321,6 +333,7 @@ fn component() -> impl Strategy<Value = ComponentState> {
             .boxed(),
         state(os_release()).prop_map(ComponentState::OsRelease).boxed(),
         state(kernel()).prop_map(ComponentState::Kernel).boxed(),
+        state(kernel_modules()).prop_map(ComponentState::KernelModules).boxed(),
         state(packages()).prop_map(ComponentState::Packages).boxed(),
         state(reboot()).prop_map(ComponentState::Reboot).boxed(),
         state(containerd).prop_map(ComponentState::Containerd).boxed(),

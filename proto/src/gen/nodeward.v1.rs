@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -45,6 +45,8 @@ pub mod component_content {
         Cni(super::Cni),
         #[prost(message, tag = "25")]
         Reboot(super::Reboot),
+        #[prost(message, tag = "26")]
+        KernelModules(super::KernelModules),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -175,6 +177,68 @@ pub mod kernel {
 pub struct KernelImages {
     #[prost(string, repeated, tag = "1")]
     pub releases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Modules of the kernel that are loaded, and rules that keep some from being loaded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KernelModules {
+    #[prost(string, repeated, tag = "1")]
+    pub loaded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<kernel_modules::Rule>,
+}
+/// Nested message and enum types in `KernelModules`.
+pub mod kernel_modules {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Rule {
+        /// Its name, or a pattern of names.
+        #[prost(string, tag = "1")]
+        pub module: ::prost::alloc::string::String,
+        #[prost(enumeration = "Kind", tag = "2")]
+        pub kind: i32,
+        #[prost(string, tag = "3")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "4")]
+        pub line: u32,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        Unspecified = 0,
+        Blacklist = 1,
+        Install = 2,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::Blacklist => "KIND_BLACKLIST",
+                Self::Install => "KIND_INSTALL",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_BLACKLIST" => Some(Self::Blacklist),
+                "KIND_INSTALL" => Some(Self::Install),
+                _ => None,
+            }
+        }
+    }
 }
 /// What speaks for a reboot of the node.
 #[derive(Clone, PartialEq, ::prost::Message)]
