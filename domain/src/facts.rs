@@ -25,7 +25,7 @@ pub use kernel_modules::{KernelModules, ModuleRule, ModuleRuleKind};
 pub use kube_proxy::{FamilyHealth, FeatureGate, KubeProxy, ProxyConfiguration, ProxyHealth};
 pub use kubelet::Kubelet;
 pub use node_image::{ImageName, Label, NodeImage};
-pub use os_release::{Fips, OsRelease};
+pub use os_release::{Fips, OsRelease, UbuntuPro};
 pub use packages::{Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage};
 pub use process::Process;
 pub use reboot::{OutdatedProcess, Reboot, Sentinel};

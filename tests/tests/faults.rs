@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::Mode;
 use nodeward_agent::collect::{COLLECTORS, Collected, Collector, Observation};
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::ComponentState;
+use nodeward_domain::facts::{ComponentState, UbuntuPro};
 use nodeward_domain::observed::State;
 use nodeward_tests::host::HostCopy;
 
@@ -187,6 +187,38 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                     assert_eq!(state, &whole[other], "{place} changed {other}");
                 }
             }
+        }
+    }
+}
+
+/// Whether a node is attached to Ubuntu Pro is a part of `os_release`: the rest is read all
+/// the same, and that part is never taken for "not attached".
+#[tokio::test]
+async fn a_fault_of_ubuntu_pros_status_is_unknown_and_costs_nothing_else() {
+    const STATUS: &str = "/var/lib/ubuntu-advantage/status.json";
+    let pro = |seen: &BTreeMap<Component, ComponentState>| match &seen[&Component::OsRelease] {
+        ComponentState::OsRelease(State::Present(os)) => os.ubuntu_pro.clone(),
+        other => panic!("{other:?}"),
+    };
+    let whole = states(HostCopy::of("aks-ubuntu-2204").round(LIMIT).await);
+    assert_eq!(pro(&whole), UbuntuPro::Read { attached: false, enabled: Vec::new() });
+    for fault in FAULTS {
+        let host = HostCopy::of("aks-ubuntu-2204");
+        fault.strike(&host.inside(STATUS));
+        let seen = states(host.round(LIMIT).await);
+        match pro(&seen) {
+            UbuntuPro::NotThere => {
+                assert!(matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot), "{fault:?}");
+            }
+            UbuntuPro::Unreadable(why) => {
+                assert!(why.starts_with(STATUS), "{fault:?}: {why}");
+                let headline = seen[&Component::OsRelease].headline();
+                assert!(headline.contains("unknown"), "{fault:?}: {headline}");
+            }
+            read @ UbuntuPro::Read { .. } => panic!("{fault:?}: {read:?}"),
+        }
+        for (other, state) in seen.iter().filter(|(one, _)| **one != Component::OsRelease) {
+            assert_eq!(state, &whole[other], "{fault:?} changed {other}");
         }
     }
 }

@@ -6,8 +6,8 @@ use nodeward_domain::facts::{
     FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, Kernel, KernelImages, KernelModules,
     KubeProxy, Label, LiveValue, ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess,
     Package, PackageManager, Packages, Process, ProxyConfiguration, ProxyHealth, Reboot,
-    RuntimeCondition, RuntimeVersion, Sentinel, Setting, Sysctl, UnfinishedPackage, Unit, UnitFile,
-    UnitState,
+    RuntimeCondition, RuntimeVersion, Sentinel, Setting, Sysctl, UbuntuPro, UnfinishedPackage,
+    Unit, UnitFile, UnitState,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,7 +39,14 @@ fn os_release() -> impl Strategy<Value = OsRelease> {
         Just(Fips::NotSupported),
         TEXT.prop_map(Fips::Unreadable),
     ];
-    (NAME, vec(TEXT, 6), vec(TEXT, 0..4), fips).prop_map(|(id, texts, provider_marks, fips)| {
+    let pro = prop_oneof![
+        Just(UbuntuPro::NotThere),
+        (any::<bool>(), vec(TEXT, 0..3))
+            .prop_map(|(attached, enabled)| UbuntuPro::Read { attached, enabled }),
+        TEXT.prop_map(UbuntuPro::Unreadable),
+    ];
+    let texts = (vec(TEXT, 6), vec(TEXT, 0..4));
+    (NAME, texts, fips, pro).prop_map(|(id, (texts, provider_marks), fips, ubuntu_pro)| {
         let [path, version_id, version_codename, pretty_name, variant_id, architecture] =
             <[String; 6]>::try_from(texts).expect("six texts");
         OsRelease {
@@ -52,6 +59,7 @@ fn os_release() -> impl Strategy<Value = OsRelease> {
             architecture,
             provider_marks,
             fips,
+            ubuntu_pro,
         }
     })
 }

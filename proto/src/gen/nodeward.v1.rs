@@ -85,9 +85,22 @@ pub struct OsRelease {
     pub provider_marks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(oneof = "os_release::Fips", tags = "20, 21")]
     pub fips: ::core::option::Option<os_release::Fips>,
+    /// Left out by agents that do not read it.
+    #[prost(oneof = "os_release::UbuntuPro", tags = "22, 23, 24")]
+    pub ubuntu_pro: ::core::option::Option<os_release::UbuntuPro>,
 }
 /// Nested message and enum types in `OsRelease`.
 pub mod os_release {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoUbuntuPro {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct UbuntuProStatus {
+        #[prost(bool, tag = "1")]
+        pub attached: bool,
+        /// Names of services.
+        #[prost(string, repeated, tag = "2")]
+        pub enabled: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
     #[derive(
         Clone,
         Copy,
@@ -139,6 +152,18 @@ pub mod os_release {
         /// Why it could not be read.
         #[prost(string, tag = "21")]
         FipsUnreadable(::prost::alloc::string::String),
+    }
+    /// Left out by agents that do not read it.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum UbuntuPro {
+        /// Its client has left no status.
+        #[prost(message, tag = "22")]
+        NoUbuntuPro(NoUbuntuPro),
+        #[prost(message, tag = "23")]
+        UbuntuProStatus(UbuntuProStatus),
+        /// Why it could not be read.
+        #[prost(string, tag = "24")]
+        UbuntuProUnreadable(::prost::alloc::string::String),
     }
 }
 /// The kernel that runs.
