@@ -11,6 +11,7 @@ mod kernel;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod managed_images;
 mod node_image;
 mod os_release;
 mod packages;
@@ -99,6 +100,12 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         containerd::collect,
         containerd::READS,
         &[process::SHARED, systemd::SHARED],
+    ),
+    Collector::of(
+        Component::ManagedImages,
+        managed_images::collect,
+        managed_images::READS,
+        &[process::SHARED],
     ),
     Collector::of(
         Component::Kubelet,

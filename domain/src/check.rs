@@ -9,6 +9,7 @@ mod kernel;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod managed_images;
 mod node_image;
 mod os_release;
 mod packages;

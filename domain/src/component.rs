@@ -28,6 +28,8 @@ macro_rules! with_components {
             TimeSync time_sync,
             /// The container runtime.
             Containerd containerd,
+            /// Container images that run in the namespace `kube-system`.
+            ManagedImages managed_images,
             /// The node agent of Kubernetes.
             Kubelet kubelet,
             /// What leads the traffic of Services to pods.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::component::Component;
 use crate::facts::{
     Cni, ComponentState, Containerd, CriAnswer, Kernel, KernelModules, KubeProxy, Kubelet,
-    NodeImage, OsRelease, Packages, Reboot, Sysctl, TimeSync, UnitState,
+    ManagedImages, NodeImage, OsRelease, Packages, Reboot, Sysctl, TimeSync, UnitState,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

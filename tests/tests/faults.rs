@@ -2,7 +2,7 @@
 //! own component is unavailable with path and reason, and every other one is whole.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -15,6 +15,7 @@ use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, UbuntuPro};
 use nodeward_domain::observed::State;
 use nodeward_tests::host::HostCopy;
+use serde_json::json;
 
 /// Long enough for a copy of a small host root on a slow machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -77,7 +78,8 @@ impl Fault {
 }
 
 /// The file that a collector cannot do without; where it reads of two kinds, one of each.
-const NEEDED: [(Component, &str); Component::ALL.len() + 1] = [
+/// `managed_images` needs none: of it the answers of the runtime are damaged.
+const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::OsRelease, "/usr/lib/os-release"),
     (Component::NodeImage, "/opt/azure/containers/image-bom.json"),
     (Component::Kernel, "/proc/sys/kernel/tainted"),
@@ -189,6 +191,49 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
             }
         }
     }
+}
+
+#[test]
+fn a_file_of_every_collector_is_damaged() {
+    let damaged = NEEDED.map(|(component, _)| component).into_iter();
+    let all: BTreeSet<Component> = damaged.chain([Component::ManagedImages]).collect();
+    assert_eq!(all, Component::ALL.into_iter().collect());
+}
+
+/// A runtime that does not say which images run is never taken for one that runs none.
+#[tokio::test]
+async fn a_runtime_that_does_not_answer_lists_no_images_and_says_why() {
+    let mut host = HostCopy::of("aks-ubuntu-2204");
+    let whole = states(host.round(LIMIT).await);
+    for (answer, says) in [
+        (json!({ "answer": "no_socket" }), "no socket"),
+        (json!({ "answer": "refused" }), "connection refused"),
+        (
+            json!({ "answer": "timed_out", "call": "Version", "after_milliseconds": 5000 }),
+            "5000 ms",
+        ),
+        (json!({ "answer": "unimplemented", "message": "unknown service" }), "unknown service"),
+        (json!({ "answer": "failed", "call": "Version", "why": "Internal" }), "Internal"),
+        (json!({ "answer": "not_asked", "why": "permission denied" }), "permission denied"),
+    ] {
+        host.answer_over(&json!({ "cri": answer }));
+        let seen = states(host.round(LIMIT).await);
+        let unavailable = seen[&Component::ManagedImages].why_unavailable().expect(says);
+        assert_eq!(unavailable.place, "/run/containerd/containerd.sock");
+        assert!(unavailable.why.contains(says), "{unavailable}");
+        for (other, state) in seen {
+            if !matches!(other, Component::ManagedImages | Component::Containerd) {
+                assert_eq!(state, whole[&other], "{says} changed {other}");
+            }
+        }
+    }
+    // Without a kubelet nobody needs it to serve; without a runtime there is nothing to ask.
+    host.answer_over(&json!({ "cri": { "answer": "unimplemented", "message": "" } }));
+    std::fs::remove_dir_all(host.inside("/var/lib/kubelet")).expect("it is there");
+    let seen = states(host.round(LIMIT).await);
+    assert_eq!(seen[&Component::ManagedImages].word(), "not_applicable");
+    let plain = states(HostCopy::of("debian-12-plain").round(LIMIT).await);
+    assert_eq!(plain[&Component::ManagedImages].word(), "absent");
 }
 
 /// Whether a node is attached to Ubuntu Pro is a part of `os_release`: the rest is read all

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use nodeward_domain::facts::{
     Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, ExpectedValue,
-    FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, Kernel, KernelImages, KernelModules,
-    KubeProxy, Label, LiveValue, ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess,
-    Package, PackageManager, Packages, Process, ProxyConfiguration, ProxyHealth, Reboot,
-    RuntimeCondition, RuntimeVersion, Sentinel, Setting, Sysctl, UbuntuPro, UnfinishedPackage,
-    Unit, UnitFile, UnitState,
+    FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, ImageNames, Kernel, KernelImages,
+    KernelModules, KubeProxy, Label, LiveValue, ManagedContainer, ManagedImage, ManagedImages,
+    ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess, Package, PackageManager,
+    Packages, Process, ProxyConfiguration, ProxyHealth, Reboot, RuntimeCondition, RuntimeVersion,
+    Sentinel, Setting, Sysctl, UbuntuPro, UnfinishedPackage, Unit, UnitFile, UnitState,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -91,6 +91,18 @@ fn kernel_modules() -> impl Strategy<Value = KernelModules> {
         line,
     });
     (vec(NAME, 0..4), vec(rule, 0..4)).prop_map(|(loaded, rules)| KernelModules { loaded, rules })
+}
+
+fn managed_images() -> impl Strategy<Value = ManagedImages> {
+    let container =
+        (NAME, TEXT, TEXT, TEXT).prop_map(|(name, image, user_specified_image, image_ref)| {
+            ManagedContainer { name, image, user_specified_image, image_ref }
+        });
+    let names =
+        (vec(TEXT, 0..3), vec(TEXT, 0..3)).prop_map(|(tags, digests)| ImageNames { tags, digests });
+    let image = (NAME, proptest::option::of(names), vec(container, 0..3))
+        .prop_map(|(id, names, containers)| ManagedImage { id, names, containers });
+    vec(image, 0..3).prop_map(|images| ManagedImages { images })
 }
 
 fn reboot() -> impl Strategy<Value = Reboot> {
@@ -345,6 +357,7 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(packages()).prop_map(ComponentState::Packages).boxed(),
         state(reboot()).prop_map(ComponentState::Reboot).boxed(),
         state(containerd).prop_map(ComponentState::Containerd).boxed(),
+        state(managed_images()).prop_map(ComponentState::ManagedImages).boxed(),
         state(kubelet::facts()).prop_map(ComponentState::Kubelet).boxed(),
         state(time_sync::facts()).prop_map(ComponentState::TimeSync).boxed(),
         state(kube_proxy()).prop_map(ComponentState::KubeProxy).boxed(),

@@ -5,6 +5,7 @@ pub(crate) mod containerd;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod managed_images;
 mod reboot;
 mod unit;
 

@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -47,6 +47,8 @@ pub mod component_content {
         Reboot(super::Reboot),
         #[prost(message, tag = "26")]
         KernelModules(super::KernelModules),
+        #[prost(message, tag = "27")]
+        ManagedImages(super::ManagedImages),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -788,6 +790,44 @@ pub struct RuntimeCondition {
     pub reason: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub message: ::prost::alloc::string::String,
+}
+/// The container images that run in the namespace kube-system.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ManagedImages {
+    #[prost(message, repeated, tag = "1")]
+    pub images: ::prost::alloc::vec::Vec<managed_images::Image>,
+}
+/// Nested message and enum types in `ManagedImages`.
+pub mod managed_images {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Image {
+        #[prost(string, tag = "1")]
+        pub id: ::prost::alloc::string::String,
+        /// Left out where the runtime lists the image no more.
+        #[prost(message, optional, tag = "2")]
+        pub names: ::core::option::Option<Names>,
+        #[prost(message, repeated, tag = "3")]
+        pub containers: ::prost::alloc::vec::Vec<Container>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Names {
+        #[prost(string, repeated, tag = "1")]
+        pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// With the digests of manifests.
+        #[prost(string, repeated, tag = "2")]
+        pub digests: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Container {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub image: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub user_specified_image: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub image_ref: ::prost::alloc::string::String,
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Kubelet {
