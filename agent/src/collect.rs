@@ -6,9 +6,12 @@ mod build;
 mod cni;
 mod containerd;
 mod flags;
+mod folders;
 mod kernel;
+mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod managed_images;
 mod node_image;
 mod os_release;
 mod packages;
@@ -82,6 +85,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector::of(Component::OsRelease, os_release::collect, os_release::READS, &[]),
     Collector::of(Component::NodeImage, node_image::collect, node_image::READS, &[]),
     Collector::of(Component::Kernel, kernel::collect, kernel::READS, &[]),
+    Collector::of(Component::KernelModules, kernel_modules::collect, kernel_modules::READS, &[]),
     Collector::of(Component::Packages, packages::collect, packages::READS, &[]),
     Collector::of(Component::Reboot, reboot::collect, reboot::READS, &[]),
     Collector::of(Component::Sysctl, sysctl::collect, sysctl::READS, &[namespace::SHARED]),
@@ -96,6 +100,12 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         containerd::collect,
         containerd::READS,
         &[process::SHARED, systemd::SHARED],
+    ),
+    Collector::of(
+        Component::ManagedImages,
+        managed_images::collect,
+        managed_images::READS,
+        &[process::SHARED],
     ),
     Collector::of(
         Component::Kubelet,

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, UnitState};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, UnitState};
 
 use crate::host::HostRoot;
 use cri::Heard;
@@ -167,6 +167,24 @@ impl Probes {
                 }
             }
             Self::Off(why) => not_asked(why).into(),
+        }
+    }
+
+    /// Asks the container runtime behind a socket of the host which images run in the
+    /// namespace `kube-system`; or says what it answered instead.
+    pub fn managed_images(
+        &self,
+        root: &HostRoot,
+        socket: &str,
+        limit: Duration,
+    ) -> Result<Vec<ManagedImage>, CriAnswer> {
+        match self {
+            Self::Live { runtime } => cri::images::ask(runtime, root, socket, limit),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| socket.to_owned());
+                recording.managed_images()
+            }
+            Self::Off(why) => Err(CriAnswer::NotAsked { why: why.clone() }),
         }
     }
 

@@ -6,8 +6,10 @@ mod cni;
 mod containerd;
 pub mod coverage;
 mod kernel;
+mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod managed_images;
 mod node_image;
 mod os_release;
 mod packages;
@@ -236,6 +238,18 @@ impl Verdict {
             valid_until: None,
         }
     }
+}
+
+/// So many pieces of evidence of one kind are named; the rest is counted.
+const NAMED: usize = 10;
+
+fn shortened(mut evidence: Vec<Evidence>) -> Vec<Evidence> {
+    if evidence.len() > NAMED {
+        let more = evidence.len() - NAMED;
+        evidence.truncate(NAMED);
+        evidence.push(Evidence::new("", format!("and {more} more"), ""));
+    }
+    evidence
 }
 
 /// A check and what it answered.

@@ -16,6 +16,8 @@ macro_rules! with_components {
             NodeImage node_image,
             /// The kernel that runs.
             Kernel kernel,
+            /// Modules of the kernel, and rules that keep some from being loaded, modprobe.d(5).
+            KernelModules kernel_modules,
             /// The packages that the distribution's package manager says are installed.
             Packages packages,
             /// What asks for a reboot of the node.
@@ -26,6 +28,8 @@ macro_rules! with_components {
             TimeSync time_sync,
             /// The container runtime.
             Containerd containerd,
+            /// Container images that run in the namespace `kube-system`.
+            ManagedImages managed_images,
             /// The node agent of Kubernetes.
             Kubelet kubelet,
             /// What leads the traffic of Services to pods.

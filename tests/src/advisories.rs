@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nodeward_domain::advisory::ledger::Extent;
 use nodeward_domain::advisory::{Ledger, Revision};
-use nodeward_domain::facts::Fips;
+use nodeward_domain::facts::{Fips, UbuntuPro};
 use nodeward_domain::facts::{Kernel, KernelImages, OsRelease, Package, PackageManager, Packages};
 use nodeward_domain::matching::{Index, Inventory};
 use nodeward_feeds::content::Content;
@@ -119,6 +119,7 @@ impl Note {
             architecture: "x86_64".to_owned(),
             provider_marks: Vec::new(),
             fips: Fips::Off,
+            ubuntu_pro: UbuntuPro::NotThere,
         };
         Inventory::of(Arc::new(packages), &os_release, Some(&self.kernel_facts()))
     }

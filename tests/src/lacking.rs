@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use nodeward_domain::answer::NodeAnswer;
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::{ChronyAnswer, ComponentState, LiveValue, Namespace, Reboot, Setting};
+use nodeward_domain::facts::{
+    ChronyAnswer, ComponentState, LiveValue, ManagedImages, Namespace, Reboot, Setting,
+};
 use nodeward_domain::observed::State;
 
 /// The facts of a node.
@@ -16,7 +18,9 @@ pub type Lacking = BTreeMap<String, Vec<String>>;
 
 /// Components of which facts are compared, because what their checks answer hangs on the
 /// values of the machine that the tests run on.
-const BY_FACTS: [Component; 3] = [Component::Reboot, Component::Sysctl, Component::TimeSync];
+/// Of images none is judged yet.
+const BY_FACTS: [Component; 4] =
+    [Component::Reboot, Component::Sysctl, Component::TimeSync, Component::ManagedImages];
 
 /// What the second one lacks, by component: checks that are unknown to it alone, or facts.
 ///
@@ -52,6 +56,9 @@ pub fn compare(
                 let [outside, inside] = [outside, inside]
                     .map(|time| &present(time).chrony.as_ref().expect("a chronyd runs").answer);
                 chronyd(outside, inside)
+            }
+            [ComponentState::ManagedImages(outside), ComponentState::ManagedImages(inside)] => {
+                images(outside, inside)
             }
             other => panic!("{component}: {other:?}"),
         };
@@ -95,6 +102,18 @@ fn parameters(outside: &[Setting], inside: &[Setting]) -> Lacking {
         }
     }
     lacking
+}
+
+/// Whether the runtime says which images run.
+fn images(outside: &State<ManagedImages>, inside: &State<ManagedImages>) -> Lacking {
+    assert!(outside.present().is_some(), "{outside:?}");
+    match inside {
+        State::Present(_) => Lacking::new(),
+        State::Unavailable(unavailable) => {
+            Lacking::from([(unavailable.why.clone(), vec!["which images run".to_owned()])])
+        }
+        other => panic!("not as outside: {other:?}"),
+    }
 }
 
 fn chronyd(outside: &ChronyAnswer, inside: &ChronyAnswer) -> Lacking {

@@ -12,7 +12,7 @@ use nodeward_agent::probe::Probes;
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, settle};
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::{ComponentState, Containerd as Facts};
+use nodeward_domain::facts::{ComponentState, Containerd as Facts, ManagedImages};
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::observed::State;
@@ -45,6 +45,10 @@ impl Looking {
     /// Outside of a runtime.
     #[must_use]
     pub fn at(socket: &Path) -> Self {
+        Self::at_component(socket, Component::Containerd)
+    }
+
+    fn at_component(socket: &Path, component: Component) -> Self {
         let host = Host {
             root: HostRoot::open(Path::new("/")).expect("the root"),
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
@@ -52,7 +56,7 @@ impl Looking {
             kubelet_token_file: None,
             packages: Kept::default(),
         };
-        let is_it = |one: &Collector| one.component == Component::Containerd;
+        let is_it = |one: &Collector| one.component == component;
         let only = COLLECTORS.into_iter().filter(is_it).collect();
         Self(Rounds::with(Arc::new(host), only, COLLECTOR_LIMIT))
     }
@@ -70,6 +74,19 @@ impl Looking {
             }) => Seen { facts, measured },
             other => panic!("no containerd: {other:?}"),
         }
+    }
+}
+
+/// One round that looks which images run in `kube-system`, by the runtime behind a socket of
+/// this machine.
+///
+/// # Panics
+/// When no round was made.
+pub async fn managed_images(socket: &Path) -> State<ManagedImages> {
+    let Looking(mut rounds) = Looking::at_component(socket, Component::ManagedImages);
+    match rounds.run().await.into_iter().next() {
+        Some(Observation { state: ComponentState::ManagedImages(state), .. }) => state,
+        other => panic!("no images: {other:?}"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! busybox, a sandbox on the node's own network, so that no network plugin is needed, and
 //! a container in it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,7 +24,7 @@ mod api {
 pub(crate) const PAUSE_IMAGE: &str = "localhost/nodeward/pause:test";
 
 /// The image of the container.
-const BUSYBOX_IMAGE: &str = "localhost/nodeward/busybox:test";
+pub const BUSYBOX_IMAGE: &str = "localhost/nodeward/busybox:test";
 
 /// Waits longer than any test lasts, and ends at once when it is killed.
 const SLEEP: [&str; 3] = ["/bin/busybox", "sleep", "600"];
@@ -37,22 +38,30 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Makes it.
+    /// Makes one in a namespace of tests.
     ///
     /// # Panics
     /// When containerd does not take one of the calls.
     pub async fn run(containerd: &Containerd) -> Self {
+        Self::run_in(containerd, "test").await
+    }
+
+    /// Makes one in that namespace of Kubernetes.
+    ///
+    /// # Panics
+    /// When containerd does not take one of the calls.
+    pub async fn run_in(containerd: &Containerd, namespace: &str) -> Self {
         for image in [PAUSE_IMAGE, BUSYBOX_IMAGE] {
             import(containerd, image);
         }
         let mut client = client(containerd).await;
-        let config = sandbox_config(&containerd.name());
+        let config = sandbox_config(&containerd.name(), namespace);
         let asked = api::RunPodSandboxRequest { config: Some(config.clone()) };
         let sandbox = client.run_pod_sandbox(asked).await.expect("a sandbox").into_inner();
         let sandbox = sandbox.pod_sandbox_id;
         let asked = api::CreateContainerRequest {
             pod_sandbox_id: sandbox.clone(),
-            config: Some(container_config()),
+            config: Some(container_config(namespace)),
             sandbox_config: Some(config),
         };
         let container = client.create_container(asked).await.expect("a container").into_inner();
@@ -99,15 +108,16 @@ async fn client(containerd: &Containerd) -> RuntimeServiceClient<Channel> {
     RuntimeServiceClient::new(endpoint.connect().await.expect("it listens"))
 }
 
-fn sandbox_config(name: &str) -> api::PodSandboxConfig {
+fn sandbox_config(name: &str, namespace: &str) -> api::PodSandboxConfig {
     let options = api::NamespaceOption { network: api::NamespaceMode::Node.into() };
     let context = api::LinuxSandboxSecurityContext { namespace_options: Some(options) };
     api::PodSandboxConfig {
         metadata: Some(api::PodSandboxMetadata {
             name: "pod".to_owned(),
-            uid: name.to_owned(),
-            namespace: "test".to_owned(),
+            uid: format!("{name}-{namespace}"),
+            namespace: namespace.to_owned(),
         }),
+        labels: labels(namespace),
         linux: Some(api::LinuxPodSandboxConfig {
             // Its control groups then lie at the top, and go with it.
             cgroup_parent: "/".to_owned(),
@@ -116,13 +126,19 @@ fn sandbox_config(name: &str) -> api::PodSandboxConfig {
     }
 }
 
-fn container_config() -> api::ContainerConfig {
+/// What a kubelet says of a pod.
+fn labels(namespace: &str) -> HashMap<String, String> {
+    HashMap::from([("io.kubernetes.pod.namespace".to_owned(), namespace.to_owned())])
+}
+
+fn container_config(namespace: &str) -> api::ContainerConfig {
     let options = api::NamespaceOption { network: api::NamespaceMode::Node.into() };
     let context = api::LinuxContainerSecurityContext { namespace_options: Some(options) };
     api::ContainerConfig {
         metadata: Some(api::ContainerMetadata { name: "busybox".to_owned() }),
         image: Some(api::ImageSpec { image: BUSYBOX_IMAGE.to_owned() }),
         command: SLEEP.map(str::to_owned).to_vec(),
+        labels: labels(namespace),
         linux: Some(api::LinuxContainerConfig { security_context: Some(context) }),
     }
 }
@@ -131,8 +147,10 @@ fn container_config() -> api::ContainerConfig {
 fn import(containerd: &Containerd, name: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let archive = archive(folder.path(), name);
+    // Once more by its digest, as an image that was pulled is known.
+    let (repository, _) = name.rsplit_once(':').expect("a tag");
     let mut command = containerd.ctr(&["--namespace", CRI_NAMESPACE, "image", "import"]);
-    run(command.arg(archive));
+    run(command.args(["--digests", "--base-name", repository]).arg(archive));
 }
 
 /// An OCI archive of one layer, in that folder.
@@ -159,7 +177,8 @@ fn archive(folder: &Path, name: &str) -> PathBuf {
     let config = json!({
         "architecture": machine,
         "os": "linux",
-        "config": { "Entrypoint": SLEEP },
+        // So that no two of them are one image.
+        "config": { "Entrypoint": SLEEP, "Labels": { "name": name } },
         "rootfs": { "type": "layers", "diff_ids": [layer] },
     });
     let (config, config_bytes) = blob(config.to_string().as_bytes());

@@ -75,6 +75,7 @@ fn variants() -> Vec<HostCopy> {
         gone(copy, "/etc/os-release");
     });
     variant("debian-12-plain", &|copy| written(copy, "/run/reboot-needed", ""));
+    variant("debian-12-plain", &|copy| gone(copy, "/proc/modules"));
     variant("aks-azurelinux-3", &|copy| {
         let newer = copy.inside("/usr/lib/sysimage");
         std::fs::create_dir_all(&newer).expect("made");
@@ -103,6 +104,9 @@ fn variants() -> Vec<HostCopy> {
         );
         written(copy, &volume, "healthzBindAddress: 127.0.0.1:10256\n");
     });
+    let mut silent = HostCopy::of("aks-ubuntu-2204");
+    silent.answer_over(&serde_json::json!({ "cri": { "answer": "no_socket" } }));
+    all.push(silent);
     all
 }
 
@@ -146,7 +150,9 @@ fn every_call_of_a_runtime_and_every_property_of_a_unit_is_told() {
         let collector = collectors.find(|one| one.component == component).expect("one each");
         collector.all_reads().find(|read| read.places.contains(&place)).expect(place).what
     };
-    let runtime = told(Component::Containerd, "/run/containerd/containerd.sock");
+    let runtime = [Component::Containerd, Component::ManagedImages]
+        .map(|component| told(component, "/run/containerd/containerd.sock"))
+        .concat();
     for path in ["cri.proto", "containerd_version.proto", "containerd_introspection.proto"] {
         let text = read(&format!("agent/proto/{path}"));
         let calls = text.lines().filter_map(|line| line.trim().strip_prefix("rpc "));

@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod real_containerd {
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
+    use nix::sys::signal::Signal;
     use nodeward_domain::check::CONFIRMATIONS;
-    use nodeward_domain::facts::CriAnswer;
     use nodeward_domain::facts::containerd::{Containerd as Facts, Reply, SystemdCgroup};
+    use nodeward_domain::facts::{CriAnswer, ManagedImages};
+    use nodeward_domain::observed::State;
     use nodeward_domain::restarts::LOOP;
     use nodeward_tests::containerd::Containerd;
-    use nodeward_tests::node::{Looking, Node, Seen};
-    use nodeward_tests::pod::Pod;
+    use nodeward_tests::node::{Looking, Node, Seen, managed_images};
+    use nodeward_tests::pod::{BUSYBOX_IMAGE, Pod};
     use nodeward_tests::service::PATIENCE;
 
     /// Looks until the runtime is as it should be.
@@ -74,6 +77,62 @@ mod real_containerd {
         pod.stop().await;
         assert_eq!(looking.look().await.measured.ready_sandboxes, Some(0));
         pod.remove().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn images_that_run_in_kube_system_are_told_with_their_digests_and_no_others() {
+        let mut containerd = Containerd::start();
+        containerd.write_network();
+        let served = |seen: &Seen| has_network(&seen.facts);
+        look_until(&mut Looking::at(&containerd.socket()), "served", served).await;
+        let none = State::Present(Arc::new(ManagedImages { images: Vec::new() }));
+        let elsewhere = Pod::run(&containerd).await;
+        assert_eq!(managed_images(&containerd.socket()).await, none);
+
+        let mut pod = Pod::run_in(&containerd, "kube-system").await;
+        let State::Present(seen) = managed_images(&containerd.socket()).await else {
+            panic!("not listed")
+        };
+        let [image] = seen.images.as_slice() else { panic!("not one image: {seen:?}") };
+        let [container] = image.containers.as_slice() else { panic!("{image:?}") };
+        assert_eq!(container.name, "busybox");
+        assert_eq!(container.image, BUSYBOX_IMAGE);
+        assert_eq!(container.image_ref, image.id);
+        assert!(image.id.starts_with("sha256:"), "{image:?}");
+        let names = image.names.as_ref().expect("it is listed");
+        assert_eq!(names.tags, [BUSYBOX_IMAGE]);
+        // The digest is that of the manifest, which its client names too.
+        let output = containerd.ctr(&["--namespace", "k8s.io", "image", "list"]).output();
+        let list = String::from_utf8(output.expect("its client runs").stdout).expect("text");
+        let line = list.lines().find(|line| line.starts_with(BUSYBOX_IMAGE)).expect("listed");
+        let digest = line.split_whitespace().find(|word| word.starts_with("sha256:"));
+        let repository = BUSYBOX_IMAGE.trim_end_matches(":test");
+        assert_eq!(names.digests, [format!("{repository}@{}", digest.expect("a digest"))]);
+
+        // What has ended runs no image, though it is still listed.
+        pod.stop().await;
+        assert_eq!(managed_images(&containerd.socket()).await, none);
+        pod.remove().await;
+        elsewhere.remove().await;
+        containerd.kill();
+        let gone = managed_images(&containerd.socket()).await;
+        let State::Unavailable(unavailable) = &gone else { panic!("{gone:?}") };
+        assert!(unavailable.why.contains("refused"), "{unavailable}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_runtime_without_cri_or_one_that_hangs_lists_no_images() {
+        let containerd = Containerd::without_cri();
+        let state = managed_images(&containerd.socket()).await;
+        // Whether a kubelet would need it is said by the machine that the test runs on.
+        assert!(!matches!(state, State::Present(_) | State::Absent), "{state:?}");
+        drop(containerd);
+        let containerd = Containerd::start();
+        containerd.signal(Signal::SIGSTOP);
+        let state = managed_images(&containerd.socket()).await;
+        containerd.signal(Signal::SIGCONT);
+        let State::Unavailable(unavailable) = &state else { panic!("{state:?}") };
+        assert!(unavailable.why.contains("5000 ms"), "{unavailable}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //! own component is unavailable with path and reason, and every other one is whole.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::Mode;
 use nodeward_agent::collect::{COLLECTORS, Collected, Collector, Observation};
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::ComponentState;
+use nodeward_domain::facts::{ComponentState, UbuntuPro};
 use nodeward_domain::observed::State;
 use nodeward_tests::host::HostCopy;
+use serde_json::json;
 
 /// Long enough for a copy of a small host root on a slow machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -76,11 +77,14 @@ impl Fault {
     }
 }
 
-/// The file that a collector cannot do without.
+/// The file that a collector cannot do without; where it reads of two kinds, one of each.
+/// `managed_images` needs none: of it the answers of the runtime are damaged.
 const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::OsRelease, "/usr/lib/os-release"),
     (Component::NodeImage, "/opt/azure/containers/image-bom.json"),
     (Component::Kernel, "/proc/sys/kernel/tainted"),
+    (Component::KernelModules, "/proc/modules"),
+    (Component::KernelModules, "/etc/modprobe.d/CIS.conf"),
     (Component::Packages, "/var/lib/dpkg/status"),
     (Component::Reboot, "/proc/stat"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
@@ -92,7 +96,7 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
 ];
 
 /// Faults that are none for that file, and what is seen instead.
-fn is_no_fault(component: Component, fault: Fault) -> bool {
+fn is_no_fault((component, path): (Component, &str), fault: Fault) -> bool {
     match component {
         // The process has ended between listing and reading, so it is not there; the
         // runtime's own answer says the rest.
@@ -107,6 +111,12 @@ fn is_no_fault(component: Component, fault: Fault) -> bool {
             fault,
             Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
         ),
+        // A kernel may have been built without modules, or have loaded none. No file of
+        // modprobe.d(5) is needed, one may be empty and may end anywhere.
+        Component::KernelModules => {
+            matches!(fault, Fault::Missing | Fault::Empty | Fault::LinkOutOfTheRoot)
+                || (fault == Fault::Truncated && path != "/proc/modules")
+        }
         // chronyd runs without a file too, and lines that are none of sources do not matter.
         Component::TimeSync => matches!(
             fault,
@@ -150,9 +160,13 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
             let seen = states(host.round(LIMIT).await);
             let place = format!("{component} × {fault:?}");
             match seen[&component].why_unavailable() {
-                None => assert!(is_no_fault(component, fault), "{place}: {:?}", seen[&component]),
+                None => assert!(
+                    is_no_fault((component, path), fault),
+                    "{place}: {:?}",
+                    seen[&component]
+                ),
                 Some(unavailable) => {
-                    assert!(!is_no_fault(component, fault), "{place}: {unavailable}");
+                    assert!(!is_no_fault((component, path), fault), "{place}: {unavailable}");
                     let named = Path::new(path).file_name().and_then(|name| name.to_str());
                     assert!(
                         unavailable.place.contains(named.expect("a name")),
@@ -175,6 +189,81 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                     assert_eq!(state, &whole[other], "{place} changed {other}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_file_of_every_collector_is_damaged() {
+    let damaged = NEEDED.map(|(component, _)| component).into_iter();
+    let all: BTreeSet<Component> = damaged.chain([Component::ManagedImages]).collect();
+    assert_eq!(all, Component::ALL.into_iter().collect());
+}
+
+/// A runtime that does not say which images run is never taken for one that runs none.
+#[tokio::test]
+async fn a_runtime_that_does_not_answer_lists_no_images_and_says_why() {
+    let mut host = HostCopy::of("aks-ubuntu-2204");
+    let whole = states(host.round(LIMIT).await);
+    for (answer, says) in [
+        (json!({ "answer": "no_socket" }), "no socket"),
+        (json!({ "answer": "refused" }), "connection refused"),
+        (
+            json!({ "answer": "timed_out", "call": "Version", "after_milliseconds": 5000 }),
+            "5000 ms",
+        ),
+        (json!({ "answer": "unimplemented", "message": "unknown service" }), "unknown service"),
+        (json!({ "answer": "failed", "call": "Version", "why": "Internal" }), "Internal"),
+        (json!({ "answer": "not_asked", "why": "permission denied" }), "permission denied"),
+    ] {
+        host.answer_over(&json!({ "cri": answer }));
+        let seen = states(host.round(LIMIT).await);
+        let unavailable = seen[&Component::ManagedImages].why_unavailable().expect(says);
+        assert_eq!(unavailable.place, "/run/containerd/containerd.sock");
+        assert!(unavailable.why.contains(says), "{unavailable}");
+        for (other, state) in seen {
+            if !matches!(other, Component::ManagedImages | Component::Containerd) {
+                assert_eq!(state, whole[&other], "{says} changed {other}");
+            }
+        }
+    }
+    // Without a kubelet nobody needs it to serve; without a runtime there is nothing to ask.
+    host.answer_over(&json!({ "cri": { "answer": "unimplemented", "message": "" } }));
+    std::fs::remove_dir_all(host.inside("/var/lib/kubelet")).expect("it is there");
+    let seen = states(host.round(LIMIT).await);
+    assert_eq!(seen[&Component::ManagedImages].word(), "not_applicable");
+    let plain = states(HostCopy::of("debian-12-plain").round(LIMIT).await);
+    assert_eq!(plain[&Component::ManagedImages].word(), "absent");
+}
+
+/// Whether a node is attached to Ubuntu Pro is a part of `os_release`: the rest is read all
+/// the same, and that part is never taken for "not attached".
+#[tokio::test]
+async fn a_fault_of_ubuntu_pros_status_is_unknown_and_costs_nothing_else() {
+    const STATUS: &str = "/var/lib/ubuntu-advantage/status.json";
+    let pro = |seen: &BTreeMap<Component, ComponentState>| match &seen[&Component::OsRelease] {
+        ComponentState::OsRelease(State::Present(os)) => os.ubuntu_pro.clone(),
+        other => panic!("{other:?}"),
+    };
+    let whole = states(HostCopy::of("aks-ubuntu-2204").round(LIMIT).await);
+    assert_eq!(pro(&whole), UbuntuPro::Read { attached: false, enabled: Vec::new() });
+    for fault in FAULTS {
+        let host = HostCopy::of("aks-ubuntu-2204");
+        fault.strike(&host.inside(STATUS));
+        let seen = states(host.round(LIMIT).await);
+        match pro(&seen) {
+            UbuntuPro::NotThere => {
+                assert!(matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot), "{fault:?}");
+            }
+            UbuntuPro::Unreadable(why) => {
+                assert!(why.starts_with(STATUS), "{fault:?}: {why}");
+                let headline = seen[&Component::OsRelease].headline();
+                assert!(headline.contains("unknown"), "{fault:?}: {headline}");
+            }
+            read @ UbuntuPro::Read { .. } => panic!("{fault:?}: {read:?}"),
+        }
+        for (other, state) in seen.iter().filter(|(one, _)| **one != Component::OsRelease) {
+            assert_eq!(state, &whole[other], "{fault:?} changed {other}");
         }
     }
 }

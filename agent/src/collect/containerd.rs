@@ -16,7 +16,7 @@ use crate::reads::Read;
 use configuration::configuration;
 
 /// What an installation leaves on disk.
-const TRACES: [&str; 8] = [
+pub(super) const TRACES: [&str; 8] = [
     "/etc/containerd",
     "/etc/systemd/system/containerd.service",
     "/lib/systemd/system/containerd.service",
@@ -68,12 +68,7 @@ fn read(host: &Host, measured: &mut Measurements) -> Result<State<Containerd>, H
     let (unit, heard) = host.probes.beside_unit(&host.root, "containerd.service", || {
         host.probes.cri(&host.root, &host.containerd_socket, CALL_LIMIT)
     });
-    let silent = matches!(heard.answer, CriAnswer::NoSocket | CriAnswer::NotAsked { .. });
-    if traces.is_empty()
-        && found.is_empty()
-        && silent
-        && !host.root.exists(&host.containerd_socket)?
-    {
+    if is_without_trace(host, &traces, &found, &heard.answer)? {
         return Ok(State::Absent);
     }
     measured.runtime_round_trip_seconds = heard.round_trip.map(|trip| trip.as_secs_f64());
@@ -93,4 +88,21 @@ fn read(host: &Host, measured: &mut Measurements) -> Result<State<Containerd>, H
         cri: heard.answer,
         replies: heard.replies,
     })))
+}
+
+/// Whether nothing on the host shows a runtime that answers so.
+pub(super) fn is_absent(host: &Host, answer: &CriAnswer) -> Result<bool, HostError> {
+    let found = find_processes(&host.root, "containerd")?;
+    is_without_trace(host, &host.root.existing(&TRACES)?, &found, answer)
+}
+
+fn is_without_trace(
+    host: &Host,
+    traces: &[String],
+    found: &[Found],
+    answer: &CriAnswer,
+) -> Result<bool, HostError> {
+    let is_silent = matches!(answer, CriAnswer::NoSocket | CriAnswer::NotAsked { .. });
+    let is_seen = !traces.is_empty() || !found.is_empty();
+    Ok(is_silent && !is_seen && !host.root.exists(&host.containerd_socket)?)
 }

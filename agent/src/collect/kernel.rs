@@ -16,7 +16,7 @@ const BOOT: &str = "/boot";
 
 /// Parameters whose values are known to carry no secret and that checks or people
 /// look at. Of all others only the name is reported.
-const OPEN_PARAMETERS: [&str; 14] = [
+const OPEN_PARAMETERS: [&str; 16] = [
     "console",
     "mitigations",
     "pti",
@@ -28,6 +28,8 @@ const OPEN_PARAMETERS: [&str; 14] = [
     "fips",
     "lockdown",
     "module.sig_enforce",
+    "module_blacklist",
+    "modprobe.blacklist",
     "panic",
     "quiet",
     "ro",

@@ -1,9 +1,11 @@
-//! Collects `os_release`: os-release(5), the architecture, and whether the marks of
-//! AKS's image builder lie on disk.
+//! Collects `os_release`: os-release(5), the architecture, whether the marks of AKS's image
+//! builder lie on disk, and whether the system is attached to Ubuntu Pro.
+
+mod ubuntu_pro;
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{ComponentState, Fips, ImageName, OsRelease};
+use nodeward_domain::facts::{ComponentState, Fips, ImageName, OsRelease, UbuntuPro};
 use nodeward_domain::observed::State;
 
 use super::{Collected, state};
@@ -43,6 +45,12 @@ pub(super) const READS: &[Read] = &[
         &PROVIDER_MARKS,
         "Whether it is there: a mark of AKS's image builder or provisioning.",
     ),
+    Read::of(
+        &[ubuntu_pro::STATUS],
+        "Whether the system is attached to Ubuntu Pro, and names of services that are enabled, \
+         byte by byte: of the rest, such as the account, nothing is kept. Not there: it has no \
+         client of Ubuntu Pro, or one that never wrote.",
+    ),
 ];
 
 pub(super) fn collect(host: &Host) -> Collected {
@@ -55,6 +63,7 @@ fn read(host: &Host) -> Result<State<OsRelease>, HostError> {
     os.architecture = architecture(host)?;
     os.provider_marks = host.root.existing(&PROVIDER_MARKS)?;
     os.fips = fips(host);
+    os.ubuntu_pro = ubuntu_pro::read(&host.root);
     Ok(State::Present(Arc::new(os)))
 }
 
@@ -132,6 +141,7 @@ fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {
         architecture: String::new(),
         provider_marks: Vec::new(),
         fips: Fips::NotSupported,
+        ubuntu_pro: UbuntuPro::NotThere,
     };
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

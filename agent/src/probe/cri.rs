@@ -3,6 +3,7 @@
 //! `verbose`, whose answer may hold passwords of registries.
 
 mod connection;
+pub(super) mod images;
 
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ mod api {
 /// A runtime that answers with more than this is not one we know.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// A list of sandboxes carries every annotation of their pods.
-const SANDBOXES_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// A list of sandboxes or containers carries every annotation of their pods.
+const LIST_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What was heard on the socket.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ async fn call(channel: &Channel, deadline: Deadline) -> Heard {
     let client =
         || RuntimeServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_LIMIT_BYTES);
     let (mut version, mut status, mut config) = (client(), client(), client());
-    let mut sandboxes = client().max_decoding_message_size(SANDBOXES_LIMIT_BYTES);
+    let mut sandboxes = client().max_decoding_message_size(LIST_LIMIT_BYTES);
     let mut images =
         ImageServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_LIMIT_BYTES);
     let started = Instant::now();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nodeward_domain::facts::containerd::Replies;
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, UnitState};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, UnitState};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
@@ -52,6 +52,8 @@ pub struct RuntimeRecording {
     pub ready_sandboxes: Option<u64>,
     /// What each further call brought.
     pub replies: Replies,
+    /// The images that run in the namespace `kube-system`, by id.
+    pub managed_images: Option<Vec<ManagedImage>>,
 }
 
 /// Why a recording could not be used.
@@ -84,6 +86,22 @@ impl Recording {
             .map_err(|source| RecordingError::Unreadable { path: path.to_owned(), source })?;
         serde_json::from_str(&text)
             .map_err(|source| RecordingError::Malformed { path: path.to_owned(), source })
+    }
+
+    /// The images that run in the namespace `kube-system`. Where the runtime does not serve,
+    /// they are not listed either.
+    pub(super) fn managed_images(&self) -> Result<Vec<ManagedImage>, CriAnswer> {
+        const LACKING: &str = "the images are not in the recording";
+        let lacking = || CriAnswer::NotAsked { why: LACKING.to_owned() };
+        match &self.cri {
+            Some(CriAnswer::Serving { .. }) => self
+                .runtime
+                .as_ref()
+                .and_then(|runtime| runtime.managed_images.clone())
+                .ok_or_else(lacking),
+            Some(answer) => Err(answer.clone()),
+            None => Err(lacking()),
+        }
     }
 
     /// What an endpoint replied.

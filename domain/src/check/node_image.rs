@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::check::{Outcome, judge_node};
-    use crate::facts::{ComponentState, Fips, OsRelease};
+    use crate::facts::{ComponentState, Fips, OsRelease, UbuntuPro};
     use crate::observed::State;
     use crate::policy::DEFAULT_EDITION;
 
@@ -213,6 +213,7 @@ mod tests {
             variant_id: String::new(),
             architecture: String::new(),
             fips: Fips::Off,
+            ubuntu_pro: UbuntuPro::NotThere,
             provider_marks: vec!["/opt/azure/vhd-install.complete".to_owned()],
         };
         let image = NodeImage {

@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, of_a_provider,
-    verdict_or,
+    Check, Evidence, NAMED, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts,
+    of_a_provider, shortened, verdict_or,
 };
 use crate::component::Component;
 use crate::facts::{ExpectedValue, LiveValue, Setting};
@@ -39,9 +39,6 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// So many parameters are named in evidence; the rest is counted.
-const NAMED: usize = 10;
-
 const ABSENT: &str = "no kernel parameters";
 
 /// Parameters that others set by design after the files were applied: kube-proxy sizes
@@ -64,15 +61,6 @@ fn unread<'a>(settings: impl Iterator<Item = &'a Setting>) -> Vec<Evidence> {
             LiveValue::Value(_) | LiveValue::Missing => None,
         })
         .collect()
-}
-
-fn shortened(mut evidence: Vec<Evidence>) -> Vec<Evidence> {
-    if evidence.len() > NAMED {
-        let more = evidence.len() - NAMED;
-        evidence.truncate(NAMED);
-        evidence.push(Evidence::new("", format!("and {more} more"), ""));
-    }
-    evidence
 }
 
 fn drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {

@@ -27,6 +27,40 @@ pub struct OsRelease {
     pub provider_marks: Vec<String>,
     /// Whether the kernel restricts itself to FIPS 140.
     pub fips: Fips,
+    /// Whether the system is attached to Ubuntu Pro. It stands here and not beside the
+    /// packages: whose updates a system takes is a trait of the system, and equal lists of
+    /// packages keep one digest however many of their nodes are attached.
+    pub ubuntu_pro: UbuntuPro,
+}
+
+/// `/var/lib/ubuntu-advantage/status.json`, which the client of Ubuntu Pro writes. Nothing
+/// else of it is kept: it names the account too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UbuntuPro {
+    /// There is no such file: not attached, as far as can be told.
+    NotThere,
+    /// It says this.
+    Read {
+        /// Whether the system is attached.
+        attached: bool,
+        /// Names of the services that are enabled, such as `esm-infra`, sorted.
+        enabled: Vec<String>,
+    },
+    /// It could not be read, for this reason: nothing is known.
+    Unreadable(String),
+}
+
+impl UbuntuPro {
+    /// Whether the system is attached and that service is enabled. What could not be read
+    /// is no yes.
+    #[must_use]
+    pub fn has(&self, service: &str) -> bool {
+        match self {
+            Self::Read { attached: true, enabled } => enabled.iter().any(|one| one == service),
+            Self::Read { .. } | Self::NotThere | Self::Unreadable(_) => false,
+        }
+    }
 }
 
 /// `/proc/sys/crypto/fips_enabled`.
@@ -61,6 +95,18 @@ impl Headline for OsRelease {
         } else {
             self.pretty_name.clone()
         };
-        if self.architecture.is_empty() { name } else { format!("{name}, {}", self.architecture) }
+        let pro = match &self.ubuntu_pro {
+            UbuntuPro::Read { attached: true, .. } => ", attached to Ubuntu Pro",
+            UbuntuPro::Read { .. } | UbuntuPro::NotThere => "",
+            // Elsewhere nobody asks.
+            UbuntuPro::Unreadable(_) if self.id == "ubuntu" => {
+                ", whether attached to Ubuntu Pro is unknown"
+            }
+            UbuntuPro::Unreadable(_) => "",
+        };
+        match self.architecture.as_str() {
+            "" => format!("{name}{pro}"),
+            architecture => format!("{name}, {architecture}{pro}"),
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::advisory::{
     Advisory, Alias, AliasId, Authority, DateKind, Dated, Epochs, FixKey, Lower, Published, Range,
     Rating, Unfixed, Upper,
 };
-use crate::facts::PackageManager;
+use crate::facts::{PackageManager, UbuntuPro};
 use crate::version::{dpkg, rpm};
 
 fn at(day: i64) -> Timestamp {
@@ -92,7 +92,7 @@ fn node(lines: &[&str], release: &str, version: &str) -> Inventory {
     };
     Inventory {
         stream: jammy(),
-        tiers: tiers_of(&packages),
+        tiers: tiers_of(&packages, &UbuntuPro::NotThere),
         packages,
         kernel,
         mitigated: BTreeMap::new(),
@@ -229,7 +229,7 @@ fn of_two_kernels_of_azure_linux_the_one_that_runs_counts() {
     ] {
         let inventory = Inventory {
             stream: stream.clone(),
-            tiers: tiers_of(&packages),
+            tiers: tiers_of(&packages, &UbuntuPro::NotThere),
             kernel: kernel::running(&kernel(release, ""), &packages),
             packages: Arc::clone(&packages),
             mitigated: BTreeMap::new(),
@@ -531,7 +531,7 @@ fn an_epoch_that_the_feed_does_not_know_hides_no_fix() {
         packages(PackageManager::Rpm, &["perl-if 0.61.000-509.azl3 perl 4:5.38.2-509.azl3"]);
     let inventory = Inventory {
         stream,
-        tiers: tiers_of(&packages),
+        tiers: tiers_of(&packages, &UbuntuPro::NotThere),
         packages,
         kernel: Err(String::new()),
         mitigated: BTreeMap::new(),

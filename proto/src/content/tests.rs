@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use nodeward_domain::facts::{
     Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, ExpectedValue,
-    FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, Kernel, KernelImages, KubeProxy, Label,
-    LiveValue, NodeImage, OsRelease, OutdatedProcess, Package, PackageManager, Packages, Process,
-    ProxyConfiguration, ProxyHealth, Reboot, RuntimeCondition, RuntimeVersion, Sentinel, Setting,
-    Sysctl, UnfinishedPackage, Unit, UnitFile, UnitState,
+    FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, ImageNames, Kernel, KernelImages,
+    KernelModules, KubeProxy, Label, LiveValue, ManagedContainer, ManagedImage, ManagedImages,
+    ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess, Package, PackageManager,
+    Packages, Process, ProxyConfiguration, ProxyHealth, Reboot, RuntimeCondition, RuntimeVersion,
+    Sentinel, Setting, Sysctl, UbuntuPro, UnfinishedPackage, Unit, UnitFile, UnitState,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -38,7 +39,14 @@ fn os_release() -> impl Strategy<Value = OsRelease> {
         Just(Fips::NotSupported),
         TEXT.prop_map(Fips::Unreadable),
     ];
-    (NAME, vec(TEXT, 6), vec(TEXT, 0..4), fips).prop_map(|(id, texts, provider_marks, fips)| {
+    let pro = prop_oneof![
+        Just(UbuntuPro::NotThere),
+        (any::<bool>(), vec(TEXT, 0..3))
+            .prop_map(|(attached, enabled)| UbuntuPro::Read { attached, enabled }),
+        TEXT.prop_map(UbuntuPro::Unreadable),
+    ];
+    let texts = (vec(TEXT, 6), vec(TEXT, 0..4));
+    (NAME, texts, fips, pro).prop_map(|(id, (texts, provider_marks), fips, ubuntu_pro)| {
         let [path, version_id, version_codename, pretty_name, variant_id, architecture] =
             <[String; 6]>::try_from(texts).expect("six texts");
         OsRelease {
@@ -51,6 +59,7 @@ fn os_release() -> impl Strategy<Value = OsRelease> {
             architecture,
             provider_marks,
             fips,
+            ubuntu_pro,
         }
     })
 }
@@ -71,6 +80,29 @@ fn kernel() -> impl Strategy<Value = Kernel> {
             command_line,
         },
     )
+}
+
+fn kernel_modules() -> impl Strategy<Value = KernelModules> {
+    let kind = prop_oneof![Just(ModuleRuleKind::Blacklist), Just(ModuleRuleKind::Install)];
+    let rule = (NAME, kind, TEXT, any::<u32>()).prop_map(|(module, kind, path, line)| ModuleRule {
+        module,
+        kind,
+        path,
+        line,
+    });
+    (vec(NAME, 0..4), vec(rule, 0..4)).prop_map(|(loaded, rules)| KernelModules { loaded, rules })
+}
+
+fn managed_images() -> impl Strategy<Value = ManagedImages> {
+    let container =
+        (NAME, TEXT, TEXT, TEXT).prop_map(|(name, image, user_specified_image, image_ref)| {
+            ManagedContainer { name, image, user_specified_image, image_ref }
+        });
+    let names =
+        (vec(TEXT, 0..3), vec(TEXT, 0..3)).prop_map(|(tags, digests)| ImageNames { tags, digests });
+    let image = (NAME, proptest::option::of(names), vec(container, 0..3))
+        .prop_map(|(id, names, containers)| ManagedImage { id, names, containers });
+    vec(image, 0..3).prop_map(|images| ManagedImages { images })
 }
 
 fn reboot() -> impl Strategy<Value = Reboot> {
@@ -321,9 +353,11 @@ fn component() -> impl Strategy<Value = ComponentState> {
             .boxed(),
         state(os_release()).prop_map(ComponentState::OsRelease).boxed(),
         state(kernel()).prop_map(ComponentState::Kernel).boxed(),
+        state(kernel_modules()).prop_map(ComponentState::KernelModules).boxed(),
         state(packages()).prop_map(ComponentState::Packages).boxed(),
         state(reboot()).prop_map(ComponentState::Reboot).boxed(),
         state(containerd).prop_map(ComponentState::Containerd).boxed(),
+        state(managed_images()).prop_map(ComponentState::ManagedImages).boxed(),
         state(kubelet::facts()).prop_map(ComponentState::Kubelet).boxed(),
         state(time_sync::facts()).prop_map(ComponentState::TimeSync).boxed(),
         state(kube_proxy()).prop_map(ComponentState::KubeProxy).boxed(),

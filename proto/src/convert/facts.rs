@@ -2,8 +2,10 @@
 
 mod cni;
 pub(crate) mod containerd;
+mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod managed_images;
 mod reboot;
 mod unit;
 
@@ -14,6 +16,7 @@ use crate::v1;
 
 /// Limits of the lists in facts: some ten times what a real node shows.
 const TRACES: usize = 64;
+const SERVICES: usize = 64;
 const PARAMETERS: usize = 512;
 const IMAGES: usize = 256;
 const PACKAGES: usize = 50_000;
@@ -35,6 +38,7 @@ impl From<&domain::OsRelease> for v1::OsRelease {
             architecture: os.architecture.clone(),
             provider_marks: os.provider_marks.clone(),
             fips: Some(fips_out(&os.fips)),
+            ubuntu_pro: Some(ubuntu_pro_out(&os.ubuntu_pro)),
         }
     }
 }
@@ -53,6 +57,7 @@ impl TryFrom<v1::OsRelease> for domain::OsRelease {
             architecture: text(os.architecture),
             provider_marks: texts("provider_marks", os.provider_marks, TRACES)?,
             fips: fips_in(os.fips)?,
+            ubuntu_pro: ubuntu_pro_in(os.ubuntu_pro)?,
         })
     }
 }
@@ -82,6 +87,31 @@ fn fips_in(fips: Option<v1::os_release::Fips>) -> Result<domain::Fips, Invalid> 
             }
         },
     }
+}
+
+fn ubuntu_pro_out(pro: &domain::UbuntuPro) -> v1::os_release::UbuntuPro {
+    use v1::os_release::{NoUbuntuPro, UbuntuPro, UbuntuProStatus};
+    match pro {
+        domain::UbuntuPro::NotThere => UbuntuPro::NoUbuntuPro(NoUbuntuPro {}),
+        domain::UbuntuPro::Read { attached, enabled } => {
+            let status = UbuntuProStatus { attached: *attached, enabled: enabled.clone() };
+            UbuntuPro::UbuntuProStatus(status)
+        }
+        domain::UbuntuPro::Unreadable(why) => UbuntuPro::UbuntuProUnreadable(why.clone()),
+    }
+}
+
+fn ubuntu_pro_in(pro: Option<v1::os_release::UbuntuPro>) -> Result<domain::UbuntuPro, Invalid> {
+    use v1::os_release::UbuntuPro;
+    Ok(match pro {
+        None => domain::UbuntuPro::Unreadable(TOO_OLD.to_owned()),
+        Some(UbuntuPro::NoUbuntuPro(_)) => domain::UbuntuPro::NotThere,
+        Some(UbuntuPro::UbuntuProStatus(status)) => domain::UbuntuPro::Read {
+            attached: status.attached,
+            enabled: texts("ubuntu_pro_status.enabled", status.enabled, SERVICES)?,
+        },
+        Some(UbuntuPro::UbuntuProUnreadable(why)) => domain::UbuntuPro::Unreadable(text(why)),
+    })
 }
 
 impl From<&domain::Kernel> for v1::Kernel {

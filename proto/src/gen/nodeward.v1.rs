@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -45,6 +45,10 @@ pub mod component_content {
         Cni(super::Cni),
         #[prost(message, tag = "25")]
         Reboot(super::Reboot),
+        #[prost(message, tag = "26")]
+        KernelModules(super::KernelModules),
+        #[prost(message, tag = "27")]
+        ManagedImages(super::ManagedImages),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -83,9 +87,22 @@ pub struct OsRelease {
     pub provider_marks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(oneof = "os_release::Fips", tags = "20, 21")]
     pub fips: ::core::option::Option<os_release::Fips>,
+    /// Left out by agents that do not read it.
+    #[prost(oneof = "os_release::UbuntuPro", tags = "22, 23, 24")]
+    pub ubuntu_pro: ::core::option::Option<os_release::UbuntuPro>,
 }
 /// Nested message and enum types in `OsRelease`.
 pub mod os_release {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoUbuntuPro {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct UbuntuProStatus {
+        #[prost(bool, tag = "1")]
+        pub attached: bool,
+        /// Names of services.
+        #[prost(string, repeated, tag = "2")]
+        pub enabled: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
     #[derive(
         Clone,
         Copy,
@@ -138,6 +155,18 @@ pub mod os_release {
         #[prost(string, tag = "21")]
         FipsUnreadable(::prost::alloc::string::String),
     }
+    /// Left out by agents that do not read it.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum UbuntuPro {
+        /// Its client has left no status.
+        #[prost(message, tag = "22")]
+        NoUbuntuPro(NoUbuntuPro),
+        #[prost(message, tag = "23")]
+        UbuntuProStatus(UbuntuProStatus),
+        /// Why it could not be read.
+        #[prost(string, tag = "24")]
+        UbuntuProUnreadable(::prost::alloc::string::String),
+    }
 }
 /// The kernel that runs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -175,6 +204,68 @@ pub mod kernel {
 pub struct KernelImages {
     #[prost(string, repeated, tag = "1")]
     pub releases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Modules of the kernel that are loaded, and rules that keep some from being loaded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KernelModules {
+    #[prost(string, repeated, tag = "1")]
+    pub loaded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<kernel_modules::Rule>,
+}
+/// Nested message and enum types in `KernelModules`.
+pub mod kernel_modules {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Rule {
+        /// Its name, or a pattern of names.
+        #[prost(string, tag = "1")]
+        pub module: ::prost::alloc::string::String,
+        #[prost(enumeration = "Kind", tag = "2")]
+        pub kind: i32,
+        #[prost(string, tag = "3")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "4")]
+        pub line: u32,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        Unspecified = 0,
+        Blacklist = 1,
+        Install = 2,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::Blacklist => "KIND_BLACKLIST",
+                Self::Install => "KIND_INSTALL",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_BLACKLIST" => Some(Self::Blacklist),
+                "KIND_INSTALL" => Some(Self::Install),
+                _ => None,
+            }
+        }
+    }
 }
 /// What speaks for a reboot of the node.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -699,6 +790,44 @@ pub struct RuntimeCondition {
     pub reason: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub message: ::prost::alloc::string::String,
+}
+/// The container images that run in the namespace kube-system.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ManagedImages {
+    #[prost(message, repeated, tag = "1")]
+    pub images: ::prost::alloc::vec::Vec<managed_images::Image>,
+}
+/// Nested message and enum types in `ManagedImages`.
+pub mod managed_images {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Image {
+        #[prost(string, tag = "1")]
+        pub id: ::prost::alloc::string::String,
+        /// Left out where the runtime lists the image no more.
+        #[prost(message, optional, tag = "2")]
+        pub names: ::core::option::Option<Names>,
+        #[prost(message, repeated, tag = "3")]
+        pub containers: ::prost::alloc::vec::Vec<Container>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Names {
+        #[prost(string, repeated, tag = "1")]
+        pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// With the digests of manifests.
+        #[prost(string, repeated, tag = "2")]
+        pub digests: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Container {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub image: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub user_specified_image: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub image_ref: ::prost::alloc::string::String,
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Kubelet {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use nodeward_domain::facts::ExpectedValue;
 
+use crate::collect::folders;
 use crate::host::{HostError, HostRoot};
 
 /// Folders by precedence: of two files of one name the one in the earlier folder counts.
@@ -22,7 +23,7 @@ const VALUE_LIMIT_BYTES: usize = 4096;
 /// alone: single interfaces come and go with pods.
 pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, HostError> {
     let mut lines = Lines::default();
-    for path in files(root)? {
+    for path in folders::conf_files(root, &FOLDERS)? {
         let text = match root.read_text(&path, LIMIT_BYTES) {
             // A link that leads nowhere, which systemd passes over too.
             Err(HostError::Missing { .. }) => continue,
@@ -40,27 +41,6 @@ pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, H
         }
     }
     Ok(lines.expected())
-}
-
-/// The files that count, in the order of their names, whichever folder they are in.
-fn files(root: &HostRoot) -> Result<Vec<String>, HostError> {
-    let mut by_name = BTreeMap::new();
-    for folder in FOLDERS {
-        let names = match root.list(folder) {
-            Err(HostError::Missing { .. }) => continue,
-            names => names?,
-        };
-        for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
-            let path = format!("{folder}/{name}");
-            by_name.entry(name).or_insert(path);
-        }
-    }
-    // A link to /dev/null masks the files of its name in later folders.
-    Ok(by_name.into_values().filter(|path| !is_masked(root, path)).collect())
-}
-
-fn is_masked(root: &HostRoot, path: &str) -> bool {
-    root.read_link(path).is_ok_and(|target| target == "/dev/null")
 }
 
 /// What the lines of all files add up to.

@@ -236,6 +236,7 @@ fn a_crash_loop_that_nobody_else_counts_comes_to_the_end_of_the_providers_repair
         variant_id: String::new(),
         architecture: String::new(),
         fips: crate::facts::Fips::Off,
+        ubuntu_pro: crate::facts::UbuntuPro::NotThere,
         provider_marks: vec!["/opt/azure/vhd-install.complete".to_owned()],
     };
     let mut last = None;

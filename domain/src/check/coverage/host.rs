@@ -94,17 +94,21 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "host.mitigations",
         rule: "",
         asks: "Is a module blocked that a security bulletin warns of, and is it loaded?",
-        told: Told::Not(
-            Lack::NotRead,
-            "`/etc/modprobe.d` and `/proc/modules` are not read; which modules are meant comes \
-             with bulletins.",
+        told: Told::InPart(
+            &["ModuleBlockStale"],
+            Lack::Fixes,
+            "That a module is blocked and loaded all the same is judged of every module. Which \
+             ones are meant comes with bulletins.",
         ),
     },
     Question {
         id: "host.modules",
         rule: "",
         asks: "Are modules loaded that the image does not bring?",
-        told: Told::Not(Lack::NotRead, "`/proc/modules` is not read."),
+        told: Told::Not(
+            Lack::Images,
+            "Which are loaded is collected; which the image brings is not.",
+        ),
     },
     Question {
         id: "host.swap",

@@ -8,7 +8,7 @@ use super::*;
 use crate::check::{CONFIRMATIONS, Outcome, judge_node};
 use crate::facts::{
     Chrony, ComponentState, DaemonUnit, Fips, KernelClock, LeapStatus, OsRelease, PhcDevice,
-    PhcTarget, Process, PtpClock, SourceDirective, SourceMode, SourceState, TimeSource,
+    PhcTarget, Process, PtpClock, SourceDirective, SourceMode, SourceState, TimeSource, UbuntuPro,
 };
 use crate::measured::Measurements;
 use crate::observed::State;
@@ -103,6 +103,7 @@ fn node(platform: Platform, time: TimeSync) -> NodeHistory {
         variant_id: String::new(),
         architecture: String::new(),
         fips: Fips::Off,
+        ubuntu_pro: UbuntuPro::NotThere,
         provider_marks: marks,
     };
     let time = ComponentState::TimeSync(State::Present(Arc::new(time)));

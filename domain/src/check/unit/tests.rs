@@ -9,8 +9,8 @@ use crate::check::{Outcome, Verdict, judge_node};
 use crate::facts::containerd::{Configuration, Replies, SystemdCgroup};
 use crate::facts::kubelet::SecurePort;
 use crate::facts::{
-    ComponentState, Containerd, CriAnswer, Fips, HttpAnswer, Kubelet, OsRelease, Process, Unit,
-    UnitFile, UnitState,
+    ComponentState, Containerd, CriAnswer, Fips, HttpAnswer, Kubelet, OsRelease, Process,
+    UbuntuPro, Unit, UnitFile, UnitState,
 };
 use crate::node::NodeHistory;
 use crate::observed::State;
@@ -87,6 +87,7 @@ impl Node {
             variant_id: String::new(),
             architecture: String::new(),
             fips: Fips::Off,
+            ubuntu_pro: UbuntuPro::NotThere,
             provider_marks: self.is_aks.then(|| "/opt/azure".to_owned()).into_iter().collect(),
         };
         let mut observe = |state, at| history.observe(state, at, Duration::ZERO);

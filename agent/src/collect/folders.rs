@@ -1,0 +1,29 @@
+//! Configuration that lies in several folders, of which one counts before the other: the
+//! order of sysctl.d(5) and modprobe.d(5).
+
+use std::collections::BTreeMap;
+
+use crate::host::{HostError, HostRoot};
+
+/// The files ending in `.conf` that count, in the order of their names, whichever folder
+/// they are in. `folders` are by precedence: of two files of one name the one in the
+/// earlier folder counts.
+pub(super) fn conf_files(root: &HostRoot, folders: &[&str]) -> Result<Vec<String>, HostError> {
+    let mut by_name = BTreeMap::new();
+    for folder in folders {
+        let names = match root.list(folder) {
+            Err(HostError::Missing { .. }) => continue,
+            names => names?,
+        };
+        for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
+            let path = format!("{folder}/{name}");
+            by_name.entry(name).or_insert(path);
+        }
+    }
+    // A link to /dev/null masks the files of its name in later folders.
+    Ok(by_name.into_values().filter(|path| !is_masked(root, path)).collect())
+}
+
+fn is_masked(root: &HostRoot, path: &str) -> bool {
+    root.read_link(path).is_ok_and(|target| target == "/dev/null")
+}
