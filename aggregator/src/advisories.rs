@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::{FeedStatus, Feeds};
+use nodeward_domain::advisory::{Bulletin, FeedStatus, Feeds};
 use nodeward_domain::fixes::Knowledge;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::fixes::node::Judged;
@@ -66,6 +66,7 @@ pub struct Advisories {
     /// How many dates of each feed were moved.
     moves: BTreeMap<String, usize>,
     images: Images,
+    bulletins: Vec<Bulletin>,
     matched: Mutex<BTreeMap<MatchKey, Kept>>,
 }
 
@@ -95,7 +96,8 @@ impl Advisories {
             .iter()
             .map(|feed| (feed.name.to_string(), held.ledger().moves_of(&feed.name)))
             .collect();
-        Ok(Self { held, index, feeds, moves, images, matched: Mutex::default() })
+        let bulletins = held.bulletins().cloned().collect();
+        Ok(Self { held, index, feeds, moves, images, bulletins, matched: Mutex::default() })
     }
 
     /// As they are stored, and what of it cannot be read: a feed that is spoilt costs itself
@@ -148,6 +150,17 @@ impl Advisories {
             .collect()
     }
 
+    /// For the domain.
+    #[must_use]
+    pub fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge {
+            index: &self.index,
+            feeds: &self.feeds,
+            images: &self.images,
+            bulletins: &self.bulletins,
+        }
+    }
+
     /// Judges the fixes of a node whose list of packages has that digest; or says why that
     /// cannot be.
     pub fn judge<'a>(
@@ -157,8 +170,7 @@ impl Advisories {
         policy: &'a Policy,
         now: Timestamp,
     ) -> Result<Judged<'a>, String> {
-        let knowledge = Knowledge { index: &self.index, feeds: &self.feeds, images: &self.images };
-        Judged::of(history, knowledge, policy, now, |inventory| {
+        Judged::of(history, self.knowledge(), policy, now, |inventory| {
             let Some(packages) = packages else {
                 return Arc::new(match_inventory(&self.index, inventory));
             };

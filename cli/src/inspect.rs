@@ -10,7 +10,7 @@ use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Rounds};
 use nodeward_agent::config::{Config, ConfigError, host_name};
 use nodeward_agent::service::{ServiceError, host};
 use nodeward_domain::answer::{About, NodeAnswer};
-use nodeward_domain::check::{CONFIRMATIONS, Outcome, judge_node, settle};
+use nodeward_domain::check::{CONFIRMATIONS, Outcome, Outside, judge_node, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::fixes::node::Judged;
@@ -87,8 +87,8 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
     }
     let now = arguments.now.unwrap_or_else(Timestamp::now);
     let about = About { cluster: "local", node: &node, last_report_at: Some(now), agent: None };
-    let (answer, _) = NodeAnswer::of(about, &history, policy, now);
     let knowledge = known.knowledge();
+    let (answer, _) = NodeAnswer::of(about, &history, knowledge.outside(), policy, now);
     let judged = Judged::of(&history, knowledge, policy, now, |inventory| {
         Arc::new(match_inventory(knowledge.index, inventory))
     });
@@ -111,7 +111,7 @@ fn told(now: Option<Timestamp>, asked: u32) -> Option<Timestamp> {
 
 /// The collectors of components with something to confirm.
 fn to_confirm(history: &NodeHistory, policy: &Policy, now: Timestamp) -> Vec<Collector> {
-    let components: Vec<Component> = judge_node(history, policy, now)
+    let components: Vec<Component> = judge_node(history, Outside::default(), policy, now)
         .into_iter()
         .filter(|judged| matches!(judged.verdict.outcome, Outcome::Confirming { .. }))
         .map(|judged| judged.check.component)

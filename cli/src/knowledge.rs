@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::Feeds;
+use nodeward_domain::advisory::{Bulletin, Feeds};
 use nodeward_domain::fixes::Knowledge;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::ImageRelease;
@@ -58,6 +58,7 @@ pub struct Known {
     index: Index,
     feeds: Feeds,
     images: Images,
+    bulletins: Vec<Bulletin>,
 }
 
 impl Known {
@@ -79,13 +80,19 @@ impl Known {
             held.take(feed, declared, now)
                 .map_err(|source| KnowledgeError::Refused { feed: name, source })?;
         }
-        Ok(Self { index: held.index(0)?, feeds: held.states(), images })
+        let bulletins = held.bulletins().cloned().collect();
+        Ok(Self { index: held.index(0)?, feeds: held.states(), images, bulletins })
     }
 
     /// For the domain.
     #[must_use]
-    pub const fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge { index: &self.index, feeds: &self.feeds, images: &self.images }
+    pub fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge {
+            index: &self.index,
+            feeds: &self.feeds,
+            images: &self.images,
+            bulletins: &self.bulletins,
+        }
     }
 }
 

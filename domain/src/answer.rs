@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::check::{CONFIRMATIONS, Evidence, Outcome, Severity, judge_node};
+use crate::check::{CONFIRMATIONS, Evidence, Outcome, Outside, Severity, judge_node};
 use crate::component::Component;
 use crate::fixes::answer::{FirstTurn, FixCounts, FixesAnswer};
 use crate::node::NodeHistory;
@@ -165,10 +165,11 @@ impl NodeAnswer {
     pub fn of(
         about: About<'_>,
         history: &NodeHistory,
+        outside: Outside<'_>,
         policy: &Policy,
         now: Timestamp,
     ) -> (Self, Option<Timestamp>) {
-        let judged = judge_node(history, policy, now);
+        let judged = judge_node(history, outside, policy, now);
         let mut valid_until: Option<Timestamp> = None;
         let mut incomplete = Vec::new();
         let mut findings = Vec::new();
@@ -403,7 +404,8 @@ mod tests {
         let about =
             About { cluster: "c", node: "n", last_report_at: Some(last_report_at), agent: None };
         let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
-        let (answer, valid_until) = NodeAnswer::of(about, &NodeHistory::default(), &policy, now);
+        let (answer, valid_until) =
+            NodeAnswer::of(about, &NodeHistory::default(), Outside::default(), &policy, now);
         let says = answer.incomplete.iter().any(|line| line.ends_with(": stale"));
         assert_eq!(says, is_stale(last_report_at, now));
         (says, valid_until)

@@ -24,6 +24,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use serde::Serialize;
 
+use crate::advisory::{Bulletin, Feeds};
 use crate::component::Component;
 use crate::node::{History, Holding, NodeHistory};
 use crate::observed::State;
@@ -32,6 +33,8 @@ use crate::policy::{Policy, Standing};
 use crate::responsibility::{Action, Responsible, Turn};
 use crate::standing::Shown;
 use crate::with_components;
+
+pub(crate) use packages::mitigated;
 
 /// A weak probe must answer the same this many times in a row to be believed.
 pub const CONFIRMATIONS: u32 = 3;
@@ -123,9 +126,20 @@ impl PolicyLink {
     }
 }
 
+/// What is known beside nodes and policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outside<'a> {
+    /// The feeds of advisories; none where none are at hand.
+    pub feeds: Option<&'a Feeds>,
+    /// Bulletins of the provider.
+    pub bulletins: &'a [Bulletin],
+}
+
 /// What a check may look at besides the node's own history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scope {
+pub struct Scope<'a> {
+    /// What is known beside nodes and policy.
+    pub outside: Outside<'a>,
     /// Which kind of machine the node is.
     pub platform: Platform,
     /// For how many rounds this check has been failing, and since when.
@@ -279,10 +293,18 @@ pub fn find(reason: &str) -> Option<&'static Check> {
 
 /// Judges every check on one node.
 #[must_use]
-pub fn judge_node(history: &NodeHistory, policy: &Policy, now: Timestamp) -> Vec<Judged> {
+pub fn judge_node(
+    history: &NodeHistory,
+    outside: Outside<'_>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Judged> {
     let platform = Platform::of(history);
     registry()
-        .map(|check| Judged { check, verdict: judge(check, history, platform, policy, now) })
+        .map(|check| Judged {
+            check,
+            verdict: judge(check, history, outside, platform, policy, now),
+        })
         .collect()
 }
 
@@ -296,7 +318,7 @@ pub fn settle(
 ) {
     let platform = Platform::of(history);
     for check in registry().filter(|check| components.contains(&check.component)) {
-        let shown = match judge(check, history, platform, policy, at).outcome {
+        let shown = match judge(check, history, Outside::default(), platform, policy, at).outcome {
             Outcome::Fail { .. } | Outcome::Confirming { .. } => Shown::Broken,
             Outcome::Unknown(_) => Shown::Nothing,
             Outcome::Pass | Outcome::NotApplicable(_) => Shown::Fine,
@@ -308,6 +330,7 @@ pub fn settle(
 fn judge(
     check: &Check,
     history: &NodeHistory,
+    outside: Outside<'_>,
     platform: Platform,
     policy: &Policy,
     now: Timestamp,
@@ -321,7 +344,7 @@ fn judge(
             policy.edition
         ));
     }
-    let scope = Scope { platform, standing: history.standings.of(check.reason) };
+    let scope = Scope { outside, platform, standing: history.standings.of(check.reason) };
     let mut verdict = (check.judge)(history, &scope, policy, now);
     // Facts beside those that fail may have changed since.
     if let Outcome::Fail { since, .. } = &mut verdict.outcome
@@ -442,7 +465,9 @@ mod tests {
     #[test]
     fn a_node_that_never_reported_passes_nothing() {
         let policy = Policy::edition(crate::policy::DEFAULT_EDITION).expect("a shipped edition");
-        for judged in judge_node(&NodeHistory::default(), &policy, Timestamp::UNIX_EPOCH) {
+        for judged in
+            judge_node(&NodeHistory::default(), Outside::default(), &policy, Timestamp::UNIX_EPOCH)
+        {
             assert!(
                 matches!(judged.verdict.outcome, Outcome::Unknown(_)),
                 "{} answers {:?}",
@@ -477,7 +502,7 @@ mod tests {
             let state = kernel(LOCKUP | (1 << (15 + second)));
             history.observe(state, at(second), Duration::ZERO);
             settle(&mut history, &BTreeSet::from([Component::Kernel]), &policy, at(second));
-            let judged = judge_node(&history, &policy, at(second));
+            let judged = judge_node(&history, Outside::default(), &policy, at(second));
             let one = judged.iter().find(|one| one.check.reason == "KernelFaulted");
             since = match one.expect("a check").verdict.outcome {
                 Outcome::Fail { since, .. } => Some(since),

@@ -10,7 +10,8 @@ pub mod node;
 
 use jiff::Timestamp;
 
-use crate::advisory::{Epochs, Feeds, Silence};
+use crate::advisory::{Bulletin, Epochs, Feeds, Silence};
+use crate::check::{Outside, mitigated};
 use crate::component::Component;
 use crate::facts::Reboot;
 use crate::matching::{FixId, Index, Inventory, Matched, Outcome, Standing};
@@ -32,6 +33,16 @@ pub struct Knowledge<'a> {
     pub feeds: &'a Feeds,
     /// What is known of images, and which are offered.
     pub images: &'a Images,
+    /// Bulletins of the provider.
+    pub bulletins: &'a [Bulletin],
+}
+
+impl<'a> Knowledge<'a> {
+    /// What of it checks look at.
+    #[must_use]
+    pub const fn outside(&self) -> Outside<'a> {
+        Outside { feeds: Some(self.feeds), bulletins: self.bulletins }
+    }
 }
 
 /// What one node shows of itself that the answers depend on, beside what was matched.
@@ -89,8 +100,9 @@ pub struct Assessed {
     pub valid_until: Option<Timestamp>,
 }
 
-/// The inventory of a node, or why its packages cannot be judged.
-pub fn inventory(history: &NodeHistory) -> Result<Inventory, String> {
+/// The inventory of a node, or why its packages cannot be judged. What holds bulletins off
+/// mitigates the vulnerabilities that they are about.
+pub fn inventory(history: &NodeHistory, bulletins: &[Bulletin]) -> Result<Inventory, String> {
     let lacking = |component: Component| match history.newest(component) {
         None => format!("{component}: not reported yet"),
         Some(newest) => format!("{component}: {}", newest.state.headline()),
@@ -101,7 +113,8 @@ pub fn inventory(history: &NodeHistory) -> Result<Inventory, String> {
         .and_then(crate::observed::State::shared)
         .ok_or_else(|| lacking(Component::Packages))?;
     let os_release = history.os_release.present().ok_or_else(|| lacking(Component::OsRelease))?;
-    Ok(Inventory::of(packages, os_release, history.kernel.present()))
+    let inventory = Inventory::of(packages, os_release, history.kernel.present());
+    Ok(Inventory { mitigated: mitigated(bulletins, history), ..inventory })
 }
 
 impl<'a> Circumstances<'a> {

@@ -25,6 +25,7 @@ use inventory::is_fips;
 
 pub use index::{Fix, FixId, Index, Sizes, TooManyStatements};
 pub use inventory::{Inventory, MatchKey, tiers_of};
+pub(crate) use kernel::running;
 pub use kernel::{RunningKernel, is_of_kernel};
 pub use matched::{Matched, Missing, Outcome, SourceMatch, Standing, Unmended, Unreadable};
 

@@ -37,7 +37,7 @@ impl Judged {
         }
         let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
         let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
-        let (answer, _) = NodeAnswer::of(about, &history, &policy, now);
+        let (answer, _) = NodeAnswer::of(about, &history, Default::default(), &policy, now);
         let of_it = |one: &ComponentAnswer| one.component == component;
         Self {
             component: answer.components.into_iter().find(of_it).expect("it is in the round"),

@@ -180,7 +180,7 @@ impl Node {
     pub fn findings(&self) -> Vec<String> {
         let now = self.now();
         let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
-        let (answer, _) = NodeAnswer::of(about, &self.history, &policy(), now);
+        let (answer, _) = NodeAnswer::of(about, &self.history, Default::default(), &policy(), now);
         answer.findings.into_iter().map(|finding| finding.reason).collect()
     }
 }

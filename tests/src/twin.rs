@@ -3,9 +3,12 @@
 //! to the same finding, that says what is changed.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::path::Path;
 
 use nodeward_agent::probe::Recording;
+use nodeward_feeds::held::{Declared, Held};
+use nodeward_feeds::intake::Intake;
 use serde::Deserialize;
 
 use crate::host::{HostCopy, lay_over};
@@ -33,9 +36,20 @@ pub struct Twin {
     replace: BTreeMap<String, Replacement>,
     /// What local endpoints answer, laid over the recording of the host root.
     recorded: Option<serde_json::Value>,
+    /// A feed that is at hand, as its file would be, imported at that moment.
+    feed: Option<TwinFeed>,
     /// What they answer besides in the first rounds, one each; the last one stays.
     #[serde(default)]
     rounds: Vec<serde_json::Value>,
+}
+
+/// A feed, in the form of a file of that name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TwinFeed {
+    name: String,
+    text: String,
+    as_of: jiff::Timestamp,
 }
 
 /// One text in a file that stands there once, and what stands there instead.
@@ -104,6 +118,24 @@ impl Twin {
         }
         host.answer_with(self.answers(0));
         host
+    }
+
+    /// The feed that is at hand, declared complete; nothing without one.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let mut held = Held::default();
+        if let Some(TwinFeed { name, text, as_of }) = &self.feed {
+            let mut intake = Intake::default();
+            intake.named(name, &mut Cursor::new(text)).unwrap_or_else(|error| panic!("{error}"));
+            let declared = Declared { is_complete: true, as_of: Some(*as_of) };
+            for feed in intake.finish().0 {
+                held.take(feed, &declared, *as_of).unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+        held
     }
 
     /// What local endpoints answer in that round, counted from zero.

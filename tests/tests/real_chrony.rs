@@ -56,7 +56,7 @@ mod real_chrony {
             self.history.measured.observe(measured, at);
             let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
             let about = About { cluster: "c", node: "n", last_report_at: Some(at), agent: None };
-            let (answer, _) = NodeAnswer::of(about, &self.history, &policy, at);
+            let (answer, _) = NodeAnswer::of(about, &self.history, Default::default(), &policy, at);
             answer.findings.into_iter().map(|finding| finding.reason).collect()
         }
 

@@ -98,7 +98,7 @@ mod real_systemd {
             let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
             let now = Timestamp::now();
             let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
-            NodeAnswer::of(about, &self.history, &policy, now).0
+            NodeAnswer::of(about, &self.history, Default::default(), &policy, now).0
         }
 
         /// The findings about the unit.

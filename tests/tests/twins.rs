@@ -8,10 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::COLLECTOR_LIMIT;
 use nodeward_agent::probe::Recording;
 use nodeward_domain::answer::{About, NodeAnswer};
-use nodeward_domain::check::{CONFIRMATIONS, registry, settle};
+use nodeward_domain::check::{CONFIRMATIONS, Outside, registry, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
+use nodeward_feeds::held::Held;
 use nodeward_tests::host::HostCopy;
 use nodeward_tests::project::answers;
 use nodeward_tests::twin::Twin;
@@ -21,7 +22,11 @@ const NOW: &str = "2026-11-24T12:00:00Z";
 
 /// The reasons of all findings after as many rounds as a weak probe needs, in each of
 /// which local endpoints answer what `answers` has for it.
-async fn findings(mut host: HostCopy, answers: impl Fn(usize) -> Recording) -> Vec<String> {
+async fn findings(
+    mut host: HostCopy,
+    held: &Held,
+    answers: impl Fn(usize) -> Recording,
+) -> Vec<String> {
     let now: Timestamp = NOW.parse().expect("a moment");
     let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
     let mut history = NodeHistory::default();
@@ -38,7 +43,9 @@ async fn findings(mut host: HostCopy, answers: impl Fn(usize) -> Recording) -> V
         settle(&mut history, &Component::ALL.into_iter().collect(), &policy, at);
     }
     let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
-    let (answer, _) = NodeAnswer::of(about, &history, &policy, now);
+    let (feeds, bulletins) = (held.states(), held.bulletins().cloned().collect::<Vec<_>>());
+    let outside = Outside { feeds: Some(&feeds), bulletins: &bulletins };
+    let (answer, _) = NodeAnswer::of(about, &history, outside, &policy, now);
     answer.findings.into_iter().map(|finding| finding.reason).collect()
 }
 
@@ -52,10 +59,11 @@ async fn every_check_fails_alone_on_its_twin() {
         assert!(!twin.story.is_empty(), "{name}: nobody says what happened");
         if healthy.insert(twin.base.clone()) {
             let recording = Recording::read(&answers(&twin.base)).expect("a recording");
-            let found = findings(HostCopy::of(&twin.base), |_| recording.clone()).await;
+            let found =
+                findings(HostCopy::of(&twin.base), &Held::default(), |_| recording.clone()).await;
             assert_eq!(found, Vec::<String>::new(), "{} is not healthy", twin.base);
         }
-        let found = findings(twin.made(), |round| twin.answers(round)).await;
+        let found = findings(twin.made(), &twin.held(), |round| twin.answers(round)).await;
         if found != [check.reason] {
             wrong.push(format!("{name}: found {found:?}"));
         }

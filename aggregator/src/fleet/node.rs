@@ -334,7 +334,8 @@ impl NodeMemory {
     pub fn answer(&self, policy: &Policy, advisories: &Advisories, now: Timestamp) -> NodeAnswer {
         let history = self.present();
         let judged = advisories.judge(&history, self.packages(), policy, now);
-        let (answer, _) = NodeAnswer::of(self.about(), &history, policy, now);
+        let outside = advisories.knowledge().outside();
+        let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         answer.with_fixes(judged.map(|judged| judged.answer(now)))
     }
 
@@ -347,7 +348,9 @@ impl NodeMemory {
         let row = right.unwrap_or_else(|| {
             let history = self.present();
             let judged = advisories.judge(&history, self.packages(), policy, now);
-            let (answer, valid_until) = NodeAnswer::of(self.about(), &history, policy, now);
+            let outside = advisories.knowledge().outside();
+            let (answer, valid_until) =
+                NodeAnswer::of(self.about(), &history, outside, policy, now);
             let of_fixes = judged.as_ref().ok().and_then(|judged| judged.assessed.valid_until);
             let answer = answer.with_fixes(judged.map(|judged| judged.summary(now)));
             let valid_until = [valid_until, of_fixes].into_iter().flatten().min();

@@ -59,7 +59,7 @@ pub enum Lack {
     NoCheck,
     /// A node could tell it, and no collector reads it yet.
     NotRead,
-    /// It needs the age and the content of vendors' fixes.
+    /// It is told with the missing fixes, each of which has an answer of its own.
     Fixes,
     /// It needs to be known which images there are, and which are offered.
     Images,
@@ -92,7 +92,7 @@ impl Lack {
         match self {
             Self::NoCheck => "No check judges it yet",
             Self::NotRead => "Nothing reads it yet",
-            Self::Fixes => "It needs to know of vendors' fixes",
+            Self::Fixes => "It is told with the missing fixes",
             Self::Images => "It needs to know of node images",
             Self::Cluster => "It needs the API server",
             Self::Provider => "Only the provider knows it",
@@ -108,8 +108,8 @@ impl Lack {
             Self::NoCheck => "The facts are collected.",
             Self::NotRead => "A node could tell these. No collector looks at the places yet.",
             Self::Fixes => {
-                "Packages, their sources and versions are collected. When a fix was published, and \
-                 which version has it, comes with a later part."
+                "No check answers these: every missing fix has a row of its own with its age, who \
+                 must act and by which step, in `nodeward node` and `nodeward patch-age`."
             }
             Self::Images => {
                 "The image's name and day are collected. Which images exist, what they contain and \
@@ -146,6 +146,7 @@ pub fn questions() -> Vec<&'static Question> {
 pub const BEYOND: &[(&str, &str)] = &[
     ("CniBridgeMode", "A mode of Azure CNI with known faults, told by the route table."),
     ("CpuMitigationsOff", "Protections that were switched off when the kernel was started."),
+    ("FeedStale", "Advisories that have grown too old to say that nothing is missing."),
     ("KernelDefaultsUnprotected", "A setting of AKS's kubelet that hides drift of parameters."),
     ("SeveralKubelets", "Two kubelets on one node undo each other's work."),
     (

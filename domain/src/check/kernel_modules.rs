@@ -69,7 +69,11 @@ mod tests {
         let at = Timestamp::UNIX_EPOCH;
         history.observe(ComponentState::KernelModules(state), at, Duration::ZERO);
         let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
-        let scope = Scope { platform: Platform::Plain, standing: Default::default() };
+        let scope = Scope {
+            outside: Default::default(),
+            platform: Platform::Plain,
+            standing: Default::default(),
+        };
         (CHECKS[0].judge)(&history, &scope, &policy, at)
     }
 

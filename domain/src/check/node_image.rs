@@ -234,7 +234,7 @@ mod tests {
             history.observe(state, now, Duration::ZERO);
         }
         let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
-        let judged = judge_node(&history, &policy, now);
+        let judged = judge_node(&history, Default::default(), &policy, now);
         ["NodeImageUnsupported", "NodeImageAging"].map(|reason| {
             let one = judged.iter().find(|one| one.check.reason == reason);
             let verdict = &one.expect("a check of ours").verdict;

@@ -1,5 +1,8 @@
 //! Checks of `packages`: is the package database in order.
 
+mod bulletin;
+mod feed;
+
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
@@ -14,6 +17,8 @@ use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
 use crate::version::rpm;
+
+pub(crate) use bulletin::mitigated;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -37,6 +42,28 @@ pub(super) const CHECKS: &[Check] = &[
         policy: PolicyLink::None,
         source: "https://manpages.debian.org/bookworm/apt/apt-mark.8.en.html",
         judge: held,
+    },
+    Check {
+        reason: "BulletinApplies",
+        component: Component::Packages,
+        scope: Reach::Node,
+        severity: bulletin::SEVERITY,
+        responsible: "customer",
+        summary: "A bulletin or known issue of the provider is about the node, and nothing holds it off",
+        policy: PolicyLink::None,
+        source: "https://learn.microsoft.com/azure/aks/security-bulletins/overview",
+        judge: bulletin::applies,
+    },
+    Check {
+        reason: "FeedStale",
+        component: Component::Packages,
+        scope: Reach::Node,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "The advisories for the node's distribution are too old to say that nothing is missing",
+        policy: PolicyLink::None,
+        source: "https://github.com/google/osv.dev/issues/5935",
+        judge: feed::stale,
     },
 ];
 

@@ -194,7 +194,7 @@ mod tests {
         let state = ComponentState::Reboot(State::Present(Arc::new(reboot)));
         history.observe(state, at(0), Duration::ZERO);
         let policy = Policy::edition(edition).expect("a shipped edition");
-        let scope = Scope { platform, standing: Default::default() };
+        let scope = Scope { outside: Default::default(), platform, standing: Default::default() };
         let check = CHECKS.iter().find(|one| one.reason == check).expect("a check");
         (check.judge)(&history, &scope, &policy, at(0))
     }

@@ -81,7 +81,7 @@ impl<'a> Judged<'a> {
         now: Timestamp,
         matched: impl FnOnce(&Inventory) -> Arc<Matched>,
     ) -> Result<Self, String> {
-        let inventory = super::inventory(history)?;
+        let inventory = super::inventory(history, knowledge.bulletins)?;
         let matched = matched(&inventory);
         let circumstances = Circumstances::of(history, policy, now);
         let assessed = assess(knowledge, &inventory, &matched, &circumstances, policy, now);

@@ -74,7 +74,7 @@ fn unsigned(source: &str) -> String {
 }
 
 /// The kernel that runs, or why it cannot be told.
-pub(super) fn running(kernel: &Kernel, packages: &Packages) -> Result<RunningKernel, String> {
+pub(crate) fn running(kernel: &Kernel, packages: &Packages) -> Result<RunningKernel, String> {
     match packages.manager {
         PackageManager::Dpkg => of_dpkg(kernel, packages),
         PackageManager::Rpm => of_rpm(kernel, packages),

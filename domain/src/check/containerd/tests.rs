@@ -85,7 +85,11 @@ fn seen(containerd: &Containerd) -> NodeHistory {
 fn judged(reason: &str, history: &NodeHistory, now: i64) -> Verdict {
     let check = CHECKS.iter().find(|check| check.reason == reason).expect("a check");
     let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
-    let scope = Scope { platform: Platform::Aks, standing: Holding::default() };
+    let scope = Scope {
+        outside: Default::default(),
+        platform: Platform::Aks,
+        standing: Holding::default(),
+    };
     (check.judge)(history, &scope, &policy, at(now))
 }
 
@@ -253,7 +257,7 @@ fn a_crash_loop_that_nobody_else_counts_comes_to_the_end_of_the_providers_repair
             history.observe(state, at, Duration::ZERO);
         }
         crate::check::settle(&mut history, &Component::ALL.into_iter().collect(), &policy, at);
-        let judged = crate::check::judge_node(&history, &policy, at);
+        let judged = crate::check::judge_node(&history, Default::default(), &policy, at);
         let one = judged.into_iter().find(|one| one.check.reason == "ContainerdDown");
         last = Some(one.expect("a check").verdict.outcome);
     }

@@ -7,29 +7,36 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "bulletin",
         rule: "",
         asks: "Does a security bulletin of the provider concern the node?",
-        told: Told::Not(Lack::Fixes, "Bulletins are not known."),
+        told: Told::By(&["BulletinApplies"]),
     },
     Question {
         id: "cve.component",
         rule: "",
         asks: "Does a component lack a fix that no package database knows of, such as the kubelet?",
         told: Told::Not(
-            Lack::Fixes,
+            Lack::NoCheck,
             "Versions of kubelet, containerd and kube-proxy are collected; upstream's advisories \
-             are not known.",
+             can be imported and are not held against them yet. Such packages are counted as not \
+             covered.",
         ),
     },
     Question {
         id: "cve.fix_in_newer_image",
         rule: "cve-update-first",
         asks: "Does an offered image have a fix that is older than 30 days?",
-        told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
+        told: Told::Not(
+            Lack::Fixes,
+            "Step `offered_image`, where the offered images are told: `nodeward inspect --offered`.",
+        ),
     },
     Question {
         id: "cve.foreign_package",
         rule: "cve-managed-only",
         asks: "Does a package lack a fix that the image never brought?",
-        told: Told::Not(Lack::Fixes, "Neither fixes nor the image's list of packages are known."),
+        told: Told::Not(
+            Lack::Fixes,
+            "Step `not_shipped`, where the image's note is told: `nodeward inspect --images`.",
+        ),
     },
     Question {
         id: "cve.frozen_line",
@@ -45,13 +52,13 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "cve.hand_in",
         rule: "cve-filtered-list",
         asks: "What of the node has to be handed in with the provider?",
-        told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
+        told: Told::Not(Lack::Fixes, "Step `hand_in`; `nodeward support export` writes the list."),
     },
     Question {
         id: "cve.latest_unknown",
         rule: "",
         asks: "Is it not known which image is the newest?",
-        told: Told::Not(Lack::Images, "Nothing is said about it yet."),
+        told: Told::Not(Lack::Fixes, "Step `offered_unknown`."),
     },
     Question {
         id: "cve.mitigated",
@@ -59,20 +66,21 @@ pub(super) const QUESTIONS: &[Question] = &[
         asks: "Is a flaw out of reach, because a module is blocked?",
         told: Told::Not(
             Lack::Fixes,
-            "Which module belongs to which flaw comes with advisories and bulletins.",
+            "Shown as mitigated, with the rule that keeps the module from being loaded; which \
+             module belongs to which flaw stands in bulletins.",
         ),
     },
     Question {
         id: "cve.no_fix",
         rule: "",
         asks: "Is there a flaw that the vendor has not fixed?",
-        told: Told::Not(Lack::Fixes, "Vendors' advisories are not known."),
+        told: Told::Not(Lack::Fixes, "Step `no_fix`."),
     },
     Question {
         id: "cve.over_30_on_latest",
         rule: "cve-provider-acts",
         asks: "Does the newest image lack a fix that is older than 30 days?",
-        told: Told::Not(Lack::Fixes, "Neither fixes nor offered images are known."),
+        told: Told::Not(Lack::Fixes, "Step `hand_in`."),
     },
     Question {
         id: "cve.reboot_needed",
@@ -81,15 +89,15 @@ pub(super) const QUESTIONS: &[Question] = &[
         told: Told::InPart(
             &["KernelOlderThanInstalled", "RebootRequired", "ServicesNeedRestart"],
             Lack::Fixes,
-            "That something newer waits is told. Whether it fixes a flaw, and since when, is not \
-             known.",
+            "That something newer waits is told by checks; whether it fixes a flaw, and since \
+             when, by step `not_running`, of the kernel alone.",
         ),
     },
     Question {
         id: "cve.under_30",
         rule: "cve-fix-under-30d",
         asks: "Is a fix younger than 30 days, so that nobody must act yet?",
-        told: Told::Not(Lack::Fixes, "When fixes were published is not known."),
+        told: Told::Not(Lack::Fixes, "Step `young`, with the instant at which that ends."),
     },
     Question {
         id: "cve.unknown",

@@ -57,7 +57,7 @@ fn verdict(kubelet: &Kubelet, reason: &str, now: Timestamp) -> Verdict {
     let state = ComponentState::Kubelet(State::Present(Arc::new(kubelet.clone())));
     history.observe(state, now, Duration::ZERO);
     let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
-    let judged = judge_node(&history, &policy, now);
+    let judged = judge_node(&history, Default::default(), &policy, now);
     let one = judged.into_iter().find(|one| one.check.reason == reason);
     one.expect("a check of ours").verdict
 }

@@ -43,7 +43,7 @@ fn judged(
     history.observe(state, Timestamp::UNIX_EPOCH, Duration::ZERO);
     let standing = Holding { observations: rounds, since: Some(Timestamp::UNIX_EPOCH) };
     let policy = Policy::edition(crate::policy::DEFAULT_EDITION).expect("a shipped edition");
-    let scope = Scope { platform: Platform::Plain, standing };
+    let scope = Scope { outside: Default::default(), platform: Platform::Plain, standing };
     judge(&history, &scope, &policy, Timestamp::UNIX_EPOCH).outcome
 }
 

@@ -125,7 +125,7 @@ fn node(platform: Platform, time: TimeSync) -> NodeHistory {
 fn judged(platform: Platform, time: TimeSync, edition: &str) -> Vec<(&'static str, Outcome)> {
     let policy = Policy::edition(edition).expect("a shipped edition");
     let now = Timestamp::from_second(100).expect("a small number of seconds");
-    judge_node(&node(platform, time), &policy, now)
+    judge_node(&node(platform, time), Default::default(), &policy, now)
         .into_iter()
         .filter(|one| one.check.component == Component::TimeSync)
         .map(|one| (one.check.reason, one.verdict.outcome))

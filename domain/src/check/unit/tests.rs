@@ -102,7 +102,7 @@ impl Node {
 
 fn judged(reason: &str, history: &NodeHistory) -> Verdict {
     let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
-    let verdicts = judge_node(history, &policy, at(0));
+    let verdicts = judge_node(history, Default::default(), &policy, at(0));
     verdicts.into_iter().find(|one| one.check.reason == reason).expect("a check").verdict
 }
 
