@@ -3,12 +3,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use serde::Deserialize;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+use crate::pull;
 use crate::store::sqlite;
 
 /// Remembers what agents report and answers for nodes and fleet.
@@ -72,6 +75,25 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_ADMIN_SOCKET", value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,
 
+    /// An https:// address of a feed to pull; `,complete` behind it says that it has everything
+    /// that its vendor published on the releases in it. May be given several times.
+    #[arg(
+        long = "feed",
+        env = "NODEWARD_FEED",
+        value_name = "URL[,complete]",
+        value_delimiter = ' '
+    )]
+    #[serde(default)]
+    pub feed: Vec<String>,
+
+    /// How often feeds are pulled, such as 6h [default: 6h].
+    #[arg(long, env = "NODEWARD_FEED_INTERVAL", value_name = "DURATION")]
+    pub feed_interval: Option<String>,
+
+    /// Authorities that servers of feeds must be signed by, PEM [default: those of the system].
+    #[arg(long, env = "NODEWARD_FEED_CA", value_name = "FILE")]
+    pub feed_ca: Option<PathBuf>,
+
     /// Serve in plain text to this machine alone, and believe its agents their names; needed
     /// in this version.
     #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
@@ -110,6 +132,20 @@ pub enum ConfigError {
     /// No store is named.
     #[error("--store is needed, such as --store sqlite:/var/lib/nodeward/store.db")]
     NoStore,
+    /// A feed's address is none.
+    #[error("--feed {0:?}: must be like https://example.org/feed.tar.xz, or that with ,complete")]
+    Feed(String),
+    /// An interval is none.
+    #[error("--feed-interval {0:?}: must be a duration of a minute at least, such as 6h")]
+    FeedInterval(String),
+    /// The authorities cannot be used.
+    #[error("--feed-ca {path}: {why}")]
+    FeedCa {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The store's address is of no known kind.
     #[error("--store {0:?}: must be sqlite:PATH")]
     Store(String),
@@ -165,6 +201,9 @@ impl Config {
             tls_key: self.tls_key.or(file.tls_key),
             tls_client_ca: self.tls_client_ca.or(file.tls_client_ca),
             admin_socket: self.admin_socket.or(file.admin_socket),
+            feed: if self.feed.is_empty() { file.feed } else { self.feed },
+            feed_interval: self.feed_interval.or(file.feed_interval),
+            feed_ca: self.feed_ca.or(file.feed_ca),
             insecure_loopback: self.insecure_loopback || file.insecure_loopback,
             policy: self.policy.or(file.policy),
             log_json: self.log_json || file.log_json,
@@ -175,6 +214,33 @@ impl Config {
     pub fn store(&self) -> Result<PathBuf, ConfigError> {
         let store = self.store.as_deref().ok_or(ConfigError::NoStore)?;
         sqlite::path_of(store).ok_or_else(|| ConfigError::Store(store.to_owned()))
+    }
+
+    /// What is pulled, how often, and by whose authorities; none when nothing is.
+    pub fn pull(&self) -> Result<Option<pull::Settings>, ConfigError> {
+        if self.feed.is_empty() {
+            return Ok(None);
+        }
+        let sources = self
+            .feed
+            .iter()
+            .map(|text| pull::Source::read(text).ok_or_else(|| ConfigError::Feed(text.clone())));
+        let interval = match &self.feed_interval {
+            None => pull::INTERVAL,
+            Some(text) => text
+                .parse::<SignedDuration>()
+                .ok()
+                .and_then(|length| Duration::try_from(length).ok())
+                .filter(|length| *length >= pull::SHORTEST_INTERVAL)
+                .ok_or_else(|| ConfigError::FeedInterval(text.clone()))?,
+        };
+        let authorities = pull::authorities(self.feed_ca.as_deref())
+            .map_err(|(path, why)| ConfigError::FeedCa { path, why })?;
+        Ok(Some(pull::Settings {
+            sources: sources.collect::<Result<_, _>>()?,
+            interval,
+            authorities,
+        }))
     }
 
     /// Where gRPC is served.

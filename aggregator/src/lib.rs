@@ -3,10 +3,11 @@
 //!
 //! The way of the data: [`peer`] says who speaks, [`ingest`] takes reports,
 //! [`store`] commits what must last, [`fleet`] holds every node in memory and has the
-//! domain judge it by the [`advisories`] that [`import`] takes in, [`query`] and [`http`]
+//! domain judge it by the [`advisories`] that [`import`] takes in and [`pull`] fetches, [`query`] and [`http`]
 //! answer. [`serve`] strings these together,
 //! [`config`] says how.
 
+pub mod admin;
 pub mod advisories;
 pub mod config;
 pub mod connections;
@@ -17,6 +18,7 @@ pub mod import;
 pub mod ingest;
 pub mod metrics;
 pub mod peer;
+pub mod pull;
 pub mod query;
 pub mod serve;
 pub mod store;

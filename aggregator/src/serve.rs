@@ -1,7 +1,7 @@
 //! Serving: opens store and sockets, loads the fleet, answers until it is told to
 //! stop, and then commits what is under way.
 
-mod admin;
+mod admin_socket;
 mod error;
 
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+use crate::admin::Admin;
 use crate::advisories::Advisories;
 use crate::config::Config;
 use crate::connections::{self, Connections};
@@ -28,6 +29,7 @@ use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::peer::{Authenticator, ByConnection, CertificateAuthenticator, LoopbackAuthenticator};
+use crate::pull::{self, Puller};
 use crate::query::Query;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -56,6 +58,7 @@ pub struct Aggregator {
     tls: Option<(TcpListener, ServerTlsConfig)>,
     http: TcpListener,
     admin: Option<(UnixListener, PathBuf)>,
+    pull: Option<pull::Settings>,
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
     metrics: Arc<Metrics>,
@@ -90,6 +93,7 @@ impl Aggregator {
     pub async fn open(config: &Config) -> Result<Self, ServeError> {
         let path = config.store()?;
         let policy = config.policy()?;
+        let pull = config.pull()?;
         // Sockets first: whoever finds his port taken leaves no store behind.
         let grpc = listen("--grpc-listen", config.grpc_listen()?).await?;
         let http = listen("--http-listen", config.http_listen()?).await?;
@@ -98,7 +102,7 @@ impl Aggregator {
             None => None,
         };
         let admin = match &config.admin_socket {
-            Some(path) => Some((admin::listen(path).await?, path.clone())),
+            Some(path) => Some((admin_socket::listen(path).await?, path.clone())),
             None => None,
         };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path)?);
@@ -123,7 +127,7 @@ impl Aggregator {
         let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
         let plain = LoopbackAuthenticator::new(store_id(store.as_ref()).await?);
         let authenticator = Arc::new(ByConnection { plain, tls: CertificateAuthenticator });
-        Ok(Self { grpc, tls, http, admin, store, fleet, metrics, authenticator })
+        Ok(Self { grpc, tls, http, admin, pull, store, fleet, metrics, authenticator })
     }
 
     /// Serves until it is told to stop, then commits what is under way.
@@ -162,7 +166,8 @@ impl Aggregator {
                 told_to_stop(stopped.clone()),
             );
         let importer = Importer::new(Arc::clone(&self.fleet), Arc::clone(&self.store));
-        let admin = serve_admin(self.admin, importer, stopped.clone());
+        let puller = self.pull.map(|settings| Puller::new(settings, importer.clone()));
+        let admin = serve_admin(self.admin, Admin::new(importer, puller.clone()), stopped.clone());
         let router = http::router(Arc::clone(&self.store), Arc::clone(&self.metrics));
         let http = axum::serve(Connections::of(self.http, limit), router)
             .with_graceful_shutdown(told_to_stop(stopped.clone()))
@@ -178,6 +183,7 @@ impl Aggregator {
         let result = tokio::select! {
             result = served => result,
             () = save_for_ever(&self.fleet, self.store.as_ref()) => Ok(()),
+            () = pull_for_ever(puller) => Ok(()),
             () = health::tell::<ReportServiceServer<Ingest>>(self.store.as_ref(), &reporter) => Ok(()),
             () = late => {
                 tracing::warn!("connections were still open when the time to stop was over");
@@ -235,11 +241,11 @@ where
 /// Serves administrators on their socket, if there is one. An import may take its time.
 async fn serve_admin(
     admin: Option<(UnixListener, PathBuf)>,
-    importer: Importer,
+    service: Admin,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
     let Some((listener, path)) = admin else { return Ok(()) };
-    let service = AdminServiceServer::new(importer).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+    let service = AdminServiceServer::new(service).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
     let served = Server::builder()
         .max_concurrent_streams(REQUESTS_PER_CONNECTION)
         .add_service(service)
@@ -281,6 +287,14 @@ async fn save_for_ever(fleet: &Fleet, store: &dyn Store) {
             tracing::error!(%error, "times of last reports were not saved");
         }
         fleet.forget_unused();
+    }
+}
+
+/// Pulls feeds, if any are configured.
+async fn pull_for_ever(puller: Option<Puller>) {
+    match puller {
+        Some(puller) => puller.run().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -15,7 +15,7 @@ use nodeward_proto::v1::import_feed_request::Part;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use crate::paths::{self, Found, PathError};
@@ -86,6 +86,70 @@ pub struct ImportedFeed {
     pub feed: Option<FeedStatus>,
 }
 
+/// What came of all addresses.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pulled {
+    /// In the order in which they are configured.
+    pub sources: Vec<PulledSource>,
+}
+
+/// What came of one address.
+#[derive(Debug, Clone, Serialize)]
+pub struct PulledSource {
+    /// The address.
+    pub url: String,
+    /// `imported`, `not_modified` or `failed`.
+    pub outcome: String,
+    /// Why it failed; empty otherwise.
+    pub why: String,
+    /// So many bytes came.
+    pub bytes: u64,
+    /// The feeds that were in it.
+    pub feeds: Vec<ImportedFeed>,
+}
+
+impl TryFrom<v1::ImportedFeed> for ImportedFeed {
+    type Error = Invalid;
+
+    fn try_from(one: v1::ImportedFeed) -> Result<Self, Invalid> {
+        Ok(Self {
+            feed: one.feed.map(FeedStatus::try_from).transpose()?,
+            outcome: one.outcome,
+            files: one.files,
+            dates: one.dates,
+        })
+    }
+}
+
+/// Has the configured feeds pulled.
+pub async fn pull(socket: &Path) -> Result<Pulled, AdminError> {
+    let mut client = AdminServiceClient::new(connect(socket).await?);
+    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
+    let answer = client.pull_feeds(v1::PullFeedsRequest {}).await;
+    let answer = answer.map_err(|status| refused(&status, unreachable))?.into_inner();
+    let sources = answer.sources.into_iter().map(|one| {
+        let feeds = one.feeds.into_iter().map(ImportedFeed::try_from);
+        Ok(PulledSource {
+            url: one.url,
+            outcome: one.outcome,
+            why: one.why,
+            bytes: one.bytes,
+            feeds: feeds.collect::<Result<_, Invalid>>()?,
+        })
+    });
+    Ok(Pulled { sources: sources.collect::<Result<_, Invalid>>()? })
+}
+
+async fn connect(socket: &Path) -> Result<Channel, AdminError> {
+    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
+    Endpoint::from_shared(format!("unix:{}", socket.display()))
+        .map_err(|error| unreachable(error.to_string()))?
+        .connect_timeout(CONNECT_LIMIT)
+        .connect()
+        .await
+        .map_err(|error| unreachable(innermost(&error)))
+}
+
 /// Hands files over.
 pub async fn import(
     socket: &Path,
@@ -106,12 +170,7 @@ pub async fn import(
         files.extend(found);
     }
     let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
-    let channel = Endpoint::from_shared(format!("unix:{}", socket.display()))
-        .map_err(|error| unreachable(error.to_string()))?
-        .connect_timeout(CONNECT_LIMIT)
-        .connect()
-        .await
-        .map_err(|error| unreachable(innermost(&error)))?;
+    let channel = connect(socket).await?;
     let (parts, sent) = mpsc::channel(PARTS);
     let head = v1::ImportHead { is_complete, as_of: as_of.map(timestamp) };
     let sending = tokio::task::spawn_blocking(move || send(&files, head, &parts));
@@ -126,14 +185,7 @@ pub async fn import(
         Ok(answer) => answer.into_inner(),
     };
     sent?;
-    let feeds = answer.feeds.into_iter().map(|one| {
-        Ok(ImportedFeed {
-            feed: one.feed.map(FeedStatus::try_from).transpose()?,
-            outcome: one.outcome,
-            files: one.files,
-            dates: one.dates,
-        })
-    });
+    let feeds = answer.feeds.into_iter().map(ImportedFeed::try_from);
     Ok(Imported {
         feeds: feeds.collect::<Result<_, Invalid>>()?,
         passed_over: answer.passed_over,

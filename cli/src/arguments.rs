@@ -216,6 +216,17 @@ pub enum Feed {
         )]
         admin_socket: PathBuf,
     },
+    /// Have the aggregator pull the feeds that it is configured with, now.
+    Pull {
+        /// The aggregator's socket for administrators.
+        #[arg(
+            long,
+            env = "NODEWARD_ADMIN_SOCKET",
+            value_name = "PATH",
+            default_value = DEFAULT_ADMIN_SOCKET
+        )]
+        admin_socket: PathBuf,
+    },
     /// How the aggregator's feeds stand: how old each is, and for what it is complete.
     Status,
 }

@@ -180,6 +180,13 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             let imported = admin::import(admin_socket, paths, *complete, *as_of).await?;
             Ok(Shown { text: screen::imported(&imported, style)?, exit: Exit::Clean })
         }
+        Command::Feed(Feed::Pull { admin_socket }) => {
+            let _progress = Progress::of("the feeds");
+            let pulled = admin::pull(admin_socket).await?;
+            let is_failed = pulled.sources.iter().any(|one| one.outcome == "failed");
+            let exit = if is_failed { Exit::Incomplete } else { Exit::Clean };
+            Ok(Shown { text: screen::pulled(&pulled, style)?, exit })
+        }
         Command::Feed(Feed::Status) => {
             let _progress = Progress::of("the aggregator");
             let (as_of, feeds) = Client::new(aggregator)?.feeds().await?;

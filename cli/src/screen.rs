@@ -16,7 +16,7 @@ use crate::arguments::Format;
 use crate::inert;
 
 pub use checks::{checks, explain};
-pub use feeds::{FeedsAnswer, feeds, imported};
+pub use feeds::{FeedsAnswer, feeds, imported, pulled};
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};

@@ -137,6 +137,23 @@ impl Aggregator {
         })
     }
 
+    /// The same, which pulls feeds from those addresses, whose server `authority` signed.
+    #[must_use]
+    pub fn start_with_feeds(
+        store: &Path,
+        socket: &Path,
+        authority: &Authority,
+        urls: &[String],
+    ) -> Self {
+        Self::start_with(store, "127.0.0.1:0", |command| {
+            command.arg("--admin-socket").arg(socket);
+            command.arg("--feed-ca").arg(authority.certificate());
+            for url in urls {
+                command.args(["--feed", url]);
+            }
+        })
+    }
+
     fn start_with(store: &Path, grpc: &str, more: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(programs::aggregator());
         command

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use nodeward_tests::authority::Authority;
+use nodeward_tests::feeds::{FeedAnswer, FeedServer};
 use nodeward_tests::host::HostCopy;
 use nodeward_tests::service::{Aggregator, Program, agent};
 use nodeward_tests::{feeds, programs, project};
@@ -267,4 +269,70 @@ async fn missing_fixes_are_answered_by_age_and_by_whose_turn_it_is() {
     let served = served.again();
     let again = served.asked("patch-age");
     assert_eq!(again["rows"], all["rows"]);
+}
+
+#[test]
+fn feeds_are_pulled_once_each_and_one_that_fails_costs_itself_alone() {
+    let authority = Authority::default();
+    let text = notice(9901, "2026-08-01", "openssl", "9");
+    let server = FeedServer::start(&authority, move |path| match path {
+        "/good.json" => FeedAnswer::ok(text.clone()),
+        "/short.json" => {
+            FeedAnswer { told_bytes: Some(text.len() + 9), ..FeedAnswer::ok(text.clone()) }
+        }
+        "/broken.json" => FeedAnswer::ok("{\"id\":"),
+        _ => FeedAnswer { status: 503, ..FeedAnswer::ok("busy") },
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("admin.sock");
+    let url = |path: &str| format!("{}{path}", server.url);
+    let urls =
+        [url("/busy.json"), url("/broken.json"), url("/short.json"), url("/good.json,complete")];
+    let store = folder.path().join("store.db");
+    let aggregator = Aggregator::start_with_feeds(&store, &socket, &authority, &urls);
+    let pull = || {
+        let output = Command::new(programs::nodeward())
+            .args(["feed", "pull", "-o", "json", "--admin-socket"])
+            .arg(&socket)
+            .output()
+            .expect("the program runs");
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        let answer: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+        answer["sources"].as_array().expect("sources").clone()
+    };
+    // It pulls by itself as it starts; asked for now, it waits its turn.
+    let first = pull();
+    for (source, says) in first.iter().zip(["503", "no JSON", "disconnected"]) {
+        assert_eq!(source["outcome"], "failed", "{source}");
+        assert!(source["why"].as_str().is_some_and(|why| why.contains(says)), "{source}");
+    }
+    let second = pull();
+    assert_eq!(second[3]["outcome"], "not_modified", "{second:?}");
+    let asked = server.asked();
+    assert!(asked.contains(&"/good.json \"one\"".to_owned()), "{asked:?}");
+    // What was refused is asked for in full again.
+    assert!(!asked.contains(&"/broken.json \"one\"".to_owned()), "{asked:?}");
+    let served = Served { folder, aggregator };
+    let status = served.asked("feed status");
+    assert_eq!(status["feeds"][1]["name"], "ubuntu-usn");
+    assert_eq!(status["feeds"][1]["coverage"][0]["coverage"], "complete");
+}
+
+#[test]
+fn a_server_that_nobody_vouches_for_is_not_asked() {
+    let (authority, other) = (Authority::default(), Authority::default());
+    let server = FeedServer::start(&other, |_| FeedAnswer::ok(feeds::NOTICE));
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("admin.sock");
+    let urls = [format!("{}/feed.json", server.url)];
+    let store = folder.path().join("store.db");
+    let _aggregator = Aggregator::start_with_feeds(&store, &socket, &authority, &urls);
+    let output = Command::new(programs::nodeward())
+        .args(["feed", "pull", "--admin-socket"])
+        .arg(&socket)
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(out(&output).contains("invalid peer certificate"), "{}", out(&output));
+    assert_eq!(server.asked(), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::fixes::days;
 use super::layout::{Page, count};
 use super::{ScreenError, Style, write};
-use crate::admin::Imported;
+use crate::admin::{Imported, Pulled};
 use crate::exit::Exit;
 use crate::inert;
 
@@ -221,6 +221,55 @@ fn imported_records(answer: &Imported, csv: &mut csv::Writer<Vec<u8>>) -> Result
     for one in &answer.feeds {
         let name = one.feed.as_ref().map(|feed| feed.name.clone()).unwrap_or_default();
         let record = [name, one.outcome.clone(), one.files.to_string(), one.dates.to_string()];
+        csv.write_record(record.iter().map(|cell| inert::cell(cell).into_owned()))?;
+    }
+    Ok(())
+}
+
+/// What came of the configured addresses.
+pub fn pulled(answer: &Pulled, style: Style<'_>) -> Result<String, ScreenError> {
+    write(answer, style, |_| pulled_text(answer, style), |csv| pulled_records(answer, csv))
+}
+
+fn pulled_text(answer: &Pulled, style: Style<'_>) -> String {
+    let mut page = Page::new(style.width);
+    let failed = answer.sources.iter().filter(|one| one.outcome == "failed").count();
+    let sources = count(answer.sources.len(), "address", "addresses");
+    page.labelled(
+        "PULLED",
+        &match failed {
+            0 => sources,
+            failed => format!("{sources}, {failed} FAILED: what they gave last stays"),
+        },
+    );
+    for one in &answer.sources {
+        page.blank();
+        page.fold("", 2, &one.url);
+        let what = match one.outcome.as_str() {
+            "not_modified" => "has not changed".to_owned(),
+            "failed" => format!("FAILED: {}", one.why),
+            _ => format!("{} bytes", one.bytes),
+        };
+        page.fold("  ", 4, &what);
+        for imported in &one.feeds {
+            let name = imported.feed.as_ref().map(|feed| feed.name.as_str()).unwrap_or_default();
+            let dates = count(
+                usize::try_from(imported.dates).unwrap_or(usize::MAX),
+                "new date",
+                "new dates",
+            );
+            page.fold("  ", 4, &format!("{name}: {}, {dates}", outcome(&imported.outcome)));
+        }
+    }
+    page.blank();
+    page.labelled("NEXT", "nodeward feed status");
+    page.into_text()
+}
+
+fn pulled_records(answer: &Pulled, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
+    csv.write_record(["url", "outcome", "why", "bytes"])?;
+    for one in &answer.sources {
+        let record = [one.url.clone(), one.outcome.clone(), one.why.clone(), one.bytes.to_string()];
         csv.write_record(record.iter().map(|cell| inert::cell(cell).into_owned()))?;
     }
     Ok(())

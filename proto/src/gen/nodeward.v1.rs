@@ -3463,6 +3463,29 @@ pub mod query_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PullFeedsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PullFeedsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sources: ::prost::alloc::vec::Vec<PulledFeed>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PulledFeed {
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// imported, not_modified or failed.
+    #[prost(string, tag = "2")]
+    pub outcome: ::prost::alloc::string::String,
+    /// Why it failed; empty otherwise.
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+    /// What was downloaded.
+    #[prost(uint64, tag = "4")]
+    pub bytes: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub feeds: ::prost::alloc::vec::Vec<ImportedFeed>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportFeedRequest {
     #[prost(oneof = "import_feed_request::Part", tags = "1, 2, 3")]
@@ -3644,6 +3667,32 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("nodeward.v1.AdminService", "ImportFeed"));
             self.inner.client_streaming(req, path, codec).await
         }
+        /// Pulls the feeds that the aggregator is configured with, now: each for itself.
+        /// Errors: FAILED_PRECONDITION when none is configured.
+        pub async fn pull_feeds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PullFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PullFeedsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.AdminService/PullFeeds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.AdminService", "PullFeeds"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3667,6 +3716,15 @@ pub mod admin_service_server {
             request: tonic::Request<tonic::Streaming<super::ImportFeedRequest>>,
         ) -> std::result::Result<
             tonic::Response<super::ImportFeedResponse>,
+            tonic::Status,
+        >;
+        /// Pulls the feeds that the aggregator is configured with, now: each for itself.
+        /// Errors: FAILED_PRECONDITION when none is configured.
+        async fn pull_feeds(
+            &self,
+            request: tonic::Request<super::PullFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PullFeedsResponse>,
             tonic::Status,
         >;
     }
@@ -3789,6 +3847,51 @@ pub mod admin_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.AdminService/PullFeeds" => {
+                    #[allow(non_camel_case_types)]
+                    struct PullFeedsSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::PullFeedsRequest>
+                    for PullFeedsSvc<T> {
+                        type Response = super::PullFeedsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PullFeedsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::pull_feeds(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PullFeedsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

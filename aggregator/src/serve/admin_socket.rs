@@ -1,5 +1,5 @@
 //! The socket for administrators: a file that only root and the aggregator's own user can
-//! connect to. Who connects is asked for as well, see [`crate::import`].
+//! connect to. Who connects is asked for as well, see [`crate::admin`].
 
 use std::fs::Permissions;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};

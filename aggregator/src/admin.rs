@@ -1,0 +1,201 @@
+//! What administrators may ask for: imports and pulls of feeds. Served on a socket of the file
+//! system: only the user that the aggregator runs as, and root, may do it.
+
+use std::io::{Seek as _, Write as _};
+
+use jiff::Timestamp;
+use nodeward_feeds::held::Declared;
+use nodeward_feeds::intake::{Intake, IntakeError};
+use nodeward_proto::v1;
+use nodeward_proto::v1::admin_service_server::AdminService;
+use nodeward_proto::v1::import_feed_request::Part;
+use tonic::transport::server::UdsConnectInfo;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::import::{ImportError, Importer, with_causes};
+use crate::pull::Puller;
+
+/// The longest file that is taken.
+const LONGEST_FILE_BYTES: u64 = 4 << 30;
+
+/// So many files one import may have.
+const MOST_FILES: usize = 2_000_000;
+
+/// What administrators may ask for.
+#[derive(Debug)]
+pub struct Admin {
+    importer: Importer,
+    /// None where no feed is configured.
+    puller: Option<Puller>,
+}
+
+impl Admin {
+    /// With that importer, and that puller if there is one.
+    #[must_use]
+    pub const fn new(importer: Importer, puller: Option<Puller>) -> Self {
+        Self { importer, puller }
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn import_feed(
+        &self,
+        request: Request<Streaming<v1::ImportFeedRequest>>,
+    ) -> Result<Response<v1::ImportFeedResponse>, Status> {
+        may(&request)?;
+        let now = Timestamp::now();
+        let (declared, intake) = receive(request.into_inner()).await?;
+        let (read, passed_over, first_passed_over) = intake.finish();
+        let imported = self.importer.import(read, declared, now).await;
+        let imported = imported.map_err(|error| status(&error))?;
+        let generation = imported.generation;
+        Ok(Response::new(v1::ImportFeedResponse {
+            feeds: self.importer.told(imported, now),
+            passed_over: u64::try_from(passed_over).unwrap_or(u64::MAX),
+            first_passed_over,
+            generation,
+        }))
+    }
+
+    async fn pull_feeds(
+        &self,
+        request: Request<v1::PullFeedsRequest>,
+    ) -> Result<Response<v1::PullFeedsResponse>, Status> {
+        may(&request)?;
+        let Some(puller) = &self.puller else {
+            let why = "no feed is configured: nodeward-aggregator serve --feed URL";
+            return Err(Status::failed_precondition(why));
+        };
+        let pulled = puller.pull().await;
+        let now = Timestamp::now();
+        let sources = pulled.into_iter().map(|one| {
+            let (outcome, why, feeds) = match one.outcome {
+                Ok(Some(imported)) => {
+                    ("imported", String::new(), self.importer.told(imported, now))
+                }
+                Ok(None) => ("not_modified", String::new(), Vec::new()),
+                Err(error) => ("failed", with_causes(&error), Vec::new()),
+            };
+            v1::PulledFeed {
+                url: one.url,
+                outcome: outcome.to_owned(),
+                why,
+                bytes: one.bytes,
+                feeds,
+            }
+        });
+        Ok(Response::new(v1::PullFeedsResponse { sources: sources.collect() }))
+    }
+}
+
+/// Whether whoever asks may: the socket says which user he is.
+fn may<T>(request: &Request<T>) -> Result<(), Status> {
+    let user = request
+        .extensions()
+        .get::<UdsConnectInfo>()
+        .and_then(|connection| connection.peer_cred.as_ref().map(|peer| peer.uid()));
+    let own = nix::unistd::geteuid().as_raw();
+    match user {
+        Some(user) if user == 0 || user == own => Ok(()),
+        Some(user) => Err(Status::permission_denied(format!("user {user} may not import"))),
+        None => Err(Status::unauthenticated("the socket does not say who asks")),
+    }
+}
+
+/// An error with all of its causes, as the one who asked may mend it.
+fn status(error: &ImportError) -> Status {
+    let text = with_causes(error);
+    match error {
+        ImportError::Intake(_) | ImportError::Nothing => Status::invalid_argument(text),
+        ImportError::Refused { .. } => Status::failed_precondition(text),
+        ImportError::Store(_) => Status::unavailable(text),
+        _ => Status::internal(text),
+    }
+}
+
+/// Takes the files, each on a file without a name until it is whole.
+async fn receive(
+    mut parts: Streaming<v1::ImportFeedRequest>,
+) -> Result<(Declared, Intake), Status> {
+    let mut declared = Declared::default();
+    let mut intake = Intake::default();
+    let mut file: Option<Spooled> = None;
+    let mut files = 0;
+    while let Some(part) = parts.message().await? {
+        match part.part {
+            Some(Part::Head(head)) => {
+                let as_of = head
+                    .as_of
+                    .map(|at| nodeward_proto::answer::instant("head.as_of", Some(at)))
+                    .transpose()
+                    .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
+                declared = Declared { is_complete: head.is_complete, as_of };
+            }
+            Some(Part::File(head)) => {
+                files += 1;
+                if files > MOST_FILES {
+                    return Err(Status::invalid_argument(format!("more than {MOST_FILES} files")));
+                }
+                if let Some(whole) = file.take() {
+                    intake = whole.read(intake).await?;
+                }
+                file = Some(Spooled::new(head)?);
+            }
+            Some(Part::Chunk(chunk)) => match &mut file {
+                Some(file) => file.add(&chunk)?,
+                None => return Err(Status::invalid_argument("chunk: no file has begun")),
+            },
+            None => return Err(Status::invalid_argument("part: is missing")),
+        }
+    }
+    if let Some(whole) = file {
+        intake = whole.read(intake).await?;
+    }
+    Ok((declared, intake))
+}
+
+/// A file on its way in.
+struct Spooled {
+    head: v1::ImportFile,
+    file: std::fs::File,
+    bytes: u64,
+}
+
+impl Spooled {
+    fn new(head: v1::ImportFile) -> Result<Self, Status> {
+        let file = tempfile::tempfile()
+            .map_err(|error| Status::internal(format!("{}: cannot be kept: {error}", head.name)))?;
+        Ok(Self { head, file, bytes: 0 })
+    }
+
+    fn add(&mut self, chunk: &[u8]) -> Result<(), Status> {
+        let Self { head, file, bytes } = self;
+        *bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        if *bytes > LONGEST_FILE_BYTES {
+            let limit = LONGEST_FILE_BYTES;
+            return Err(Status::invalid_argument(format!(
+                "{}: more than {limit} bytes",
+                head.name
+            )));
+        }
+        file.write_all(chunk)
+            .map_err(|error| Status::internal(format!("{}: cannot be kept: {error}", head.name)))
+    }
+
+    /// Reads it where blocking does no harm.
+    async fn read(mut self, mut intake: Intake) -> Result<Intake, Status> {
+        let read = tokio::task::spawn_blocking(move || {
+            let unreadable =
+                |source| IntakeError::Unreadable { file: self.head.name.clone(), source };
+            self.file.rewind().map_err(unreadable)?;
+            if self.head.is_named {
+                intake.named(&self.head.name, &mut self.file)?;
+            } else {
+                intake.beside(&self.head.name, &mut self.file)?;
+            }
+            Ok(intake)
+        });
+        read.await.unwrap_or(Err(ImportError::Stopped)).map_err(|error: ImportError| status(&error))
+    }
+}
