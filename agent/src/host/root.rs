@@ -3,7 +3,7 @@
 //! filtered by seccomp) a walk from component to component does the same.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component as Part, Path, PathBuf};
@@ -128,6 +128,12 @@ impl HostRoot {
     /// A regular file, for what reads parts of it and bounds by itself how much.
     pub(super) fn file(&self, path: &str) -> Result<File, HostError> {
         self.readable(path).map(File::from)
+    }
+
+    /// What the kernel says of what is there, which is not opened.
+    pub(super) fn metadata(&self, path: &str) -> Result<Metadata, HostError> {
+        let metadata = File::from(self.handle(path, true)?).metadata();
+        metadata.map_err(|error| HostError::reading(path, &error))
     }
 
     /// The content of a regular file of at most `limit_bytes`.
