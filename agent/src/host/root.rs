@@ -15,7 +15,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::HostError;
 use super::certificates::certificates_of;
-use super::outline::{Assignment, outline};
+use super::outline::{Outline, outline};
 use super::value::value_of;
 use crate::reads::Asked;
 
@@ -189,18 +189,22 @@ impl HostRoot {
         value.map(|value| text(path, value)).transpose()
     }
 
-    /// The assignments of these keys in the first `limit_bytes` of a TOML file that may
-    /// hold secrets: of other values nothing is kept. Tables are told by their heading
-    /// where it begins with `tables`.
+    /// The assignments of these keys in a TOML file of at most `limit_bytes` that may hold
+    /// secrets: of other values nothing is kept. Tables are told by their heading where it
+    /// begins with `tables`.
     pub fn read_outline(
         &self,
         path: &str,
         tables: &str,
         keys: &[&str],
         limit_bytes: u64,
-    ) -> Result<Vec<Assignment>, HostError> {
-        let file = File::from(self.readable(path)?).take(limit_bytes);
-        outline(file, tables, keys).map_err(|error| HostError::reading(path, &error))
+    ) -> Result<Outline, HostError> {
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let read = outline(&mut file, tables, keys);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        read.map_err(|error| HostError::reading(path, &error))
     }
 
     /// The certificates of a PEM file, as PEM. Reading stops before a private key, and
