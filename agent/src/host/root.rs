@@ -176,16 +176,19 @@ impl HostRoot {
         })
     }
 
-    /// The value of the first line `key=value`, of the first `limit_bytes` of a file that
-    /// may hold secrets: of other lines nothing is kept.
+    /// The value of the first line `key=value`, which must end within the first `limit_bytes`
+    /// of a file that may hold secrets: of other lines nothing is kept.
     pub fn read_value(
         &self,
         path: &str,
         key: &str,
         limit_bytes: u64,
     ) -> Result<Option<String>, HostError> {
-        let file = File::from(self.readable(path)?).take(limit_bytes);
-        let value = value_of(file, key).map_err(|error| HostError::reading(path, &error))?;
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let value = value_of(&mut file, key).map_err(|error| HostError::reading(path, &error))?;
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
         value.map(|value| text(path, value)).transpose()
     }
 
