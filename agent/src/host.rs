@@ -19,7 +19,7 @@ use jiff::Timestamp;
 pub use error::HostError;
 pub use kept::Kept;
 pub use namespace::{Foreign, namespace};
-pub use outline::Assignment;
+pub use outline::{Assignment, Outline};
 pub use process::{
     Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
     is_inside_container, is_roots, pids, started,

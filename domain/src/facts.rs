@@ -21,7 +21,7 @@ mod unit;
 pub use cni::{Cni, CniConfiguration, CniPlugin, CniRoutes, PodNetwork};
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
 pub use http::HttpAnswer;
-pub use kernel::{Kernel, KernelImages, Taint};
+pub use kernel::{Kernel, KernelImages, MITIGATIONS_OFF, Taint};
 pub use kernel_modules::{KernelModules, ModuleRule, ModuleRuleKind};
 pub use kube_proxy::{FamilyHealth, FeatureGate, KubeProxy, ProxyConfiguration, ProxyHealth};
 pub use kubelet::Kubelet;

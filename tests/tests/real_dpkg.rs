@@ -1,13 +1,15 @@
-//! Our order of dpkg versions against dpkg's own.
+//! Our order of dpkg versions, and our reading of its database, against dpkg's own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod real_dpkg {
     use std::cmp::Ordering;
     use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
     use std::process::Command;
 
     use nodeward_domain::version::dpkg::compare;
     use nodeward_tests::programs::installed;
+    use nodeward_tests::rpm::packages;
 
     /// Versions that are awkward in every way that deb-version(7) allows.
     const AWKWARD: [&str; 39] = [
@@ -124,5 +126,85 @@ mod real_dpkg {
         let plain = version.starts_with(|first: char| first.is_ascii_digit())
             && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~:".contains(&byte));
         plain.then(|| version.to_owned())
+    }
+
+    /// A package with nothing in it but what dpkg runs when it is configured.
+    fn built(folder: &Path, name: &str, version: &str, postinst: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let source = folder.join(format!("{name}_{version}"));
+        let control = source.join("DEBIAN");
+        std::fs::create_dir_all(&control).expect("made");
+        let text = format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: all\n\
+             Maintainer: Nobody <nobody@example.org>\nDescription: Empty\n"
+        );
+        std::fs::write(control.join("control"), text).expect("written");
+        let script = control.join("postinst");
+        std::fs::write(&script, format!("#!/bin/sh\n{postinst}\n")).expect("written");
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        let file = folder.join(format!("{name}_{version}.deb"));
+        let built = Command::new(installed("dpkg-deb"))
+            .args(["--root-owner-group", "--build"])
+            .args([&source, &file])
+            .output()
+            .expect("dpkg-deb runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        file
+    }
+
+    /// Packages below a root as dpkg tells them, a line each.
+    fn told_by_dpkg(root: &Path) -> Vec<String> {
+        let asked = Command::new(installed("dpkg-query"))
+            .arg(format!("--root={}", root.display()))
+            .args(["--show", "--showformat=${Package} ${Version} ${Status}\\n"])
+            .output()
+            .expect("dpkg-query runs");
+        assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8(asked.stdout).expect("text").lines().map(str::to_owned).collect()
+    }
+
+    /// The same as they are read here.
+    fn read(root: &Path) -> Vec<String> {
+        let packages = packages(root).expect("a database");
+        let whole = packages
+            .installed
+            .iter()
+            .map(|one| format!("{} {} install ok installed", one.name, one.version));
+        let half = packages
+            .unfinished
+            .iter()
+            .map(|one| format!("{} {} {}", one.name, one.version, one.status));
+        let mut lines: Vec<String> = whole.chain(half).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    #[test]
+    fn how_far_a_killed_dpkg_came_is_told_as_dpkg_tells_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("root");
+        for made in ["updates", "info", "triggers"] {
+            std::fs::create_dir_all(root.join("var/lib/dpkg").join(made)).expect("made");
+        }
+        std::fs::write(root.join("var/lib/dpkg/status"), "").expect("written");
+        let install = |files: &[PathBuf]| {
+            Command::new(installed("dpkg"))
+                .arg(format!("--root={}", root.display()))
+                .args(["--force-not-root", "--force-script-chrootless", "--log=/dev/null"])
+                .arg("--install")
+                .args(files)
+                .output()
+                .expect("dpkg runs")
+        };
+        let build = |name, version, postinst| built(folder.path(), name, version, postinst);
+        let first = [build("calm", "1", ":"), build("killed", "1", ":")];
+        let done = install(&first);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(read(&root), told_by_dpkg(&root));
+        let killed = install(&[build("killed", "2", "kill -9 $PPID")]);
+        assert!(!killed.status.success(), "it was not killed");
+        let told = told_by_dpkg(&root);
+        assert_eq!(told, ["calm 1 install ok installed", "killed 2 install ok half-configured"]);
+        assert_eq!(read(&root), told);
     }
 }

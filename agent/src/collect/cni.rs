@@ -6,7 +6,7 @@ mod routes;
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{Cni, ComponentState};
+use nodeward_domain::facts::{Cni, CniConfiguration, ComponentState};
 use nodeward_domain::observed::State;
 
 use super::{Collected, state};
@@ -50,15 +50,32 @@ fn read(host: &Host) -> Result<State<Cni>, HostError> {
     if names.is_empty() {
         return Ok(State::Absent);
     }
-    let is_configuration = |name: &String| ENDINGS.iter().any(|ending| name.ends_with(ending));
-    let first = names.iter().position(is_configuration).map(|at| names.remove(at));
+    let first = first(host, &mut names)?;
     names.truncate(NAMED);
-    let read = |name| configuration::read(&host.root, &format!("{FOLDER}/{name}"));
     Ok(State::Present(Arc::new(Cni {
-        configuration: first.map(read).transpose()?,
+        configuration: first,
         other_files: names,
         routes: routes::read(&host.root),
     })))
+}
+
+/// The first configuration, whose name is taken out of the others. The runtime passes over
+/// folders; where there is nothing else, one of that name is not what is meant to be there.
+fn first(host: &Host, names: &mut Vec<String>) -> Result<Option<CniConfiguration>, HostError> {
+    let is_configuration = |name: &String| ENDINGS.iter().any(|ending| name.ends_with(ending));
+    let mut folder = None;
+    for at in (0..names.len()).filter(|at| is_configuration(&names[*at])) {
+        match configuration::read(&host.root, &format!("{FOLDER}/{}", names[at])) {
+            Err(error @ HostError::WrongKind { kind: "directory", .. }) => {
+                folder.get_or_insert(error);
+            }
+            read => {
+                names.remove(at);
+                return read.map(Some);
+            }
+        }
+    }
+    folder.map_or(Ok(None), Err)
 }
 
 #[cfg(test)]
@@ -73,7 +90,9 @@ mod tests {
         let folder = root.path().join(FOLDER.trim_start_matches('/'));
         std::fs::create_dir_all(&folder).expect("made");
         for (name, text) in files {
-            std::fs::write(folder.join(name), text).expect("written");
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, text).expect("written");
         }
         read(&Host {
             root: HostRoot::open(root.path()).expect("a directory"),
@@ -116,6 +135,17 @@ mod tests {
         let text = r#"{"cniVersion": "0.3.1", "name": "cilium", "type": "cilium-cni"}"#;
         let cni = present(&[("05-cilium.conf", text)]);
         assert_eq!(cni.configuration.as_ref().expect("one").plugins[0].kind, "cilium-cni");
+    }
+
+    #[test]
+    fn folders_and_members_that_are_null_do_not_matter() {
+        let text =
+            r#"{"name": null, "plugins": [{"type": "macvlan", "mode": null, "ipam": null}]}"#;
+        let cni = present(&[("00.conf/x", ""), ("10.conf", text)]);
+        let configuration = cni.configuration.as_ref().expect("one");
+        assert_eq!(configuration.path, "/etc/cni/net.d/10.conf");
+        assert_eq!(configuration.plugins[0].kind, "macvlan");
+        assert_eq!(cni.other_files, ["00.conf"]);
     }
 
     #[test]

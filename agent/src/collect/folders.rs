@@ -25,5 +25,7 @@ pub(super) fn conf_files(root: &HostRoot, folders: &[&str]) -> Result<Vec<String
 }
 
 fn is_masked(root: &HostRoot, path: &str) -> bool {
-    root.read_link(path).is_ok_and(|target| target == "/dev/null")
+    // By its path, or by one that leads up to the root.
+    let upwards = |target: &str| target.trim_start_matches("../") == "dev/null";
+    root.read_link(path).is_ok_and(|target| target == "/dev/null" || upwards(&target))
 }

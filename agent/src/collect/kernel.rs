@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{ComponentState, Kernel, KernelImages};
+use nodeward_domain::facts::{ComponentState, Kernel, KernelImages, MITIGATIONS_OFF};
 use nodeward_domain::observed::State;
 
 use super::{Collected, state};
@@ -15,14 +15,12 @@ const LIMIT_BYTES: u64 = 64 * 1024;
 const BOOT: &str = "/boot";
 
 /// Parameters whose values are known to carry no secret and that checks or people
-/// look at. Of all others only the name is reported.
-const OPEN_PARAMETERS: [&str; 16] = [
+/// look at. Of all others, but those that switch mitigations off, only the name is reported.
+const OPEN_PARAMETERS: [&str; 14] = [
     "console",
     "mitigations",
     "pti",
-    "nopti",
     "spectre_v2",
-    "nospectre_v2",
     "systemd.unified_cgroup_hierarchy",
     "cgroup_no_v1",
     "fips",
@@ -114,7 +112,11 @@ fn image_release(name: &str) -> Option<&str> {
 
 fn without_secret(parameter: &str) -> String {
     match parameter.split_once('=') {
-        Some((name, _)) if !OPEN_PARAMETERS.contains(&name) => format!("{name}=…"),
+        Some((name, _))
+            if !OPEN_PARAMETERS.contains(&name) && !MITIGATIONS_OFF.contains(&parameter) =>
+        {
+            format!("{name}=…")
+        }
         _ => parameter.to_owned(),
     }
 }
@@ -126,6 +128,8 @@ mod tests {
     #[test]
     fn only_known_parameters_keep_their_value() {
         assert_eq!(without_secret("mitigations=off"), "mitigations=off");
+        assert_eq!(without_secret("mds=off"), "mds=off");
+        assert_eq!(without_secret("mds=full,nosmt"), "mds=…");
         assert_eq!(without_secret("luks.key=hunter2"), "luks.key=…");
         assert_eq!(without_secret("quiet"), "quiet");
         assert_eq!(without_secret("a=b=c"), "a=…");

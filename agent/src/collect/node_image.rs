@@ -110,10 +110,57 @@ fn labels(root: &HostRoot) -> Result<Vec<Label>, HostError> {
     };
     let mut labels: Vec<Label> = value
         .iter()
-        .flat_map(|value| value.split(','))
+        .flat_map(|value| unquoted(value).split(','))
         .filter_map(|label| label.trim().split_once('='))
         .map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned() })
         .collect();
     labels.sort_unstable();
     Ok(labels)
+}
+
+/// A value without quotes around it, which systemd takes away from one of an environment
+/// file.
+fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    ['"', '\'']
+        .into_iter()
+        .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote))
+        .unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The labels of an environment file with that text.
+    fn labels_of(text: &str) -> Result<Vec<String>, HostError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join("etc/default")).expect("made");
+        std::fs::write(folder.path().join("etc/default/kubelet"), text).expect("written");
+        let root = HostRoot::open(folder.path()).expect("a directory");
+        let labels = labels(&root)?.into_iter();
+        Ok(labels.map(|label| format!("{}={}", label.key, label.value)).collect())
+    }
+
+    #[test]
+    fn labels_are_read_with_and_without_quotes() {
+        for text in ["a=b,c=d", "\"a=b,c=d\"", "'a=b, c=d' "] {
+            let labels = labels_of(&format!("KUBELET_NODE_LABELS={text}\nTOKEN=x\n"));
+            assert_eq!(labels, Ok(vec!["a=b".to_owned(), "c=d".to_owned()]), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_that_lie_too_far_behind_are_not_taken_for_none() {
+        let far = "#".repeat(VALUE_LIMIT_BYTES as usize);
+        for text in
+            [format!("{far}\nKUBELET_NODE_LABELS=a=b\n"), format!("KUBELET_NODE_LABELS={far}")]
+        {
+            assert!(matches!(labels_of(&text), Err(HostError::TooLong { .. })));
+        }
+        assert_eq!(
+            labels_of(&format!("KUBELET_NODE_LABELS=a=b\n{far}")),
+            Ok(vec!["a=b".to_owned()])
+        );
+    }
 }

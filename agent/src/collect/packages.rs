@@ -20,6 +20,14 @@ pub(super) const READS: &[Read] = &[
         "Of every package its name, architecture, version, source, state and origin, deb822(5).",
     ),
     Read::of(
+        &["/var/lib/dpkg/updates"],
+        "The names of the files: the steps of a dpkg that works, or was killed at it.",
+    ),
+    Read::of(
+        &["/var/lib/dpkg/updates/{number}"],
+        "The same of one package, as that step left it. No lock is taken.",
+    ),
+    Read::of(
         &["/var/lib/dpkg"],
         "Whether it is there: a folder without a status file has lost it.",
     ),
@@ -63,9 +71,10 @@ pub(super) const READS: &[Read] = &[
     Read::of(&["/usr/lib/os-release"], "The same, where the first is not there."),
 ];
 
-/// The files of which a change can change the list.
-const DATABASES: [&str; 7] = [
+/// The files, and the folder, of which a change can change the list.
+const DATABASES: [&str; 8] = [
     dpkg::STATUS,
+    dpkg::JOURNAL,
     "/usr/lib/sysimage/rpm/rpmdb.sqlite",
     "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
     "/usr/lib/sysimage/rpm/rpmdb.sqlite-journal",

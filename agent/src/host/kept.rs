@@ -32,15 +32,14 @@ impl Stamp {
         }
     }
 
-    /// Of a file, none if it is not there.
+    /// Of a file, or of a folder, which changes with the names in it; none if it is not
+    /// there.
     pub(super) fn at(root: &HostRoot, path: &str) -> Result<Option<Self>, HostError> {
-        let file = match root.file(path) {
-            Ok(file) => file,
-            Err(HostError::Missing { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let metadata = file.metadata().map_err(|error| HostError::reading(path, &error))?;
-        Ok(Some(Self::of(&metadata)))
+        match root.metadata(path) {
+            Ok(metadata) => Ok(Some(Self::of(&metadata))),
+            Err(HostError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether it was changed so long ago that a change from now on shows.

@@ -1,10 +1,22 @@
 //! A few keys of a TOML file that may hold secrets beside them: read byte by byte, so
-//! that of other values nothing is ever kept, not even in a buffer.
+//! that of other values nothing is ever kept, not even in a buffer. TOML knows other forms
+//! of an assignment, such as keys with dots, keys in quotes and tables in one line: of these
+//! it is told that there is one.
 
 use std::io::{Read, Result};
 
 /// A table's heading or a value longer than this is not kept whole.
 const KEPT_BYTES: usize = 4096;
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// The assignments, in order.
+    pub assignments: Vec<Assignment>,
+    /// Those of the keys that also stand somewhere else than in a comment or at the beginning
+    /// of a line, so that another assignment may have been missed. Each once, in order.
+    pub elsewhere: Vec<String>,
+}
 
 /// One assignment, `key = value` on a line of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,31 +53,90 @@ enum Line {
 /// The assignments of these keys, in order. Tables are told by heading where it begins
 /// with `tables`; of any other only that it begins is known.
 #[expect(clippy::unbuffered_bytes, reason = "a buffer would take in the secrets beside it")]
-pub(super) fn outline(file: impl Read, tables: &str, keys: &[&str]) -> Result<Vec<Assignment>> {
-    let mut found = Vec::new();
+pub(super) fn outline(file: impl Read, tables: &str, keys: &[&str]) -> Result<Outline> {
+    let mut found = Outline::default();
     let mut table = String::new();
-    let mut end = |line: Line| match line {
-        Line::Heading(heading) => table = name(&heading),
-        Line::OtherHeading => table.clear(),
-        Line::Value(key, value) => found.push(Assignment {
-            table: table.clone(),
-            key: keys[key].to_owned(),
-            value: plain(&value),
-        }),
-        Line::Blank | Line::Bracket | Line::Key(_) | Line::Named(_) | Line::Other => {}
+    let mut end = |line: Line, mentions: &Mentions<'_>| {
+        let mut here = None;
+        match line {
+            Line::Heading(heading) => table = name(&heading),
+            Line::OtherHeading => table.clear(),
+            Line::Value(key, value) => {
+                here = Some(key);
+                found.assignments.push(Assignment {
+                    table: table.clone(),
+                    key: keys[key].to_owned(),
+                    value: plain(&value),
+                });
+            }
+            Line::Blank | Line::Bracket | Line::Key(_) | Line::Named(_) | Line::Other => {}
+        }
+        for key in mentions.found().filter(|key| Some(*key) != here) {
+            if !found.elsewhere.iter().any(|found| found == keys[key]) {
+                found.elsewhere.push(keys[key].to_owned());
+            }
+        }
     };
     let mut line = Line::Blank;
+    let mut mentions = Mentions::of(keys);
     for byte in file.bytes() {
-        line = match byte? {
+        let byte = byte?;
+        mentions.next(byte);
+        line = match byte {
             b'\n' => {
-                end(line);
+                end(line, &mentions);
+                mentions = Mentions::of(keys);
                 Line::Blank
             }
             byte => line.next(byte, tables, keys),
         };
     }
-    end(line);
+    end(line, &mentions);
     Ok(found)
+}
+
+/// Which keys stand anywhere on a line, outside of comments: how much of each has just been
+/// read is all that is kept of it.
+struct Mentions<'a> {
+    keys: &'a [&'a str],
+    matched: Vec<usize>,
+    is_found: Vec<bool>,
+    quote: Option<u8>,
+    is_comment: bool,
+}
+
+impl<'a> Mentions<'a> {
+    fn of(keys: &'a [&'a str]) -> Self {
+        let (matched, is_found) = (vec![0; keys.len()], vec![false; keys.len()]);
+        Self { keys, matched, is_found, quote: None, is_comment: false }
+    }
+
+    fn next(&mut self, byte: u8) {
+        match (self.quote, byte) {
+            (None, b'#') => self.is_comment = true,
+            (None, b'"' | b'\'') => self.quote = Some(byte),
+            (Some(quote), byte) if quote == byte => self.quote = None,
+            _ => {}
+        }
+        if self.is_comment {
+            return;
+        }
+        for (index, key) in self.keys.iter().enumerate() {
+            let (key, matched) = (key.as_bytes(), &mut self.matched[index]);
+            // None of the keys begins anew within itself.
+            *matched = match key[*matched] == byte {
+                true => *matched + 1,
+                false => usize::from(key[0] == byte),
+            };
+            if *matched == key.len() {
+                (self.is_found[index], *matched) = (true, 0);
+            }
+        }
+    }
+
+    fn found(&self) -> impl Iterator<Item = usize> {
+        self.is_found.iter().enumerate().filter(|(_, is_found)| **is_found).map(|(key, _)| key)
+    }
 }
 
 impl Line {
@@ -139,7 +210,7 @@ mod tests {
 
     fn read(text: &str) -> Vec<(String, String, String)> {
         let read = outline(text.as_bytes(), "plugins.", &["SystemdCgroup", "imports"]);
-        let read = read.expect("readable").into_iter();
+        let read = read.expect("readable").assignments.into_iter();
         read.map(|one| (one.table, one.key, one.value)).collect()
     }
 
@@ -176,6 +247,21 @@ mod tests {
             "[[\"imports = 1\"]]\n",
         ] {
             assert_eq!(read(text), Vec::new(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_another_form_is_told_to_be_there() {
+        for (text, expected) in [
+            ("SystemdCgroup = true # SystemdCgroup\n# imports\n", &[][..]),
+            ("runtimes.runc.options.SystemdCgroup = true\n", &["SystemdCgroup"]),
+            ("\"SystemdCgroup\" = true\n", &["SystemdCgroup"]),
+            ("options = { a = \"#\", SystemdCgroup = true }\n", &["SystemdCgroup"]),
+            ("a = { SystemdSystemdCgroup = 1, imports = [] }\n", &["SystemdCgroup", "imports"]),
+            ("Systemd\nCgroup = 1\na = 1 # SystemdCgroup\n", &[]),
+        ] {
+            let read = outline(text.as_bytes(), "plugins.", &["SystemdCgroup", "imports"]);
+            assert_eq!(read.expect("readable").elsewhere, expected, "{text:?}");
         }
     }
 }

@@ -60,9 +60,6 @@ pub struct Found {
     pub arguments: Vec<String>,
     /// It has a pid of its own in a namespace below the one we look from.
     pub in_container: bool,
-    /// It belongs to root, as the components of a node do: any user may give a program
-    /// of his the name of one.
-    pub is_roots: bool,
 }
 
 impl Found {
@@ -90,35 +87,38 @@ pub fn booted_at(root: &HostRoot) -> Result<Timestamp, HostError> {
 /// The processes of the host of that name, by pid. Zombies and processes of other PID
 /// namespaces (a kubelet inside a container) are left out.
 pub fn find_processes(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostError> {
-    let mut found = find_processes_of(root, &[name])?;
-    found.retain(|found| found.is_roots);
-    Ok(found)
+    find(root, &[name], |_, status| !is_nested(status) && is_of_root(status))
 }
 
-/// The same for several names, looked for at once.
+/// The same for several names, looked for at once, and of all users: daemons that give up
+/// their rights are among them.
 pub fn find_processes_of(root: &HostRoot, wanted: &[&str]) -> Result<Vec<Found>, HostError> {
-    find(root, wanted, false)
+    find(root, wanted, |_, status| !is_nested(status))
 }
 
 /// The processes of that name in the host's network, by pid, be they inside of containers
 /// or not. Left out are zombies and processes that are seen to have a network of their
 /// own: a node inside of a container has one, and a name alone any pod may take.
 pub fn find_processes_anywhere(root: &HostRoot, name: &str) -> Result<Vec<Found>, HostError> {
-    let mut found = find(root, &[name], true)?;
-    found.retain(|found| found.is_roots);
-    if let Some(network) = namespace(root, "net") {
-        found.retain(|found| {
-            let own = root.read_link(&format!("/proc/{}/ns/net", found.process.pid));
-            own.map_or(true, |own| own == network)
-        });
-    }
-    Ok(found)
+    let network = namespace(root, "net");
+    find(root, &[name], |pid, status| {
+        let is_in_network = |network: &String| {
+            let own = root.read_link(&format!("/proc/{pid}/ns/net"));
+            own.map_or(true, |own| own == *network)
+        };
+        is_of_root(status) && network.as_ref().is_none_or(is_in_network)
+    })
 }
 
-fn find(root: &HostRoot, wanted: &[&str], anywhere: bool) -> Result<Vec<Found>, HostError> {
+/// Of processes that are not meant nothing more is read: their names anybody may take.
+fn find(
+    root: &HostRoot,
+    wanted: &[&str],
+    is_meant: impl Fn(u32, &Status) -> bool,
+) -> Result<Vec<Found>, HostError> {
     let mut found = Vec::new();
     for pid in pids(root)? {
-        match look(root, pid, wanted, anywhere) {
+        match look(root, pid, wanted, &is_meant) {
             Ok(Some(process)) => found.push(process),
             Ok(None) => {}
             // It ended while we looked.
@@ -169,20 +169,25 @@ fn look(
     root: &HostRoot,
     pid: u32,
     wanted: &[&str],
-    anywhere: bool,
+    is_meant: impl Fn(u32, &Status) -> bool,
 ) -> Result<Option<Found>, HostError> {
     let stat = stat(root, pid)?;
     if !wanted.contains(&stat.comm.as_str()) || matches!(stat.state, 'Z' | 'X') {
         return Ok(None);
     }
     let status = status(root, pid)?;
-    // A kubelet inside of a container has a pid there too.
-    let in_container = is_nested(&status);
-    if in_container && !anywhere {
+    if !is_meant(pid, &status) {
         return Ok(None);
     }
+    // A kubelet inside of a container has a pid there too.
+    let in_container = is_nested(&status);
     let folder = format!("/proc/{pid}");
-    let arguments = root.read(&format!("{folder}/cmdline"), 1024 * 1024)?;
+    let arguments = match root.read(&format!("{folder}/cmdline"), 1024 * 1024) {
+        // No daemon is started so. Any user may start a program of his so, and give it the
+        // name of one.
+        Err(HostError::TooLong { .. }) if !is_of_root(&status) => return Ok(None),
+        arguments => arguments?,
+    };
     let arguments: Vec<String> = arguments
         .split(|byte| *byte == 0)
         .filter(|argument| !argument.is_empty())
@@ -211,7 +216,6 @@ fn look(
         },
         arguments,
         in_container,
-        is_roots: status.ruid == 0,
     }))
 }
 
@@ -234,7 +238,11 @@ pub fn is_inside_container(root: &HostRoot, pid: u32) -> Result<bool, HostError>
 
 /// Whether a process belongs to root.
 pub fn is_roots(root: &HostRoot, pid: u32) -> Result<bool, HostError> {
-    status(root, pid).map(|status| status.ruid == 0)
+    status(root, pid).map(|status| is_of_root(&status))
+}
+
+const fn is_of_root(status: &Status) -> bool {
+    status.ruid == 0
 }
 
 /// A process that has a pid of its own in a namespace below the one we look from.
@@ -246,4 +254,55 @@ fn status(root: &HostRoot, pid: u32) -> Result<Status, HostError> {
     let path = format!("/proc/{pid}/status");
     let bytes = root.read(&path, 64 * 1024)?;
     Status::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_status(5)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A root with processes, each with its pid, name, user, and length of its arguments.
+    fn root_with(processes: &[(u32, &str, u32, usize)]) -> (tempfile::TempDir, HostRoot) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (pid, name, user, length) in processes {
+            let place = folder.path().join(format!("proc/{pid}"));
+            std::fs::create_dir_all(&place).expect("made");
+            let stat = format!("{pid} ({name}) S 1{}\n", " 0".repeat(48));
+            let own = std::fs::read_to_string("/proc/self/status").expect("procfs");
+            let status: String = own
+                .lines()
+                .map(|line| match line.split_once(':') {
+                    Some(("Uid", _)) => format!("Uid:\t{user}\t{user}\t{user}\t{user}\n"),
+                    Some(("NSpid", _)) => format!("NSpid:\t{pid}\n"),
+                    _ => format!("{line}\n"),
+                })
+                .collect();
+            std::fs::write(place.join("stat"), stat).expect("written");
+            std::fs::write(place.join("status"), status).expect("written");
+            std::fs::write(place.join("cmdline"), "x".repeat(*length)).expect("written");
+            std::os::unix::fs::symlink("/usr/bin/x", place.join("exe")).expect("made");
+        }
+        let root = HostRoot::open(folder.path()).expect("a directory");
+        (folder, root)
+    }
+
+    #[test]
+    fn a_users_process_with_the_name_of_a_daemon_costs_nobody_the_answer() {
+        let long = 1024 * 1024 + 1;
+        let (_folder, root) = root_with(&[
+            (5, "kubelet", 0, 10),
+            (6, "kubelet", 1000, long),
+            (7, "kube-proxy", 1000, long),
+            (8, "chronyd", 1000, long),
+            (9, "chronyd", 100, 10),
+        ]);
+        let pids = |found: Result<Vec<Found>, HostError>| -> Vec<u32> {
+            found.expect("found").into_iter().map(|found| found.process.pid).collect()
+        };
+        assert_eq!(pids(find_processes(&root, "kubelet")), [5]);
+        assert_eq!(pids(find_processes_anywhere(&root, "kube-proxy")), [0; 0]);
+        assert_eq!(pids(find_processes_of(&root, &["chronyd"])), [9]);
+        let (_folder, root) = root_with(&[(5, "kubelet", 0, long)]);
+        let error = find_processes(&root, "kubelet").expect_err("root's own");
+        assert_eq!(error.path(), "/proc/5/cmdline");
+    }
 }

@@ -3,7 +3,7 @@
 //! filtered by seccomp) a walk from component to component does the same.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component as Part, Path, PathBuf};
@@ -15,7 +15,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::HostError;
 use super::certificates::certificates_of;
-use super::outline::{Assignment, outline};
+use super::outline::{Outline, outline};
 use super::value::value_of;
 use crate::reads::Asked;
 
@@ -130,6 +130,12 @@ impl HostRoot {
         self.readable(path).map(File::from)
     }
 
+    /// What the kernel says of what is there, which is not opened.
+    pub(super) fn metadata(&self, path: &str) -> Result<Metadata, HostError> {
+        let metadata = File::from(self.handle(path, true)?).metadata();
+        metadata.map_err(|error| HostError::reading(path, &error))
+    }
+
     /// The content of a regular file of at most `limit_bytes`.
     pub fn read(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, HostError> {
         let mut content = Vec::new();
@@ -170,31 +176,38 @@ impl HostRoot {
         })
     }
 
-    /// The value of the first line `key=value`, of the first `limit_bytes` of a file that
-    /// may hold secrets: of other lines nothing is kept.
+    /// The value of the first line `key=value`, which must end within the first `limit_bytes`
+    /// of a file that may hold secrets: of other lines nothing is kept.
     pub fn read_value(
         &self,
         path: &str,
         key: &str,
         limit_bytes: u64,
     ) -> Result<Option<String>, HostError> {
-        let file = File::from(self.readable(path)?).take(limit_bytes);
-        let value = value_of(file, key).map_err(|error| HostError::reading(path, &error))?;
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let value = value_of(&mut file, key).map_err(|error| HostError::reading(path, &error))?;
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
         value.map(|value| text(path, value)).transpose()
     }
 
-    /// The assignments of these keys in the first `limit_bytes` of a TOML file that may
-    /// hold secrets: of other values nothing is kept. Tables are told by their heading
-    /// where it begins with `tables`.
+    /// The assignments of these keys in a TOML file of at most `limit_bytes` that may hold
+    /// secrets: of other values nothing is kept. Tables are told by their heading where it
+    /// begins with `tables`.
     pub fn read_outline(
         &self,
         path: &str,
         tables: &str,
         keys: &[&str],
         limit_bytes: u64,
-    ) -> Result<Vec<Assignment>, HostError> {
-        let file = File::from(self.readable(path)?).take(limit_bytes);
-        outline(file, tables, keys).map_err(|error| HostError::reading(path, &error))
+    ) -> Result<Outline, HostError> {
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let read = outline(&mut file, tables, keys);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        read.map_err(|error| HostError::reading(path, &error))
     }
 
     /// The certificates of a PEM file, as PEM. Reading stops before a private key, and

@@ -5,6 +5,7 @@ mod build;
 mod installed;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -12,7 +13,7 @@ use super::{
     Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, verdict_or,
 };
 use crate::component::Component;
-use crate::facts::{Kernel, KernelImages, Taint};
+use crate::facts::{Kernel, KernelImages, MITIGATIONS_OFF, Taint};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
@@ -48,7 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
         scope: Reach::Node,
         severity: Severity::Warning,
         responsible: "customer",
-        summary: "The kernel was started with its mitigations of processor flaws switched off",
+        summary: "The kernel was started with mitigations of processor flaws switched off",
         policy: PolicyLink::Cites("kubernetes-native-change"),
         source: "https://docs.kernel.org/admin-guide/kernel-parameters.html",
         judge: mitigations_off,
@@ -144,19 +145,22 @@ fn by_images(kernel: &Kernel, since: Timestamp) -> Option<Verdict> {
     })
 }
 
+/// The parameters that switch mitigations off. Of one that is given more than once the last
+/// one counts.
+fn switched_off(command_line: &[String]) -> Vec<&str> {
+    let mut last = BTreeMap::new();
+    for (at, parameter) in command_line.iter().enumerate() {
+        last.insert(parameter.split('=').next().unwrap_or_default(), (at, parameter.as_str()));
+    }
+    let mut off: Vec<(usize, &str)> =
+        last.into_values().filter(|(_, parameter)| MITIGATIONS_OFF.contains(parameter)).collect();
+    off.sort_unstable();
+    off.into_iter().map(|(_, parameter)| parameter).collect()
+}
+
 fn mitigations_off(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (kernel, since) = verdict_or!(facts(&history.kernel, "no kernel"));
-    let off: Vec<&str> = kernel
-        .command_line
-        .iter()
-        .map(String::as_str)
-        .filter(|parameter| {
-            matches!(
-                *parameter,
-                "mitigations=off" | "nopti" | "pti=off" | "nospectre_v2" | "spectre_v2=off"
-            )
-        })
-        .collect();
+    let off = switched_off(&kernel.command_line);
     if off.is_empty() {
         return Verdict::pass(vec![Evidence::new(CMDLINE, "no such parameter", "mitigations on")]);
     }
@@ -168,4 +172,24 @@ fn mitigations_off(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestam
         customer(by_hand(scope, action)),
         evidence,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mitigations_are_switched_off_at_once_or_one_by_one() {
+        for (line, off) in [
+            ("ro mds=off nospectre_v1 retbleed=auto", &["mds=off", "nospectre_v1"][..]),
+            ("mitigations=auto mitigations=off", &["mitigations=off"]),
+            ("mitigations=off mitigations=auto,nosmt", &[]),
+            // What the agent shows of a value that it does not know.
+            ("l1tf=off l1tf=…", &[]),
+            ("ro quiet", &[]),
+        ] {
+            let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(switched_off(&line), off, "{line:?}");
+        }
+    }
 }

@@ -82,15 +82,15 @@ fn customer(scope: &Scope, what: String) -> Turn {
 }
 
 fn unfinished(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
-    let (packages, since) = verdict_or!(facts(&history.packages, "no package database"));
+    let (packages, _) = verdict_or!(facts(&history.packages, "no package database"));
     match packages.manager {
-        PackageManager::Dpkg => half_configured(packages, since, scope),
+        PackageManager::Dpkg => half_configured(packages, scope),
         PackageManager::Rpm => doubled(packages, scope),
     }
 }
 
-/// dpkg remembers how far it came.
-fn half_configured(packages: &Packages, since: Timestamp, scope: &Scope) -> Verdict {
+/// dpkg remembers how far it came, also while it is at it.
+fn half_configured(packages: &Packages, scope: &Scope) -> Verdict {
     let half_done: Vec<Evidence> = packages
         .unfinished
         .iter()
@@ -109,8 +109,10 @@ fn half_configured(packages: &Packages, since: Timestamp, scope: &Scope) -> Verd
         1 => "one package is half done".to_owned(),
         count => format!("{count} packages are half done"),
     };
+    let evidence = shortened(packages, half_done);
+    let since = verdict_or!(confirmed(scope.standing, &evidence));
     let turn = customer(scope, "dpkg --configure -a, then apt-get -f install".to_owned());
-    Verdict::fail(message, since, turn, shortened(packages, half_done))
+    Verdict::fail(message, since, turn, evidence)
 }
 
 fn whole(packages: &Packages) -> Evidence {

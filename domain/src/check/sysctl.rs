@@ -42,11 +42,87 @@ pub(super) const CHECKS: &[Check] = &[
 const ABSENT: &str = "no kernel parameters";
 
 /// Parameters that others set by design after the files were applied: kube-proxy sizes
-/// the connection table by the processors, network plugins set up their interfaces.
+/// the connection table by the processors, sets how long connections stay in it and serves
+/// node ports on loopback, network plugins set up their interfaces.
 fn is_set_by_others(key: &str) -> bool {
-    matches!(key, "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max")
-        || key.ends_with(".rp_filter")
-        || key.ends_with(".forwarding")
+    const OF_KUBE_PROXY: [&str; 5] = [
+        "net.ipv4.conf.all.route_localnet",
+        "net.netfilter.nf_conntrack_max",
+        "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+        "net.netfilter.nf_conntrack_tcp_timeout_established",
+        "net.nf_conntrack_max",
+    ];
+    OF_KUBE_PROXY.contains(&key) || key.ends_with(".rp_filter") || key.ends_with(".forwarding")
+}
+
+/// Parameters that stand for something to be done, and have no value afterwards.
+fn is_command(key: &str) -> bool {
+    const COMMANDS: [&str; 4] =
+        ["net.ipv4.route.flush", "net.ipv6.route.flush", "vm.compact_memory", "vm.drop_caches"];
+    COMMANDS.contains(&key)
+}
+
+/// Whether a live value is what the kernel makes of one that was written.
+fn is_made_of(key: &str, written: &str, live: &str) -> bool {
+    written == live
+        || match key {
+            // Neighbours are told as a range, and the kernel sorts them.
+            "net.ipv4.ip_local_reserved_ports" => {
+                ports(written).is_some_and(|set| ports(live) == Some(set))
+            }
+            // The next power of two.
+            "net.core.rps_sock_flow_entries" => {
+                let entries = number(written).and_then(|entries| u32::try_from(entries).ok());
+                let entries = entries.and_then(u32::checked_next_power_of_two);
+                entries.is_some_and(|entries| number(live) == Some(entries.into()))
+            }
+            _ => is_same_numbers(written, live),
+        }
+}
+
+/// Whether the numbers that were written are the first of those that are there: the kernel
+/// leaves the others as they were.
+fn is_same_numbers(written: &str, live: &str) -> bool {
+    let numbers = |text: &str| text.split_whitespace().map(number).collect::<Option<Vec<i128>>>();
+    match (numbers(written), numbers(live)) {
+        (Some(written), Some(live)) => !written.is_empty() && live.starts_with(&written),
+        _ => false,
+    }
+}
+
+/// A number as the kernel reads it: sixteens after `0x`, eights after `0`.
+fn number(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let read = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(digits) => i128::from_str_radix(digits, 16),
+        None if digits.len() > 1 && digits.starts_with('0') => i128::from_str_radix(digits, 8),
+        None => digits.parse(),
+    };
+    read.ok().map(|number| sign * number)
+}
+
+/// The ports in a list of ports and ranges, as ranges that do not touch.
+fn ports(text: &str) -> Option<Vec<(u16, u16)>> {
+    let mut ranges = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        ranges.push((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?));
+    }
+    ranges.sort_unstable();
+    let mut joined: Vec<(u16, u16)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if u32::from(first) <= u32::from(*end) + 1 => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    Some(joined)
 }
 
 fn place(setting: &Setting) -> String {
@@ -68,7 +144,7 @@ fn drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Ve
     let named: Vec<(&Setting, &ExpectedValue)> = sysctl
         .settings
         .iter()
-        .filter(|setting| !is_set_by_others(&setting.key))
+        .filter(|setting| !is_set_by_others(&setting.key) && !is_command(&setting.key))
         .filter_map(|setting| Some((setting, setting.expected.as_ref()?)))
         .collect();
     if named.is_empty() {
@@ -77,11 +153,10 @@ fn drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Ve
     let evidence: Vec<Evidence> = named
         .iter()
         .filter_map(|(setting, expected)| match &setting.live {
-            LiveValue::Value(value) if *value != expected.value => Some(Evidence::new(
-                place(setting),
-                value,
-                format!("{} ({})", expected.value, expected.file),
-            )),
+            LiveValue::Value(value) if !is_made_of(&setting.key, &expected.value, value) => {
+                let expected = format!("{} ({})", expected.value, expected.file);
+                Some(Evidence::new(place(setting), value, expected))
+            }
             _ => None,
         })
         .collect();
@@ -168,4 +243,39 @@ fn out_of_range(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timest
         format!("{} parameters within their ranges", limited.len()),
         "",
     )])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_what_the_kernel_makes_of_it() {
+        for (key, written, live, is_same) in [
+            ("vm.swappiness", "10", "10", true),
+            ("vm.swappiness", "10", "60", false),
+            ("vm.swappiness", "0x0a", "10", true),
+            ("fs.suid_dumpable", "02", "2", true),
+            ("kernel.core_pattern", "core", "core", true),
+            ("kernel.core_pattern", "core", "core.%p", false),
+            ("kernel.panic", "-1", "-1", true),
+            ("kernel.panic", "1", "-1", false),
+            // The first of four, and the rest as it was.
+            ("kernel.printk", "4", "4 4 1 7", true),
+            ("kernel.printk", "3", "4 4 1 7", false),
+            ("kernel.printk", "4 4 1 7", "4 4 1 7", true),
+            ("kernel.printk", "4 4 1 7", "4 4 1", false),
+            ("net.ipv4.tcp_rmem", "4096 131072 6291456", "4096 87380 6291456", false),
+            ("net.ipv4.ip_local_reserved_ports", "9000,8080,8081", "8080-8081,9000", true),
+            ("net.ipv4.ip_local_reserved_ports", "8080,8082", "8080-8082", false),
+            ("net.ipv4.ip_local_reserved_ports", "65534-65535,65535", "65534-65535", true),
+            ("net.ipv4.ip_local_reserved_ports", "", "8080", false),
+            ("net.core.rps_sock_flow_entries", "10000", "16384", true),
+            ("net.core.rps_sock_flow_entries", "10000", "8192", false),
+            ("vm.swappiness", "", "", true),
+            ("vm.swappiness", "", "60", false),
+        ] {
+            assert_eq!(is_made_of(key, written, live), is_same, "{key}: {written:?}, {live:?}");
+        }
+    }
 }

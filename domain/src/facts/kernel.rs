@@ -6,6 +6,37 @@ use serde::Serialize;
 
 use super::Headline;
 
+/// Parameters that switch mitigations of processor flaws off: `mitigations=off` all of them,
+/// the others those of one flaw each. Source: Documentation/admin-guide/kernel-parameters.txt.
+pub const MITIGATIONS_OFF: [&str; 26] = [
+    "gather_data_sampling=off",
+    "indirect_target_selection=off",
+    "kvm.nx_huge_pages=off",
+    "l1tf=off",
+    "mds=off",
+    "mitigations=off",
+    "mmio_stale_data=off",
+    "no_entry_flush",
+    "no_uaccess_flush",
+    "nopti",
+    "nospec_store_bypass_disable",
+    "nospectre_bhb",
+    "nospectre_v1",
+    "nospectre_v2",
+    "pti=off",
+    "reg_file_data_sampling=off",
+    "retbleed=off",
+    "spec_rstack_overflow=off",
+    "spec_store_bypass_disable=off",
+    "spectre_bhi=off",
+    "spectre_v2=off",
+    "spectre_v2_user=off",
+    "srbds=off",
+    "ssbd=force-off",
+    "tsa=off",
+    "tsx_async_abort=off",
+];
+
 /// The kernel that runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kernel {

@@ -79,6 +79,12 @@ async fn drop_ins_are_merged_in_the_order_of_their_paths_and_flags_count_most() 
     drop_in("10-deep/x.conf", "maxPods: 60\nevictionHard: {memory.available: 1Gi}\n");
     drop_in("20-last.conf", "seccompDefault: true\nimageGCHighThresholdPercent: 70\n");
     drop_in("90-not.yaml", "maxPods: 99\n");
+    // What a link leads to is a file to a kubelet, and not looked into.
+    let elsewhere = kubelet.root().join("etc/elsewhere.d");
+    std::fs::create_dir(&elsewhere).expect("made");
+    std::fs::copy(folder.join("90-not.yaml"), elsewhere.join("x.conf")).expect("copied");
+    std::os::unix::fs::symlink("../elsewhere.d", folder.join("95-link")).expect("made");
+    std::os::unix::fs::symlink("nowhere", folder.join("96-link")).expect("made");
     let path = kubelet.root().join("proc/41552/cmdline");
     let line = std::fs::read_to_string(&path).expect("a command line");
     let more =

@@ -11,36 +11,31 @@ const LIMIT_BYTES: u64 = 64 * 1024;
 /// A chain of plugins is a handful.
 const PLUGINS: usize = 16;
 
-/// What is of interest; with one plugin its fields stand beside the name.
+/// What is of interest; with one plugin its fields stand beside the name. To the runtime a
+/// member that is null is one that is not there.
 #[derive(Debug, Deserialize)]
 struct Network {
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
     plugins: Option<Vec<Plugin>>,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    mode: String,
-    #[serde(default)]
-    ipam: Ipam,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    mode: Option<String>,
+    ipam: Option<Ipam>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Plugin {
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    mode: String,
-    #[serde(default)]
-    ipam: Ipam,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    mode: Option<String>,
+    ipam: Option<Ipam>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Ipam {
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    mode: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    mode: Option<String>,
 }
 
 /// Reads one. Plugins carry much else in it, once even tokens: that is passed over as it
@@ -52,13 +47,15 @@ pub(super) fn read(root: &HostRoot, path: &str) -> Result<CniConfiguration, Host
     plugins.truncate(PLUGINS);
     let plugins = plugins
         .into_iter()
-        .filter(|plugin| !plugin.kind.is_empty())
-        .map(|Plugin { kind, mode, ipam }| CniPlugin {
-            kind,
-            mode,
-            ipam: ipam.kind,
-            ipam_mode: ipam.mode,
+        .filter_map(|Plugin { kind, mode, ipam }| {
+            let ipam = ipam.unwrap_or_default();
+            Some(CniPlugin {
+                kind: kind.filter(|kind| !kind.is_empty())?,
+                mode: mode.unwrap_or_default(),
+                ipam: ipam.kind.unwrap_or_default(),
+                ipam_mode: ipam.mode.unwrap_or_default(),
+            })
         })
         .collect();
-    Ok(CniConfiguration { path: path.to_owned(), name, plugins })
+    Ok(CniConfiguration { path: path.to_owned(), name: name.unwrap_or_default(), plugins })
 }

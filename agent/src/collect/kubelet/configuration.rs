@@ -85,6 +85,13 @@ fn drop_ins(host: &Host, folder: &str) -> Result<Vec<String>, HostError> {
     let mut found = Vec::new();
     let mut pending = vec![(folder.trim_end_matches('/').to_owned(), 0)];
     while let Some((path, depth)) = pending.pop() {
+        // What a link leads to a kubelet takes for a file, and never for a folder.
+        if depth > 0 && host.root.link(&path)?.is_some() {
+            if path.ends_with(".conf") {
+                found.push(path);
+            }
+            continue;
+        }
         match host.root.list(&path) {
             Ok(_) if depth == DEPTH => {
                 let why = format!("lies {DEPTH} folders deep, which is not read");

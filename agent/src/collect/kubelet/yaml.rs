@@ -48,7 +48,10 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Events<'a, I>
         }
         match event {
             Event::Scalar(text, ScalarStyle::Plain, _, None) => Ok(plain(&text)),
-            Event::Scalar(text, _, _, _) => Ok(Value::String(text.into_owned())),
+            Event::Scalar(_, _, _, Some(_)) => {
+                Err(Fault::NotRead(format!("line {line}: a tag, which is not read here")))
+            }
+            Event::Scalar(text, _, _, None) => Ok(Value::String(text.into_owned())),
             Event::SequenceStart(..) => {
                 let mut values = Vec::new();
                 loop {
@@ -99,8 +102,13 @@ fn plain(text: &str) -> Value {
 }
 
 fn number(text: &str) -> Option<Number> {
-    if let Ok(whole) = text.parse::<i64>() {
-        return Some(whole.into());
+    // Underscores may stand between digits, wherever the first is one.
+    let text = match text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit()) {
+        true => text.replace('_', ""),
+        false => text.to_owned(),
+    };
+    if let Some(number) = whole(&text) {
+        return Some(number.into());
     }
     // `Inf` and `nan` are numbers to Rust and words to YAML.
     let is_numeric = text
@@ -108,6 +116,25 @@ fn number(text: &str) -> Option<Number> {
         .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     let float: f64 = is_numeric.then(|| text.parse().ok()).flatten()?;
     Number::from_f64(float)
+}
+
+/// A whole number in the notations of Go: sixteens after `0x`, twos after `0b`, eights after
+/// `0o` or `0`.
+fn whole(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    // Only the first sign is one.
+    digits.starts_with(|first: char| first.is_ascii_hexdigit()).then_some(())?;
+    i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
 }
 
 #[cfg(test)]
@@ -133,6 +160,29 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_read_in_every_notation() {
+        for (text, number) in [
+            ("0", json!(0)),
+            ("10_250", json!(10250)),
+            ("0x2a", json!(42)),
+            ("0b11", json!(3)),
+            ("0o17", json!(15)),
+            ("017", json!(15)),
+            ("-017", json!(-15)),
+            ("+5", json!(5)),
+            ("09", json!(9.0)),
+            ("0x", json!("0x")),
+            ("--5", json!("--5")),
+            ("0x-5", json!("0x-5")),
+            ("_1", json!("_1")),
+            ("a_1", json!("a_1")),
+            ("4h", json!("4h")),
+        ] {
+            assert_eq!(read(&format!("a: {text}")), Ok(json!({ "a": number })), "{text}");
+        }
+    }
+
+    #[test]
     fn of_a_key_that_stands_twice_the_last_counts() {
         assert_eq!(read("a: 1\na: 2\n"), Ok(json!({"a": 2})));
     }
@@ -142,6 +192,7 @@ mod tests {
         let wrong = |why: &str| Err(Fault::Wrong(why.to_owned()));
         let not_read = |why: &str| Err(Fault::NotRead(why.to_owned()));
         assert_eq!(read("a: &x 1\nb: *x\n"), not_read("line 2: an alias, which is not read here"));
+        assert_eq!(read("a: !!int \"1\"\n"), not_read("line 1: a tag, which is not read here"));
         assert_eq!(read("? [a]\n: b\n"), wrong("line 1: a key that is not a text"));
         let broken = read("a: [1\nb: 2\n").expect_err("broken");
         assert!(matches!(&broken, Fault::Wrong(why) if why.starts_with("line 2")), "{broken:?}");

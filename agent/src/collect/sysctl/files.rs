@@ -24,13 +24,19 @@ const VALUE_LIMIT_BYTES: usize = 4096;
 pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, HostError> {
     let mut lines = Lines::default();
     for path in folders::conf_files(root, &FOLDERS)? {
-        let text = match root.read_text(&path, LIMIT_BYTES) {
+        let text = match root.read(&path, LIMIT_BYTES) {
             // A link that leads nowhere, which systemd passes over too.
             Err(HostError::Missing { .. }) => continue,
             text => text?,
         };
-        for (number, line) in (1..).zip(text.lines()) {
-            lines.take(&path, line).map_err(|why| HostError::Malformed {
+        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+            let taken = match std::str::from_utf8(line) {
+                Ok(line) => lines.take(&path, line),
+                // Of whichever encoding its writer used.
+                Err(_) if line.trim_ascii_start().starts_with(b"#") => Ok(()),
+                Err(_) => Err("not UTF-8"),
+            };
+            taken.map_err(|why| HostError::Malformed {
                 path: path.clone(),
                 why: format!("line {number}: {why}"),
             })?;
@@ -100,10 +106,11 @@ impl Lines {
 }
 
 /// A key with dots between its parts. Written with slashes, dots and slashes have changed
-/// places: `net/ipv4/conf/eth0.100/rp_filter`. A key must stay below `/proc/sys`.
+/// places: `net/ipv4/conf/eth0.100/rp_filter`, which may begin with one as a path does. A
+/// key must stay below `/proc/sys`.
 fn dotted(key: &str) -> Result<String, &'static str> {
     let key = match key.find(['.', '/']) {
-        Some(first) if key.as_bytes()[first] == b'/' => exchanged(key),
+        Some(first) if key.as_bytes()[first] == b'/' => exchanged(key.trim_start_matches('/')),
         _ => key.to_owned(),
     };
     if path_of(&key).split('/').any(|part| matches!(part, "" | "." | "..")) {
@@ -166,11 +173,11 @@ mod tests {
 
     #[test]
     fn keys_are_read_in_both_spellings() {
-        let files = [("a", "net/ipv4/conf/eth0.100/rp_filter = 1\nkernel.sem = 1\t2  3")];
-        let read = expected(&files);
+        let text = "net/ipv4/conf/eth0.100/rp_filter = 1\nkernel.sem = 1\t2  3\n/kernel/panic = 1";
+        let read = expected(&[("a", text)]);
         let keys: Vec<&str> = read.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["kernel.sem", "net.ipv4.conf.eth0/100.rp_filter"]);
-        assert_eq!(path_of(keys[1]), "net/ipv4/conf/eth0.100/rp_filter");
+        assert_eq!(keys, ["kernel.panic", "kernel.sem", "net.ipv4.conf.eth0/100.rp_filter"]);
+        assert_eq!(path_of(keys[2]), "net/ipv4/conf/eth0.100/rp_filter");
         assert_eq!(read["kernel.sem"].0, "1 2 3");
     }
 
@@ -203,7 +210,8 @@ mod tests {
         for line in [
             "kernel/../../../etc/shadow = x",
             "-kernel/../../../etc/shadow",
-            "/kernel/panic = 1",
+            "/../kernel/panic = 1",
+            "/ = 1",
             "..kernel.panic = 1",
         ] {
             assert!(Lines::default().take("a", line).is_err(), "{line}");
@@ -214,5 +222,30 @@ mod tests {
     fn secrets_are_passed_over() {
         let files = [("a", "net.ipv6.conf.all.stable_secret = 1\nnet/ipv4/tcp_fastopen_key=2")];
         assert_eq!(expected(&files), BTreeMap::new());
+    }
+
+    #[test]
+    fn masks_and_comments_are_taken_in_every_form() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = |path: &str| folder.path().join(path);
+        for path in ["etc/sysctl.d", "usr/lib/sysctl.d", "dev"] {
+            std::fs::create_dir_all(inside(path)).expect("made");
+        }
+        for name in ["a.conf", "b.conf"] {
+            std::fs::write(inside("usr/lib/sysctl.d").join(name), "vm.swappiness = 1\n")
+                .expect("written");
+        }
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(target, inside("etc/sysctl.d").join(name)).expect("made");
+        };
+        link("/dev/null", "a.conf");
+        link("../../dev/null", "b.conf");
+        std::fs::write(inside("etc/sysctl.d/c.conf"), b"# M\xfcller\nkernel.panic = 1\n")
+            .expect("written");
+        // In its place, as tests may not make devices.
+        std::fs::create_dir(inside("dev/null")).expect("made");
+        let root = HostRoot::open(folder.path()).expect("a directory");
+        let keys: Vec<String> = read(&root).expect("readable").into_keys().collect();
+        assert_eq!(keys, ["kernel.panic"]);
     }
 }

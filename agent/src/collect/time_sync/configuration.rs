@@ -6,6 +6,7 @@ mod pattern;
 
 use std::collections::BTreeMap;
 
+use nix::errno::Errno;
 use nodeward_domain::facts::{ConfiguredSource, PtpClock, SourceDirective};
 
 use super::daemons::ChronydArguments;
@@ -85,6 +86,8 @@ impl Reader<'_> {
         let text = match self.text(path, depth) {
             // It was taken away since chronyd has read it.
             Err(HostError::Missing { .. }) => return Ok(()),
+            // A pattern fits folders too, in which chronyd finds no line.
+            Err(HostError::WrongKind { kind: "directory", .. }) if depth > 0 => return Ok(()),
             text => text?,
         };
         for (number, line) in (1..).zip(text.lines()) {
@@ -205,7 +208,9 @@ fn in_folders(root: &HostRoot, folders: &[String], ending: &str) -> Result<Vec<S
     let mut by_name = BTreeMap::new();
     for folder in folders {
         let names = match root.list(folder) {
-            Err(HostError::Missing { .. }) => continue,
+            Err(HostError::Missing { .. } | HostError::System { errno: Errno::ENOTDIR, .. }) => {
+                continue;
+            }
             names => names?,
         };
         // A pattern of the shell does not see names that begin with a dot.

@@ -1,11 +1,12 @@
-//! What the twins do not show: the same questions to rpm's database.
+//! What the twins do not show: the same questions to rpm's database, and what is asked of a
+//! package manager at work.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::check::{CONFIRMATIONS, Outcome};
-use crate::facts::ComponentState;
+use crate::facts::{ComponentState, UnfinishedPackage};
 use crate::node::Holding;
 use crate::observed::State;
 use crate::platform::Platform;
@@ -38,8 +39,16 @@ fn judged(
     installed: &[&str],
     rounds: u32,
 ) -> Outcome {
+    judged_of(judge, rpm_with(installed), rounds)
+}
+
+fn judged_of(
+    judge: fn(&NodeHistory, &Scope, &Policy, Timestamp) -> Verdict,
+    packages: Packages,
+    rounds: u32,
+) -> Outcome {
     let mut history = NodeHistory::default();
-    let state = ComponentState::Packages(State::Present(Arc::new(rpm_with(installed))));
+    let state = ComponentState::Packages(State::Present(Arc::new(packages)));
     history.observe(state, Timestamp::UNIX_EPOCH, Duration::ZERO);
     let standing = Holding { observations: rounds, since: Some(Timestamp::UNIX_EPOCH) };
     let policy = Policy::edition(crate::policy::DEFAULT_EDITION).expect("a shipped edition");
@@ -58,6 +67,26 @@ fn a_package_in_two_versions_was_not_finished_once_it_stays_so() {
     };
     assert!(message.starts_with("one package"), "{message}");
     assert_eq!(action, Action::Repair { what: "rpm -e of the older version of each".to_owned() });
+}
+
+#[test]
+fn what_dpkg_is_at_is_unfinished_once_it_stays_so() {
+    let half_done = || Packages {
+        manager: PackageManager::Dpkg,
+        unfinished: vec![UnfinishedPackage {
+            name: "bash".to_owned(),
+            architecture: "amd64".to_owned(),
+            version: "5.2-1".to_owned(),
+            status: "install ok half-configured".to_owned(),
+        }],
+        ..rpm_with(&["zlib 1.10-1"])
+    };
+    for rounds in 1..CONFIRMATIONS {
+        let outcome = judged_of(unfinished, half_done(), rounds);
+        assert!(matches!(outcome, Outcome::Confirming { .. }), "{outcome:?}");
+    }
+    let outcome = judged_of(unfinished, half_done(), CONFIRMATIONS);
+    assert!(matches!(outcome, Outcome::Fail { .. }), "{outcome:?}");
 }
 
 #[test]
