@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::{Bulletin, FeedStatus, Feeds};
+use nodeward_domain::advisory::{Bulletin, FeedStatus, Feeds, ScanReport};
 use nodeward_domain::fixes::Knowledge;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::fixes::node::Judged;
@@ -67,6 +67,7 @@ pub struct Advisories {
     moves: BTreeMap<String, usize>,
     images: Images,
     bulletins: Vec<Bulletin>,
+    reports: Vec<ScanReport>,
     matched: Mutex<BTreeMap<MatchKey, Kept>>,
 }
 
@@ -97,7 +98,17 @@ impl Advisories {
             .map(|feed| (feed.name.to_string(), held.ledger().moves_of(&feed.name)))
             .collect();
         let bulletins = held.bulletins().cloned().collect();
-        Ok(Self { held, index, feeds, moves, images, bulletins, matched: Mutex::default() })
+        let reports = held.scan_reports().cloned().collect();
+        Ok(Self {
+            held,
+            index,
+            feeds,
+            moves,
+            images,
+            bulletins,
+            reports,
+            matched: Mutex::default(),
+        })
     }
 
     /// As they are stored, and what of it cannot be read: a feed that is spoilt costs itself
@@ -158,6 +169,7 @@ impl Advisories {
             feeds: &self.feeds,
             images: &self.images,
             bulletins: &self.bulletins,
+            reports: &self.reports,
         }
     }
 

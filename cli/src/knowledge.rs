@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::{Bulletin, Feeds};
+use nodeward_domain::advisory::{Bulletin, Feeds, ScanReport};
 use nodeward_domain::fixes::Knowledge;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::ImageRelease;
@@ -59,6 +59,7 @@ pub struct Known {
     feeds: Feeds,
     images: Images,
     bulletins: Vec<Bulletin>,
+    reports: Vec<ScanReport>,
 }
 
 impl Known {
@@ -81,7 +82,8 @@ impl Known {
                 .map_err(|source| KnowledgeError::Refused { feed: name, source })?;
         }
         let bulletins = held.bulletins().cloned().collect();
-        Ok(Self { index: held.index(0)?, feeds: held.states(), images, bulletins })
+        let reports = held.scan_reports().cloned().collect();
+        Ok(Self { index: held.index(0)?, feeds: held.states(), images, bulletins, reports })
     }
 
     /// For the domain.
@@ -92,6 +94,7 @@ impl Known {
             feeds: &self.feeds,
             images: &self.images,
             bulletins: &self.bulletins,
+            reports: &self.reports,
         }
     }
 }

@@ -7,10 +7,11 @@ pub mod answer;
 pub mod fleet;
 pub mod images;
 pub mod node;
+pub mod opinion;
 
 use jiff::Timestamp;
 
-use crate::advisory::{Bulletin, Epochs, Feeds, Silence};
+use crate::advisory::{Bulletin, Epochs, Feeds, ScanReport, Silence};
 use crate::check::{Outside, mitigated};
 use crate::component::Component;
 use crate::facts::Reboot;
@@ -35,6 +36,8 @@ pub struct Knowledge<'a> {
     pub images: &'a Images,
     /// Bulletins of the provider.
     pub bulletins: &'a [Bulletin],
+    /// What the provider's own scanner says of its images.
+    pub reports: &'a [ScanReport],
 }
 
 impl<'a> Knowledge<'a> {

@@ -17,7 +17,7 @@ mod strings;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::advisory::{Statement, Stream, Tier, Unfixed};
+use crate::advisory::{Distribution, Statement, Stream, Tier, Unfixed};
 use crate::facts::Package;
 use crate::version::key::{Order, VersionKey};
 
@@ -184,11 +184,15 @@ impl Matcher<'_> {
 
     fn judge(&mut self, mut source: SourceMatch, is_fips: bool, on_disk: Option<&str>) {
         let place = self.matched.sources.len();
-        if matches!(source.standing, Standing::Judged | Standing::Running) {
-            let standing = self.look_up(place, &mut source, is_fips, on_disk);
-            if let Err(standing) = standing {
-                source.standing = standing;
+        let judged = match source.standing {
+            Standing::Judged | Standing::Running => {
+                self.look_up(place, &mut source, is_fips, on_disk)
             }
+            Standing::NotCovered(_) => self.look_up_upstream(place, &mut source),
+            _ => Ok(()),
+        };
+        if let Err(standing) = judged {
+            source.standing = standing;
         }
         self.matched.sources.push(source);
     }
@@ -280,6 +284,51 @@ impl Matcher<'_> {
                         }
                     }
                     Statement::Unfixed(_) | Statement::NotAffected => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Matcher<'_> {
+    /// A package that no distribution covers, by upstream's advisories on its module, where
+    /// there are any; by upstream's version, and never by advisories on a package of a
+    /// distribution that has the same name.
+    fn look_up_upstream(&mut self, place: usize, source: &mut SourceMatch) -> Result<(), Standing> {
+        let stream = Stream {
+            distribution: Distribution::Upstream(Arc::from("Go")),
+            release: Arc::from(""),
+            tier: Tier::Base,
+        };
+        let Self { index, inventory, matched, key, hits, .. } = self;
+        for module in foreign::modules(&source.source) {
+            let Some(rows) = index.walk(&stream).seek(index, module) else { continue };
+            let version = foreign::upstream_version(&source.version);
+            key.read(Order::Semver, version)
+                .map_err(|why| Standing::Unknown(format!("the version {version:?} {why}")))?;
+            source.standing = Standing::Upstream((*module).to_owned());
+            matched.unreadable.extend(index.unreadable(rows).map(|(record, why)| Unreadable {
+                source: place,
+                record: record.to_owned(),
+                why: why.to_owned(),
+            }));
+            hits.clear();
+            source.not_affected += index.hits(rows, key, hits);
+            for (fix, statement) in hits.iter() {
+                match statement {
+                    Statement::Fixed => matched.missing.push(Missing {
+                        source: place,
+                        fix: *fix,
+                        is_on_disk: false,
+                        is_mitigated: !inventory.mitigated.is_empty()
+                            && index.is_all_of(*fix, |id| inventory.mitigated.contains_key(id)),
+                        tier: Tier::Base,
+                    }),
+                    Statement::Unfixed(_) => {
+                        matched.unfixed.push(Unmended { source: place, fix: *fix });
+                    }
+                    Statement::NotAffected => {}
                 }
             }
         }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use nodeward_domain::advisory::feed::STALE_AFTER;
 use nodeward_domain::advisory::ledger::{Extent, Recorded};
-use nodeward_domain::advisory::{Bulletin, Coverage, FeedState, Feeds, Ledger, Revision, Stream};
+use nodeward_domain::advisory::{
+    Bulletin, Coverage, FeedState, Feeds, Ledger, Revision, ScanReport, Stream,
+};
 use nodeward_domain::matching::{Index, TooManyStatements};
 
 use crate::acceptance::{Acceptance, Refusal, Summary, accept, accept_part};
@@ -174,6 +176,12 @@ impl Held {
         let last_good = before.map(|feed| summary(&feed.state.digest, feed.state.as_of));
         let acceptance = accept(last_good.as_ref(), &summary(digest, as_of), now)?;
         if matches!(acceptance, Acceptance::Replace { .. }) {
+            let content = match (content, before.map(|feed| &feed.content)) {
+                (FeedContent::ScanReports(new), Some(FeedContent::ScanReports(last))) => {
+                    FeedContent::ScanReports(with_last(new, last))
+                }
+                (content, _) => content,
+            };
             let mut state = state(name, as_of, digest, now, BTreeMap::new(), &Content::default());
             state.statements = content.len();
             self.restore(HeldFeed { state, content });
@@ -213,6 +221,14 @@ impl Held {
     pub fn bulletins(&self) -> impl Iterator<Item = &Bulletin> {
         self.feeds.values().flat_map(|feed| match &feed.content {
             FeedContent::Bulletins(bulletins) => bulletins.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// All scan reports of the provider.
+    pub fn scan_reports(&self) -> impl Iterator<Item = &ScanReport> {
+        self.feeds.values().flat_map(|feed| match &feed.content {
+            FeedContent::ScanReports(reports) => reports.as_slice(),
             _ => &[],
         })
     }
@@ -341,6 +357,24 @@ fn keep_frozen(
         content.advisories.extend(before.cloned());
         coverage.insert(stream.clone(), Coverage::Frozen(since));
     }
+}
+
+/// Reports beside those of other images, and the oldest of the same one: since when something
+/// has been known only that tells.
+fn with_last(mut new: Vec<ScanReport>, last: &[ScanReport]) -> Vec<ScanReport> {
+    new.extend(last.iter().cloned());
+    new.sort_by(|a, b| {
+        (&a.family, &a.version, a.reported_at).cmp(&(&b.family, &b.version, b.reported_at))
+    });
+    new.dedup();
+    let of_one =
+        |a: &ScanReport, b: &ScanReport| (&a.family, &a.version) == (&b.family, &b.version);
+    new.chunk_by(of_one)
+        .flat_map(|reports| match reports {
+            [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
+            all => all.to_vec(),
+        })
+        .collect()
 }
 
 impl FeedContent {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 use std::sync::Arc;
 
-use nodeward_domain::advisory::{Bulletin, Stream};
+use nodeward_domain::advisory::{Bulletin, ScanReport, Stream};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +18,7 @@ use crate::debian::{DsaListError, read_dsa_list};
 use crate::openvex::{OpenVexError, OpenVexReader};
 use crate::osv::{OsvError, OsvReader};
 use crate::oval::{OvalError, read_oval};
-use crate::vulnerability_api::{ScanReport, VulnerabilityApiError, read_scan_report};
+use crate::vulnerability_api::{VulnerabilityApiError, read_scan_report};
 
 /// What a feed says.
 #[derive(Debug, Clone)]

@@ -11,13 +11,12 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use nodeward_domain::advisory::ledger::{Entry, Extent, Recorded};
-use nodeward_domain::advisory::{Advisory, Bulletin, Revision};
+use nodeward_domain::advisory::{Advisory, Bulletin, Revision, ScanReport};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
 use crate::intake::FeedContent;
-use crate::vulnerability_api::ScanReport;
 
 /// The form that this build writes.
 const FORM: u32 = 1;

@@ -1,8 +1,11 @@
 //! The fixes that one node lacks: a line a package, and in full a paragraph a record.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::answer::NodeAnswer;
-use nodeward_domain::fixes::answer::{FixCounts, FixRow, FixesAnswer, PackageFixes};
+use nodeward_domain::fixes::answer::{ContainerRow, FixCounts, FixRow, FixesAnswer, PackageFixes};
+use nodeward_domain::fixes::opinion::Opinion;
 
 use super::layout::{Page, count};
 use crate::inert;
@@ -15,12 +18,19 @@ pub(super) fn show(page: &mut Page, fixes: &FixesAnswer, answer: &NodeAnswer, wi
     page.blank();
     page.labelled("FIXES", &sums(&fixes.counts, &answer.provider));
     page.labelled("", &sources(fixes, answer.as_of));
-    if fixes.packages.is_empty() {
+    if !fixes.containers.is_empty() {
+        page.labelled("", &containers(fixes));
+    }
+    if let Some(opinion) = &fixes.opinion {
+        page.labelled("", &opinion_of(opinion, wide));
+    }
+    if fixes.packages.is_empty() && (!wide || fixes.containers.is_empty()) {
         return;
     }
     page.blank();
     if wide {
         fixes.packages.iter().for_each(|package| show_package(page, package, answer));
+        fixes.containers.iter().for_each(|container| show_container(page, container, answer));
         show_not_judged(page, fixes);
         return;
     }
@@ -102,6 +112,53 @@ fn sources(fixes: &FixesAnswer, now: Timestamp) -> String {
         feeds => text.push_str(&format!("; by {}", feeds.join(", "))),
     }
     text
+}
+
+/// The container images of kube-system in a sentence.
+fn containers(fixes: &FixesAnswer) -> String {
+    let names: BTreeSet<&str> = fixes.containers.iter().map(|one| one.name.as_str()).collect();
+    let images = count(names.len(), "container image", "container images");
+    let mut text = format!("{images} of kube-system");
+    let lacking = fixes.containers.iter().filter(|one| !one.ids.is_empty());
+    let lacking: BTreeSet<&str> = lacking.map(|one| one.name.as_str()).collect();
+    if !lacking.is_empty() {
+        let lacking = count(lacking.len(), "lacks fixes", "lack fixes");
+        text.push_str(&format!(", {lacking} by the provider's scan report"));
+    }
+    match fixes.counts.containers_not_covered {
+        0 => {}
+        number => text.push_str(&format!(", {number} not covered by any scan report")),
+    }
+    text
+}
+
+/// Where the provider's scanner and we disagree.
+fn opinion_of(opinion: &Opinion, wide: bool) -> String {
+    let Opinion { image, reported_at, agree, we_alone, they_alone } = opinion;
+    let named = |ids: &[String]| match (ids.len(), wide) {
+        (0, _) | (_, false) => ids.len().to_string(),
+        (number, true) => format!("{number} ({})", ids.join(", ")),
+    };
+    format!(
+        "scan report of {image} ({reported_at:.0}): agrees on {}, we alone {}, it alone {}",
+        count(*agree, "CVE", "CVEs"),
+        named(we_alone),
+        named(they_alone)
+    )
+}
+
+fn show_container(page: &mut Page, container: &ContainerRow, answer: &NodeAnswer) {
+    let said = match (&container.responsible, &container.since) {
+        _ if !container.is_covered => "not covered by any scan report".to_owned(),
+        (Some(who), Some(since)) => {
+            let age = days(answer.as_of.duration_since(*since));
+            let action = container.action.as_ref().map(ToString::to_string).unwrap_or_default();
+            let who = who.word(&answer.provider);
+            format!("{who}  {}, for {age} at least; do: {action}", container.ids.join(", "))
+        }
+        _ => "nothing missing by the scan report".to_owned(),
+    };
+    page.fold("  ", 4, &format!("{}  {said}", container.name));
 }
 
 /// An age in days, as the policy counts them.

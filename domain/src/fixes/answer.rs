@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::node::Judged;
+use super::opinion::{Active, Container, Opinion};
 use super::{Assessed, Lack, Turned};
 use crate::advisory::{Alias, Feeds, Published, Rating, Silence, Stream};
 use crate::matching::{Fix, Index, Matched, Standing};
@@ -36,6 +37,49 @@ pub struct FixesAnswer {
     pub unknown: Vec<NotJudged>,
     /// The feeds that speak of the node's distribution.
     pub feeds: Vec<FeedRow>,
+    /// Container images that run in kube-system, by name.
+    pub containers: Vec<ContainerRow>,
+    /// What the provider's own scanner says of the node's image; none without a report.
+    pub opinion: Option<Opinion>,
+}
+
+/// A container image that runs in kube-system, which the provider replaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContainerRow {
+    /// By a name with a tag, or else by digest or id.
+    pub name: String,
+    /// Whether a report speaks of it; without one nothing can be said.
+    pub is_covered: bool,
+    /// What there is a fix for that it lacks.
+    pub ids: Vec<String>,
+    /// Since when a report has said so, at the least.
+    pub since: Option<Timestamp>,
+    /// Who must act; none where nobody must, or nothing can be said.
+    pub responsible: Option<Responsible>,
+    /// What to do.
+    pub action: Option<Action>,
+}
+
+impl ContainerRow {
+    /// A row for all that it lacks since one moment; one for an image that lacks nothing, or
+    /// of which nothing is known.
+    fn of(container: &Container) -> Vec<Self> {
+        let row = |active: Option<&Active>| Self {
+            name: container.name.clone(),
+            is_covered: container.active.is_some(),
+            ids: active
+                .map(|active| active.ids.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            since: active.map(|active| active.since),
+            responsible: active
+                .and_then(|active| Some(active.answer.turn.as_ref()?.responsible.clone())),
+            action: active.and_then(|active| Some(active.answer.turn.as_ref()?.action.clone())),
+        };
+        match container.active.as_deref() {
+            None | Some([]) => vec![row(None)],
+            Some(active) => active.iter().map(|one| row(Some(one))).collect(),
+        }
+    }
 }
 
 /// Whose turn comes first.
@@ -74,6 +118,8 @@ pub struct FixCounts {
     pub not_covered: usize,
     /// Source packages that cannot be judged.
     pub not_judged: usize,
+    /// Container images of kube-system that no report speaks of.
+    pub containers_not_covered: usize,
 }
 
 impl FixCounts {
@@ -98,6 +144,7 @@ impl FixCounts {
         self.judged += other.judged;
         self.not_covered += other.not_covered;
         self.not_judged += other.not_judged;
+        self.containers_not_covered += other.containers_not_covered;
     }
 
     /// Counts one answer.
@@ -112,7 +159,36 @@ impl FixCounts {
             }
             return;
         };
-        match &turn.responsible {
+        self.count_turn(&turn.responsible);
+    }
+
+    /// Counts a container image: all that it lacks since one moment comes with a newer image.
+    pub(super) fn count_container(
+        &mut self,
+        container: &Container,
+        policy: &Policy,
+        now: Timestamp,
+    ) {
+        let Some(active) = &container.active else {
+            self.containers_not_covered += 1;
+            return;
+        };
+        for one in active {
+            self.count_active(one, policy, now);
+        }
+    }
+
+    /// Counts what a container image lacks since one moment.
+    pub(super) fn count_active(&mut self, active: &Active, policy: &Policy, now: Timestamp) {
+        if let Some(turn) = &active.answer.turn {
+            self.count_turn(&turn.responsible);
+            let line = over_after(active.since, policy);
+            self.over_line += usize::from(line.is_some_and(|line| now > line));
+        }
+    }
+
+    const fn count_turn(&mut self, responsible: &Responsible) {
+        match responsible {
             Responsible::Customer => self.customer += 1,
             Responsible::Provider => self.provider += 1,
             Responsible::Automation { .. } => self.automation += 1,
@@ -298,8 +374,14 @@ impl FixesAnswer {
             let turn = turned.answer.turn.as_ref()?;
             Some((rank(Some(&turn.responsible)), judged.published(turned.lack), turn))
         });
-        let first =
-            turns.min_by_key(|(rank, published, _)| (*rank, published.unwrap_or(Timestamp::MAX)));
+        let of_containers = judged.containers.iter().flat_map(Container::lacking);
+        let of_containers = of_containers.filter_map(|(_, active)| {
+            let turn = active.answer.turn.as_ref()?;
+            Some((rank(Some(&turn.responsible)), Some(active.since), turn))
+        });
+        let first = turns
+            .chain(of_containers)
+            .min_by_key(|(rank, published, _)| (*rank, published.unwrap_or(Timestamp::MAX)));
         Self {
             stream: judged.inventory.stream.to_string(),
             incomplete: judged.incomplete(),
@@ -316,6 +398,8 @@ impl FixesAnswer {
             not_covered: Vec::new(),
             unknown: Vec::new(),
             feeds: feed_rows(judged.knowledge.feeds, &judged.inventory.stream, now),
+            containers: Vec::new(),
+            opinion: None,
         }
     }
 
@@ -346,13 +430,13 @@ impl FixesAnswer {
             })
             .collect();
         packages.sort_by(|a, b| key(a).cmp(&key(b)));
-        let not_judged = |wanted: fn(&Standing) -> Option<&String>| -> Vec<NotJudged> {
+        let not_judged = |wanted: fn(&Standing) -> Option<String>| -> Vec<NotJudged> {
             let mut all: Vec<NotJudged> = matched
                 .sources
                 .iter()
                 .filter_map(|source| {
                     Some(NotJudged {
-                        why: wanted(&source.standing)?.clone(),
+                        why: wanted(&source.standing)?,
                         source: source.source.to_string(),
                         version: source.version.to_string(),
                     })
@@ -364,13 +448,18 @@ impl FixesAnswer {
         Self {
             packages,
             not_covered: not_judged(|standing| match standing {
-                Standing::NotCovered(why) => Some(why),
+                Standing::NotCovered(why) => Some(why.clone()),
+                Standing::Upstream(module) => {
+                    Some(format!("by upstream's advisories on {module} alone"))
+                }
                 _ => None,
             }),
             unknown: not_judged(|standing| match standing {
-                Standing::Unknown(why) => Some(why),
+                Standing::Unknown(why) => Some(why.clone()),
                 _ => None,
             }),
+            containers: judged.containers.iter().flat_map(ContainerRow::of).collect(),
+            opinion: judged.opinion.clone(),
             ..Self::summary(judged, now)
         }
     }

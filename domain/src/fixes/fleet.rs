@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::Lack;
 use super::answer::{FixCounts, FixRow, rank};
 use super::node::{NodeAbout, NodeFixes};
-use crate::advisory::{Alias, FeedStatus, Published};
+use super::opinion::{Active, Container};
+use crate::advisory::{Alias, DateKind, FeedStatus, Published, Rating};
+use crate::patch_age::over_after;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible};
 
@@ -225,6 +227,22 @@ pub fn patch_age<'a>(
         for line in judged.incomplete() {
             *answer.incomplete.entry(line).or_default() += 1;
         }
+        for (container, active) in judged.containers.iter().flat_map(Container::lacking) {
+            if let Some(row) = container_row(container, active, judged.policy)
+                && wanted(asked, &row)
+                && asked.older_than.is_none_or(|age| row.age(now).is_some_and(|own| own > age))
+            {
+                answer.shown.count_active(active, judged.policy, now);
+                let one = One {
+                    about: &node.about,
+                    source: &container.name,
+                    installed: "",
+                    mended: BTreeSet::new(),
+                    row,
+                };
+                fold(&mut folded, &one, by, asked, now);
+            }
+        }
         for turned in &judged.assessed.turned {
             let is_fix = matches!(turned.lack, Lack::Missing(_)) && turned.answer.turn.is_some();
             if !asked.include_unfixed && !is_fix {
@@ -267,6 +285,32 @@ pub fn patch_age<'a>(
     answer.rows = folded.into_values().map(|folding| folding.row).collect();
     answer.rows.sort_by(|a, b| order(a).cmp(&order(b)));
     answer
+}
+
+/// A container image of kube-system as a row; none where nobody has to do anything.
+fn container_row(container: &Container, active: &Active, policy: &Policy) -> Option<FixRow> {
+    let turn = active.answer.turn.as_ref()?;
+    Some(FixRow {
+        record: container.name.clone(),
+        fixed: None,
+        tier: "container".to_owned(),
+        aliases: active
+            .ids
+            .iter()
+            .map(|id| Alias { id: id.clone(), rating: Rating::Unrated })
+            .collect(),
+        published: Some(Published {
+            at: active.since,
+            kind: DateKind::Baseline,
+            feed: "aks-vulnerability-api".into(),
+            revision: "".into(),
+        }),
+        over_after: over_after(active.since, policy),
+        step: active.answer.step,
+        responsible: Some(turn.responsible.clone()),
+        action: Some(turn.action.clone()),
+        mitigation: String::new(),
+    })
 }
 
 fn wanted(asked: &Asked, row: &FixRow) -> bool {

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::answer::{FixCounts, FixRow, FixesAnswer};
+use super::opinion::{self, Container, Opinion};
 use super::{Assessed, Circumstances, Knowledge, Lack, Turned, answer, assess};
-use crate::matching::{Inventory, Matched};
+use crate::advisory::AliasId;
+use crate::matching::{Inventory, Matched, Standing};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 
@@ -69,6 +71,10 @@ pub struct Judged<'a> {
     pub matched: Arc<Matched>,
     /// Whose turn each of it is.
     pub assessed: Assessed,
+    /// The container images that run in kube-system.
+    pub containers: Vec<Container>,
+    /// What the provider's own scanner says of the node's image.
+    pub opinion: Option<Opinion>,
 }
 
 impl<'a> Judged<'a> {
@@ -85,13 +91,36 @@ impl<'a> Judged<'a> {
         let matched = matched(&inventory);
         let circumstances = Circumstances::of(history, policy, now);
         let assessed = assess(knowledge, &inventory, &matched, &circumstances, policy, now);
-        Ok(Self { knowledge, policy, inventory, matched, assessed })
+        let reports = knowledge.reports;
+        let images = history.managed_images.present();
+        let containers = opinion::containers(reports, images, circumstances.platform, policy, now);
+        let mut judged =
+            Self { knowledge, policy, inventory, matched, assessed, containers, opinion: None };
+        if !reports.is_empty() {
+            judged.opinion = opinion::opinion(reports, circumstances.image, &judged.found());
+        }
+        Ok(judged)
+    }
+
+    /// The CVEs that fixes are missing for, without those of kernels.
+    fn found(&self) -> BTreeSet<AliasId> {
+        let missing = self.matched.missing.iter().filter(|one| {
+            let source = self.matched.sources.get(one.source);
+            source.is_some_and(|source| source.standing != Standing::Running)
+        });
+        let ids = missing.flat_map(|one| self.knowledge.index.alias_ids(one.fix));
+        ids.filter(|id| id.is_cve()).cloned().collect()
     }
 
     /// The sums.
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> FixCounts {
-        self.assessed.counts(self.knowledge.index, &self.matched, self.policy, now)
+        let mut counts =
+            self.assessed.counts(self.knowledge.index, &self.matched, self.policy, now);
+        for container in &self.containers {
+            counts.count_container(container, self.policy, now);
+        }
+        counts
     }
 
     /// What could not be said, a line each.

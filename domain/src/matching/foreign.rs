@@ -72,6 +72,27 @@ pub(super) fn maker(distribution: &Distribution, package: &Package) -> Option<St
     }
 }
 
+/// The modules of Go by which upstream's advisories speak of a package of the provider's.
+pub(super) fn modules(source: &str) -> &'static [&'static str] {
+    match source {
+        "moby-containerd" => {
+            &["github.com/containerd/containerd", "github.com/containerd/containerd/v2"]
+        }
+        "moby-runc" => &["github.com/opencontainers/runc"],
+        "kubelet" | "kubectl" => &["k8s.io/kubernetes"],
+        "kubernetes-cri-tools" => &["sigs.k8s.io/cri-tools"],
+        "containernetworking-plugins" => &["github.com/containernetworking/plugins"],
+        "blobfuse2" => &["github.com/Azure/azure-storage-fuse/v2"],
+        _ => &[],
+    }
+}
+
+/// Upstream's version of such a package: `1.7.33` of `1.7.33-ubuntu22.04u4`.
+pub(super) fn upstream_version(version: &str) -> &str {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    version.split_once(['-', '~', '+']).map_or(version, |(upstream, _)| upstream)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +106,19 @@ mod tests {
             source_version: version.to_owned(),
             held: false,
             origin: origin.to_owned(),
+        }
+    }
+
+    #[test]
+    fn upstreams_version_is_what_stands_before_the_packagers_own() {
+        for (version, upstream) in [
+            ("1.7.33-ubuntu22.04u4", "1.7.33"),
+            ("1.4.3-1", "1.4.3"),
+            ("1:4.5.3-1", "4.5.3"),
+            ("2.5.4", "2.5.4"),
+            ("1.7.33+azure-ubuntu22.04u1", "1.7.33"),
+        ] {
+            assert_eq!(upstream_version(version), upstream);
         }
     }
 

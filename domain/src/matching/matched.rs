@@ -50,6 +50,8 @@ pub enum Standing {
     Judged,
     /// By those of the running kernel, whose package it is.
     Running,
+    /// By upstream's own advisories on this module, because no distribution covers it.
+    Upstream(String),
     /// Not: it goes along with a kernel and does not run.
     GoesAlong,
     /// Not: no advisory covers it, for this reason.
@@ -125,7 +127,8 @@ impl Matched {
             .iter()
             .map(|source| match source.standing {
                 Standing::Judged | Standing::Running | Standing::GoesAlong => Outcome::NotAffected,
-                Standing::NotCovered(_) => Outcome::NotCovered,
+                // What upstream does not name may still be wrong with what others built of it.
+                Standing::NotCovered(_) | Standing::Upstream(_) => Outcome::NotCovered,
                 Standing::Unknown(_) => Outcome::Unknown,
             })
             .collect();

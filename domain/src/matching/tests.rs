@@ -258,6 +258,41 @@ fn packages_of_others_are_not_covered_and_never_matched_by_their_names() {
 }
 
 #[test]
+fn packages_that_no_distribution_covers_are_held_against_upstream_by_its_version() {
+    let upstream = Stream {
+        distribution: Distribution::Upstream(Arc::from("Go")),
+        release: Arc::from(""),
+        tier: Tier::Base,
+    };
+    let of = |record: &str, module: &str, fixed: &str| Advisory {
+        stream: upstream.clone(),
+        ..fix(record, module, fixed, &["CVE-2026-0001"])
+    };
+    let index = index(&[
+        of("GHSA-aaaa", "github.com/containerd/containerd", "1.7.34"),
+        of("GHSA-bbbb", "github.com/containerd/containerd", "1.7.33"),
+        of("GHSA-cccc", "github.com/opencontainers/runc", "1.4.3"),
+        fix("USN-1-1", "containerd", "9", &["CVE-2026-0002"]),
+    ]);
+    let node = node(
+        &[
+            "moby-containerd 1.7.33-ubuntu22.04u4",
+            "moby-runc 1.4.3-ubuntu22.04u3",
+            "blobfuse2 2.5.4",
+        ],
+        "5.15.0-1124-azure",
+        "#133-Ubuntu",
+    );
+    let matched = match_inventory(&index, &node);
+    assert_eq!(missing(&index, &matched), ["moby-containerd 1.7.33-ubuntu22.04u4 GHSA-aaaa"]);
+    let module = "github.com/containerd/containerd".to_owned();
+    assert_eq!(standing(&matched, "moby-containerd"), &Standing::Upstream(module));
+    // What upstream does not name is not clean, and what nothing speaks of is not either.
+    assert_eq!(outcome(&matched, "moby-runc"), Outcome::NotCovered);
+    assert_eq!(outcome(&matched, "blobfuse2"), Outcome::NotCovered);
+}
+
+#[test]
 fn a_second_notice_is_a_second_missing_update_and_starts_no_clock_anew() {
     let index = index(&[
         dated(0, fix("USN-30-1", "curl", "7.81.0-1ubuntu1.20", &["CVE-2026-4001"])),

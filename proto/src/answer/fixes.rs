@@ -3,8 +3,9 @@
 use nodeward_domain::advisory::{Alias, AliasId, DateKind, Published, Rating};
 use nodeward_domain::fixes::Step;
 use nodeward_domain::fixes::answer::{
-    FeedRow, FirstTurn, FixCounts, FixRow, FixesAnswer, NotJudged, PackageFixes,
+    ContainerRow, FeedRow, FirstTurn, FixCounts, FixRow, FixesAnswer, NotJudged, PackageFixes,
 };
+use nodeward_domain::fixes::opinion::Opinion;
 
 use super::{ROWS, optional_timestamp, word};
 use crate::convert::{Invalid, list, required, timestamp_in, timestamp_out};
@@ -35,6 +36,8 @@ impl From<&FixesAnswer> for v1::FixesAnswer {
             not_covered: answer.not_covered.iter().map(Into::into).collect(),
             unknown: answer.unknown.iter().map(Into::into).collect(),
             feeds: answer.feeds.iter().map(Into::into).collect(),
+            containers: answer.containers.iter().map(Into::into).collect(),
+            opinion: answer.opinion.as_ref().map(Into::into),
         }
     }
 }
@@ -53,6 +56,62 @@ impl TryFrom<v1::FixesAnswer> for FixesAnswer {
             not_covered: answer.not_covered.into_iter().map(Into::into).collect(),
             unknown: answer.unknown.into_iter().map(Into::into).collect(),
             feeds: list("feeds", answer.feeds, ROWS, FeedRow::try_from)?,
+            containers: list("containers", answer.containers, ROWS, ContainerRow::try_from)?,
+            opinion: answer.opinion.map(Opinion::try_from).transpose()?,
+        })
+    }
+}
+
+impl From<&ContainerRow> for v1::ContainerRow {
+    fn from(row: &ContainerRow) -> Self {
+        Self {
+            name: row.name.clone(),
+            is_covered: row.is_covered,
+            ids: row.ids.clone(),
+            since: row.since.map(timestamp_out),
+            responsible: row.responsible.as_ref().map(Into::into),
+            action: row.action.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<v1::ContainerRow> for ContainerRow {
+    type Error = Invalid;
+
+    fn try_from(row: v1::ContainerRow) -> Result<Self, Invalid> {
+        Ok(Self {
+            name: row.name,
+            is_covered: row.is_covered,
+            ids: row.ids,
+            since: optional_timestamp("since", row.since)?,
+            responsible: row.responsible.map(TryInto::try_into).transpose()?,
+            action: row.action.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl From<&Opinion> for v1::Opinion {
+    fn from(opinion: &Opinion) -> Self {
+        Self {
+            image: opinion.image.clone(),
+            reported_at: Some(timestamp_out(opinion.reported_at)),
+            agree: out(opinion.agree),
+            we_alone: opinion.we_alone.clone(),
+            they_alone: opinion.they_alone.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Opinion> for Opinion {
+    type Error = Invalid;
+
+    fn try_from(opinion: v1::Opinion) -> Result<Self, Invalid> {
+        Ok(Self {
+            image: opinion.image,
+            reported_at: timestamp_in("opinion.reported_at", opinion.reported_at)?,
+            agree: back(opinion.agree),
+            we_alone: opinion.we_alone,
+            they_alone: opinion.they_alone,
         })
     }
 }
@@ -83,6 +142,7 @@ impl From<&FixCounts> for v1::FixCounts {
             not_covered: out(counts.not_covered),
             not_judged: out(counts.not_judged),
             unreadable: out(counts.unreadable),
+            containers_not_covered: out(counts.containers_not_covered),
         }
     }
 }
@@ -102,6 +162,7 @@ impl From<v1::FixCounts> for FixCounts {
             not_covered: back(counts.not_covered),
             not_judged: back(counts.not_judged),
             unreadable: back(counts.unreadable),
+            containers_not_covered: back(counts.containers_not_covered),
         }
     }
 }

@@ -7,9 +7,10 @@ use nodeward_domain::advisory::{
 };
 use nodeward_domain::fixes::Step;
 use nodeward_domain::fixes::answer::{
-    FeedRow, FirstTurn, FixCounts, FixRow, NotJudged, PackageFixes,
+    ContainerRow, FeedRow, FirstTurn, FixCounts, FixRow, NotJudged, PackageFixes,
 };
 use nodeward_domain::fixes::fleet::{Asked, By, NodeNotJudged, PatchAge, PatchAgeRow};
+use nodeward_domain::fixes::opinion::Opinion;
 use nodeward_domain::responsibility::{Action, Automation, Responsible};
 
 use super::*;
@@ -167,6 +168,21 @@ fn fixes() -> FixesAnswer {
             is_stale: true,
             coverage: "partial: a selection".to_owned(),
         }],
+        containers: vec![ContainerRow {
+            name: "mcr.microsoft.com/oss/coredns:v1".to_owned(),
+            is_covered: true,
+            ids: vec!["CVE-2026-1".to_owned()],
+            since: Some(at(3)),
+            responsible: Some(Responsible::Provider),
+            action: Some(Action::HandIn),
+        }],
+        opinion: Some(Opinion {
+            image: "AKSUbuntu-2204gen2containerd-202611.03.0".to_owned(),
+            reported_at: at(4),
+            agree: 3,
+            we_alone: vec!["CVE-2026-2".to_owned()],
+            they_alone: vec!["CVE-2026-3".to_owned()],
+        }),
     }
 }
 
@@ -184,6 +200,7 @@ const fn counts() -> FixCounts {
         judged: 10,
         not_covered: 11,
         not_judged: 12,
+        containers_not_covered: 13,
     }
 }
 

@@ -2445,6 +2445,42 @@ pub struct FixesAnswer {
     /// Why what no advisory speaks of cannot be called clean; left out where it can.
     #[prost(string, optional, tag = "9")]
     pub silence: ::core::option::Option<::prost::alloc::string::String>,
+    /// Container images that run in kube-system.
+    #[prost(message, repeated, tag = "10")]
+    pub containers: ::prost::alloc::vec::Vec<ContainerRow>,
+    /// What the provider's own scanner says of the node's image; absent without a report.
+    #[prost(message, optional, tag = "11")]
+    pub opinion: ::core::option::Option<Opinion>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContainerRow {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether a report speaks of it; without one nothing can be said.
+    #[prost(bool, tag = "2")]
+    pub is_covered: bool,
+    #[prost(string, repeated, tag = "3")]
+    pub ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Since when a report has said so, at the least.
+    #[prost(message, optional, tag = "4")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "5")]
+    pub responsible: ::core::option::Option<Responsible>,
+    #[prost(message, optional, tag = "6")]
+    pub action: ::core::option::Option<Action>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Opinion {
+    #[prost(string, tag = "1")]
+    pub image: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub reported_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(uint64, tag = "3")]
+    pub agree: u64,
+    #[prost(string, repeated, tag = "4")]
+    pub we_alone: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub they_alone: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FixCounts {
@@ -2475,6 +2511,9 @@ pub struct FixCounts {
     /// Statements on installed packages that cannot be read.
     #[prost(uint64, tag = "12")]
     pub unreadable: u64,
+    /// Container images of kube-system that no report speaks of.
+    #[prost(uint64, tag = "13")]
+    pub containers_not_covered: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FirstTurn {
