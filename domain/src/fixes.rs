@@ -7,6 +7,7 @@ pub mod answer;
 pub mod fleet;
 pub mod images;
 pub mod node;
+pub mod scan;
 
 use jiff::Timestamp;
 
