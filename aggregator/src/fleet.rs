@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge, patch_age};
+use nodeward_domain::fixes::scan::{Reported, ScanLabels, label};
 use nodeward_domain::policy::Policy;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -243,6 +244,24 @@ impl Fleet {
             memory.node.as_ref().map(|node| node.fixes(&self.policy, &advisories, now))
         });
         patch_age(nodes, asked, by, &self.policy, advisories.statuses(now), now)
+    }
+
+    /// Labels the rows of a scanner's list by what nodes lack: those of `cluster` alone where
+    /// one is named.
+    #[must_use]
+    pub fn label_scan(
+        &self,
+        cluster: Option<&str>,
+        rows: &[Reported],
+        now: Timestamp,
+    ) -> ScanLabels {
+        let advisories = self.advisories();
+        let places = self.all();
+        let nodes = places.iter().filter_map(|place| {
+            let memory = place.memory();
+            memory.node.as_ref().map(|node| node.fixes(&self.policy, &advisories, now))
+        });
+        label(nodes, cluster, rows, &self.policy, advisories.statuses(now), now)
     }
 
     /// Counts a row of the store that is spoilt, and says so to whoever can mend it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{NodeRow, Standing};
+use nodeward_proto::answer::scan::{self, AskedScan};
 use nodeward_proto::answer::{PAGE_LIMIT, patch_age, standing};
 use nodeward_proto::report::timestamp;
 use nodeward_proto::v1;
@@ -113,6 +114,20 @@ impl QueryService for Query {
             feeds: advisories.statuses(now).iter().map(Into::into).collect(),
             generation: advisories.generation(),
         }))
+    }
+
+    async fn label_scan(
+        &self,
+        request: Request<v1::LabelScanRequest>,
+    ) -> Result<Response<v1::LabelScanResponse>, Status> {
+        let asked = AskedScan::try_from(request.into_inner())
+            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
+        let fleet = Arc::clone(&self.fleet);
+        let answer = tokio::task::spawn_blocking(move || {
+            let labels = fleet.label_scan(asked.cluster.as_deref(), &asked.rows, Timestamp::now());
+            scan::response(&labels, &asked.places)
+        });
+        Ok(Response::new(answer.await.map_err(|error| Status::internal(error.to_string()))?))
     }
 }
 

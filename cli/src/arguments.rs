@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
+use nodeward_feeds::scan::ColumnMapping;
 
 /// Where an aggregator listens if nothing else is told.
 pub const DEFAULT_AGGREGATOR: &str = "http://127.0.0.1:7443";
@@ -107,6 +108,9 @@ pub enum Command {
     /// Feeds of advisories: what there is, and what is to be taken in.
     #[command(subcommand)]
     Feed(Feed),
+    /// Lists that others made: how what is in them stands on the nodes.
+    #[command(subcommand)]
+    Import(Import),
     /// Every check, or one of them in full. Needs no aggregator.
     Checks {
         /// Explain this check.
@@ -229,6 +233,29 @@ pub enum Feed {
     },
     /// How the aggregator's feeds stand: how old each is, and for what it is complete.
     Status,
+}
+
+/// What can be done with lists that others made.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Label every row of a scanner's list: whose turn it is where the node's own facts
+    /// agree, and why where they do not. Nothing of it is kept.
+    Scan(ImportScan),
+}
+
+/// A scanner's list.
+#[derive(Debug, Args)]
+pub struct ImportScan {
+    /// JSON of Trivy or Grype, or a table (CSV) of any other scanner.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Which columns of a table mean what, where their names do not tell:
+    /// cve=CVE ID,package=Package,installed=Version,fixed=Fix,severity=Severity,node=Host.
+    #[arg(long, value_name = "MAPPING")]
+    pub columns: Option<ColumnMapping>,
+    /// Only nodes of this cluster.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
 }
 
 /// By what rows of missing fixes are folded.

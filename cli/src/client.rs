@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use nodeward_domain::advisory::FeedStatus;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge};
+use nodeward_domain::fixes::scan::{Reported, ScanLabels};
+use nodeward_proto::MESSAGE_LIMIT_BYTES;
+use nodeward_proto::answer::scan::{self, SCAN_ROWS};
 use nodeward_proto::answer::{instant, patch_age};
 use nodeward_proto::report::Invalid;
 use nodeward_proto::v1;
@@ -195,6 +198,44 @@ impl Client {
         }
     }
 
+    /// Labels the rows of a scanner's list, one batch after the other; one label for each row,
+    /// in their order.
+    pub async fn label_scan(
+        &mut self,
+        cluster: &str,
+        rows: &[Reported],
+    ) -> Result<ScanLabels, AskError> {
+        let mut left = rows;
+        let mut answer: Option<ScanLabels> = None;
+        // Also where there is no row: how the nodes and feeds stand is asked.
+        while answer.is_none() || !left.is_empty() {
+            let (batch, rest) = left.split_at(batch(left));
+            left = rest;
+            let places: Vec<u64> = (0..).take(batch.len()).collect();
+            let rows = places.iter().zip(batch).map(|(place, row)| scan::reported(*place, row));
+            let request =
+                v1::LabelScanRequest { cluster: cluster.to_owned(), rows: rows.collect() };
+            let labels = self.service.label_scan(request).await;
+            let labels = labels.map_err(|status| self.failed(&status))?.into_inner();
+            let labels = scan::labels(labels, &places)?;
+            match &mut answer {
+                None => answer = Some(labels),
+                Some(answer) => {
+                    answer.rows.extend(labels.rows);
+                    answer.nodes = answer.nodes.max(labels.nodes);
+                    // A node may have come or gone in between.
+                    for (what, nodes) in labels.incomplete {
+                        let known = answer.incomplete.entry(what).or_default();
+                        *known = nodes.max(*known);
+                    }
+                }
+            }
+        }
+        answer.ok_or_else(|| {
+            AskError::Invalid(Invalid { field: "rows".to_owned(), why: "are missing".to_owned() })
+        })
+    }
+
     /// How the feeds stand, and for which moment that is.
     pub async fn feeds(&mut self) -> Result<(Timestamp, Vec<FeedStatus>), AskError> {
         let answer = self.service.list_feeds(v1::ListFeedsRequest {}).await;
@@ -214,6 +255,21 @@ impl Client {
             code => AskError::Refused { url: self.url.clone(), code, why },
         }
     }
+}
+
+/// So many of those rows go into one request: what the aggregator takes, in number and in
+/// bytes. A row that is too long by itself is refused there.
+fn batch(rows: &[Reported]) -> usize {
+    /// Around each text, and the place.
+    const AROUND: usize = 40;
+    let mut bytes = 0_usize;
+    let fits = |row: &&Reported| {
+        let id = row.id.to_string().len();
+        let texts = row.package.len() + row.installed.len() + row.target.len();
+        bytes = bytes.saturating_add(id + texts + AROUND);
+        bytes <= MESSAGE_LIMIT_BYTES / 2
+    };
+    rows.iter().take(SCAN_ROWS).take_while(fits).count().max(1).min(rows.len())
 }
 
 fn same_page() -> AskError {

@@ -2,7 +2,7 @@
 //!
 //! [`arguments`] says what can be typed, [`run`] does it, [`client`] asks the
 //! aggregator, [`inspect`] looks at one machine with what is known of advisories and images
-//! ([`knowledge`]), [`screen`] makes the text. Everything
+//! ([`knowledge`]), [`scan`] reads a scanner's list, [`screen`] makes the text. Everything
 //! that is shown is an answer of the domain; nothing is judged here.
 
 pub mod admin;
@@ -16,5 +16,6 @@ pub mod knowledge;
 pub mod paths;
 pub mod progress;
 pub mod run;
+pub mod scan;
 pub mod screen;
 pub mod support;

@@ -13,13 +13,14 @@ use tonic::Code;
 
 use crate::admin::{self, AdminError};
 use crate::arguments::{
-    AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Feed, Global, StandingFilter,
-    Support,
+    AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Feed, Global, Import, ImportScan,
+    StandingFilter, Support,
 };
 use crate::client::{AskError, Client};
 use crate::exit::Exit;
 use crate::inspect::{InspectError, inspect};
 use crate::progress::Progress;
+use crate::scan::{self, ScanFileError, ScanQuestion};
 use crate::screen::{self, FeedsAnswer, FleetAnswer, ScreenError, Style};
 use crate::support::{self, SupportError};
 
@@ -62,6 +63,9 @@ pub enum Failure {
     /// Nothing was exported.
     #[error(transparent)]
     Support(#[from] SupportError),
+    /// A scanner's list cannot be read.
+    #[error(transparent)]
+    Scan(#[from] ScanFileError),
     /// Nothing was imported.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -193,6 +197,7 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             let answer = FeedsAnswer { as_of, feeds };
             Ok(Shown { text: screen::feeds(&answer, style)?, exit: answer.exit() })
         }
+        Command::Import(Import::Scan(asked)) => import_scan(asked, aggregator, style).await,
         Command::Checks { explain, policy } => {
             let text = match explain {
                 None => screen::checks(style)?,
@@ -216,6 +221,21 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             Ok(Shown { text, exit: Exit::Clean })
         }
     }
+}
+
+async fn import_scan(
+    asked: &ImportScan,
+    aggregator: &str,
+    style: Style<'_>,
+) -> Result<Shown, Failure> {
+    let scan = scan::read(&asked.file, asked.columns.as_ref())?;
+    let _progress = Progress::of("the aggregator");
+    let cluster = asked.cluster.as_deref();
+    let question = ScanQuestion::of(&scan);
+    let mut client = Client::new(aggregator)?;
+    let labels = client.label_scan(cluster.unwrap_or_default(), &question.rows).await?;
+    let answer = question.answer(scan, cluster, labels);
+    Ok(Shown { text: screen::scan(&answer, style)?, exit: answer.exit() })
 }
 
 /// Asks for the nodes. When none stands as is asked for, asks how all of them stand:

@@ -8,6 +8,7 @@ mod layout;
 mod node;
 mod nodes;
 mod patch_age;
+mod scan;
 mod support;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ pub use feeds::{FeedsAnswer, feeds, imported, pulled};
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};
+pub use scan::scan;
 pub use support::exported;
 
 /// Why an answer cannot be written.

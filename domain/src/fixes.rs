@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod images;
 pub mod node;
 pub mod opinion;
+pub mod scan;
 
 use jiff::Timestamp;
 

@@ -11,7 +11,7 @@ mod inventory;
 mod kernel;
 mod matched;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod strings;
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ use crate::advisory::{Distribution, Statement, Stream, Tier, Unfixed};
 use crate::facts::Package;
 use crate::version::key::{Order, VersionKey};
 
-use inventory::is_fips;
+pub(crate) use inventory::is_fips;
 
 pub use index::{Fix, FixId, Index, Sizes, TooManyStatements};
 pub use inventory::{Inventory, MatchKey, tiers_of};

@@ -122,6 +122,16 @@ impl Held {
             true => accept(before.as_ref(), &summary, now)?,
             false => accept_part(before.as_ref(), &summary, now)?,
         };
+        // The same once more, and now declared complete: that is news.
+        let was_whole = last_good.as_deref().is_some_and(|last| {
+            last.state.coverage.values().any(|one| !matches!(one, Coverage::Partial(_)))
+        });
+        let acceptance = match acceptance {
+            Acceptance::Same if declared.is_complete && !was_whole => {
+                Acceptance::Replace { frozen: BTreeSet::new() }
+            }
+            acceptance => acceptance,
+        };
         let extent = if is_whole { Extent::Whole } else { Extent::Part };
         let revision = Revision { as_of: summary.as_of, name: Arc::clone(&read.digest) };
         let baseline_until = oval::baseline_until(&read.name);

@@ -14,6 +14,7 @@ use crate::v1;
 
 mod fixes;
 pub mod patch_age;
+pub mod scan;
 mod turn;
 
 /// The most rows of one answer.

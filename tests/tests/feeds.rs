@@ -336,3 +336,72 @@ fn a_server_that_nobody_vouches_for_is_not_asked() {
     assert!(out(&output).contains("invalid peer certificate"), "{}", out(&output));
     assert_eq!(server.asked(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_scanners_list_is_labelled_by_what_nodes_report() {
+    let served = Served::start();
+    let list = served.write(
+        "list.csv",
+        "CVE ID,Package,Version,Severity,Host\n\
+         CVE-2026-9901,libssl3,3.0.2-0ubuntu1.28,high,aks-a\n\
+         CVE-2026-9901,libssl3,3.0.2-0ubuntu1.28,high,aks-a\n\
+         CVE-2026-9903,curl,7.81.0-1ubuntu1.28,low,aks-a\n\
+         CVE-2026-9904,tar,,low,aks-a\n",
+    );
+    let ask = |rest: &str| served.ask(&format!("import scan {}{rest}", list.display()));
+    assert_eq!(ask("").status.code(), Some(4), "no node has reported");
+    let host = HostCopy::of("aks-ubuntu-2204");
+    let _agent = reported(&served, &host, "aks-a").await;
+    let old = served.write("osv/USN-9901-1.json", &notice(9901, "2026-08-01", "openssl", "9"));
+    served.write("osv/USN-9903-1.json", &notice(9903, "2026-08-02", "curl", "1"));
+    let folder = old.parent().expect("a folder");
+    assert_eq!(served.import(folder, &[]).status.code(), Some(0));
+    let verdicts = |output: &Output| -> Vec<String> {
+        let answer: serde_json::Value = serde_json::from_str(&out(output)).expect("JSON");
+        let rows = answer["rows"].as_array().expect("rows").iter();
+        rows.map(|row| row["verdict"].as_str().expect("a word").to_owned()).collect()
+    };
+    // A partial feed says what it knows, and nothing by its silence.
+    let partial = ask(" -o json");
+    let expected = ["agree_missing", "agree_missing", "fixed_already", "unknown"];
+    assert_eq!(verdicts(&partial), expected, "{}", out(&partial));
+    served.write("osv/USN-9905-1.json", &notice(9905, "2026-08-03", "bash", "1"));
+    assert_eq!(served.import(folder, &["--complete"]).status.code(), Some(0));
+    let all = ask(" -o json");
+    assert_eq!(all.status.code(), Some(1), "{}", said(&all));
+    let expected = ["agree_missing", "agree_missing", "fixed_already", "not_affected"];
+    assert_eq!(verdicts(&all), expected, "{}", out(&all));
+    let text = out(&ask(""));
+    assert!(text.starts_with("VERDICT   4 rows (table), held against 1 node"), "{text}");
+    assert!(text.lines().last().is_some_and(|last| last.starts_with("NEXT ")), "{text}");
+    assert_eq!(out(&ask(" -o csv")).lines().count(), 5);
+    assert_eq!(ask(" --cluster moon").status.code(), Some(4));
+    // Nothing of it is lacking, and everything is known.
+    let clean = served.write("clean.csv", "CVE ID,Package\nCVE-2026-9903,curl\n");
+    let clean = served.ask(&format!("import scan {}", clean.display()));
+    assert_eq!(clean.status.code(), Some(0), "{}", out(&clean));
+    let mapped = served.write("mapped.csv", "Name,What\nCVE-2026-9903,curl\n");
+    let mapped = mapped.display();
+    let unmapped = served.ask(&format!("import scan {mapped}"));
+    assert_eq!(unmapped.status.code(), Some(2), "{}", said(&unmapped));
+    let mapping = "--columns cve=Name,package=What";
+    assert_eq!(served.ask(&format!("import scan {mapped} {mapping}")).status.code(), Some(0));
+    // What cannot be read is refused by file, row and reason.
+    for (name, text, says) in [
+        (
+            "half.csv",
+            "CVE ID,Package\nCVE-2026-1,curl\nCVE-2026-2,\n",
+            "half.csv: row 3 has no package",
+        ),
+        ("cut.json", "{\"matches\": [", "cut.json: no scanner's JSON"),
+        ("empty.csv", "", "empty.csv: no scanner's list: it is empty"),
+    ] {
+        let file = served.write(name, text);
+        let refused = served.ask(&format!("import scan {}", file.display()));
+        assert_eq!(refused.status.code(), Some(2), "{name}: {}", said(&refused));
+        assert!(said(&refused).contains(says), "{name}: {}", said(&refused));
+    }
+    let nowhere = served.ask("import scan /nowhere.json");
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(said(&nowhere).contains("/nowhere.json: No such file"), "{}", said(&nowhere));
+}

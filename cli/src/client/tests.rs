@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nodeward_domain::advisory::AliasId;
 use nodeward_proto::v1::query_service_server::{QueryService, QueryServiceServer};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -113,6 +114,27 @@ impl QueryService for Canned {
     ) -> Result<Response<v1::ListFeedsResponse>, Status> {
         Err(Status::unimplemented("not asked for here"))
     }
+
+    async fn label_scan(
+        &self,
+        request: Request<v1::LabelScanRequest>,
+    ) -> Result<Response<v1::LabelScanResponse>, Status> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) as u64;
+        let label = |row: v1::ReportedRow| v1::LabelledRow {
+            place: row.place + u64::from(self.endless),
+            verdict: "not_installed".to_owned(),
+            why: row.package,
+            ..v1::LabelledRow::default()
+        };
+        let what = "not judged".to_owned();
+        Ok(Response::new(v1::LabelScanResponse {
+            as_of: Some(epoch()),
+            rows: request.into_inner().rows.into_iter().map(label).collect(),
+            incomplete: vec![v1::Incomplete { what, nodes: asked }],
+            nodes: 3,
+            ..v1::LabelScanResponse::default()
+        }))
+    }
 }
 
 /// A client of a server that answers so.
@@ -134,6 +156,32 @@ async fn pages_of_fixes_are_followed_to_the_last_and_an_endless_one_is_refused()
     let mut client = client_of(Canned { endless: true, ..Canned::default() });
     let error = client.patch_age(&Asked::default(), By::Fix).await.expect_err("endless");
     assert!(error.to_string().contains("next_page_token"), "{error}");
+}
+
+#[tokio::test]
+async fn a_scan_is_labelled_batch_after_batch_and_in_its_order() {
+    let row = |number: usize| Reported {
+        id: AliasId::of("CVE-2026-0001"),
+        package: format!("package-{number}"),
+        installed: String::new(),
+        target: "x".repeat(if number == 1 { 300_000 } else { 0 }),
+    };
+    for rows in [0, 1, 2_000, 2_001, 5_000] {
+        let rows: Vec<Reported> = (0..rows).map(row).collect();
+        let mut client = client_of(Canned::default());
+        let labels = client.label_scan("", &rows).await.expect("labels");
+        assert_eq!(labels.rows.len(), rows.len());
+        for (row, labelled) in rows.iter().zip(&labels.rows) {
+            assert_eq!(labelled.why, row.package);
+        }
+        let batches = rows.len().div_ceil(SCAN_ROWS).max(1);
+        assert_eq!(labels.incomplete["not judged"], batches - 1, "the most of all batches");
+    }
+    let long: Vec<Reported> = (0..5).map(|_| row(1)).collect();
+    assert_eq!([batch(&long), batch(&long[..1]), batch(&[])], [1, 1, 0]);
+    let mut client = client_of(Canned { endless: true, ..Canned::default() });
+    let error = client.label_scan("", &[row(0)]).await.expect_err("another place");
+    assert!(error.to_string().contains("rows: are not those"), "{error}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::{Published, Rating};
+use nodeward_domain::advisory::{FeedStatus, Published, Rating};
 use nodeward_domain::fixes::fleet::{By, PatchAge, PatchAgeRow};
 
 use super::fixes::{days, sums};
@@ -32,7 +32,7 @@ pub fn patch_age(
 fn text(answer: &PatchAge, question: &Question, wide: bool, style: Style<'_>) -> String {
     let mut page = Page::new(style.width);
     page.labelled("VERDICT", &verdict(answer, question));
-    page.labelled("AS OF", &as_of(answer));
+    page.labelled("AS OF", &as_of(answer.as_of, &answer.feeds, &answer.policy_edition));
     unknown(&mut page, answer);
     if !answer.rows.is_empty() {
         page.blank();
@@ -66,15 +66,16 @@ fn verdict(answer: &PatchAge, question: &Question) -> String {
     format!("{nodes} ({scope}): {}{partial}", sums(&answer.shown, &answer.provider))
 }
 
-fn as_of(answer: &PatchAge) -> String {
-    let oldest = answer.feeds.iter().filter(|feed| feed.name != "starter").map(|feed| feed.as_of);
+/// Of when an answer is, and the oldest of the feeds that it rests on.
+pub(super) fn as_of(as_of: Timestamp, feeds: &[FeedStatus], policy_edition: &str) -> String {
+    let oldest = feeds.iter().filter(|feed| feed.name != "starter").map(|feed| feed.as_of);
     let feeds = match oldest.min() {
         None => "advisories of the starter feed alone".to_owned(),
         Some(oldest) => {
-            format!("oldest feed {} old", days(answer.as_of.duration_since(oldest)))
+            format!("oldest feed {} old", days(as_of.duration_since(oldest)))
         }
     };
-    format!("{:.0}, {feeds}, policy {}", answer.as_of, answer.policy_edition)
+    format!("{as_of:.0}, {feeds}, policy {policy_edition}")
 }
 
 /// What is not part of the answer.

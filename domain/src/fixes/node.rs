@@ -10,7 +10,7 @@ use super::answer::{FixCounts, FixRow, FixesAnswer};
 use super::opinion::{self, Container, Opinion};
 use super::{Assessed, Circumstances, Knowledge, Lack, Turned, answer, assess};
 use crate::advisory::AliasId;
-use crate::matching::{Inventory, Matched, Standing};
+use crate::matching::{FixId, Inventory, Matched, Standing};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 
@@ -140,6 +140,28 @@ impl<'a> Judged<'a> {
         }
     }
 
+    /// The statement that something lacking rests on, and the place of its source package.
+    pub(super) fn fix(&self, lack: Lack) -> Option<(usize, FixId)> {
+        let matched = &self.matched;
+        let (source, fix) = match lack {
+            Lack::Missing(place) => matched.missing.get(place).map(|one| (one.source, one.fix))?,
+            Lack::Unfixed(place) => matched.unfixed.get(place).map(|one| (one.source, one.fix))?,
+            Lack::OtherTier(place) => {
+                matched.other_tiers.get(place).map(|one| (one.source, one.fix))?
+            }
+            Lack::Unreadable(_) => return None,
+        };
+        Some((source, fix))
+    }
+
+    /// What cannot be read of a statement.
+    pub(super) fn unreadable(&self, lack: Lack) -> Option<&str> {
+        match lack {
+            Lack::Unreadable(place) => Some(&self.matched.unreadable.get(place)?.why),
+            _ => None,
+        }
+    }
+
     /// What of a lacking fix an earlier notice has fixed on the node: a second notice, which
     /// mends what the first one broke, does not open again what that had fixed.
     pub(super) fn mended(&self, turned: &Turned) -> BTreeSet<String> {
@@ -185,7 +207,7 @@ impl<'a> Judged<'a> {
 }
 
 /// Whether a record's name says that it is not the first of its number: `USN-6859-2`.
-fn is_reissue(record: &str) -> bool {
+pub(super) fn is_reissue(record: &str) -> bool {
     let number = record.rsplit_once('-').and_then(|(_, number)| number.parse::<u32>().ok());
     crate::advisory::is_notice(record) && number.is_some_and(|number| (2..100).contains(&number))
 }

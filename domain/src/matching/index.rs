@@ -226,6 +226,46 @@ impl Index {
             .map(|(id, _)| id)
     }
 
+    /// The fixes in a source package by those names that are wanted, of vulnerabilities and
+    /// of records; of each the first published first, as [`Self::first_fix`] has them.
+    pub(crate) fn fixes_by_name(
+        &self,
+        stream: &Stream,
+        source: &str,
+        is_wanted: impl Fn(&AliasId) -> bool,
+    ) -> BTreeMap<AliasId, Vec<FixId>> {
+        let mut by_name: BTreeMap<AliasId, Vec<FixId>> = BTreeMap::new();
+        let Some(SourceRows(source)) = self.source(stream, source) else { return by_name };
+        for index in source.first..source.end {
+            let Some(row) = self.rows.get(index as usize) else { continue };
+            if row.statement != Statement::Fixed {
+                continue;
+            }
+            let record = AliasId::of(self.runs.text(row.record));
+            let is_among = self.aliases_of(row).ids().any(|id| *id == record);
+            let ids = self.aliases_of(row).ids().cloned();
+            let ids = ids.chain((!is_among).then_some(record));
+            for id in ids.filter(|id| is_wanted(id)) {
+                by_name.entry(id).or_default().push(FixId(index));
+            }
+        }
+        let date = |id: &FixId| self.published(*id).map_or(Timestamp::MAX, |(at, _)| at);
+        by_name.values_mut().for_each(|fixes| fixes.sort_by_key(|id| (date(id), *id)));
+        by_name
+    }
+
+    /// Whether a version lies behind the end of a statement's range: of a fix, it has it.
+    #[must_use]
+    pub fn is_behind(&self, FixId(id): FixId, key: &VersionKey) -> bool {
+        self.rows.get(id as usize).is_some_and(|row| {
+            let key = match row.epochs {
+                Epochs::Compared => key.bytes(),
+                Epochs::Ignored => key.without_epoch(),
+            };
+            self.runs.get(row.upper) <= key
+        })
+    }
+
     fn source(&self, stream: &Stream, name: &str) -> Option<SourceRows> {
         self.walk(stream).seek(self, name)
     }

@@ -73,7 +73,7 @@ pub fn tiers_of(packages: &Packages, ubuntu_pro: &UbuntuPro) -> Tiers {
 }
 
 /// Whether a source package is a module of FIPS 140, in Ubuntu's way of naming it.
-pub(super) fn is_fips(source: &str, version: &str) -> bool {
+pub(crate) fn is_fips(source: &str, version: &str) -> bool {
     let says = |text: &str| text.as_bytes().contains(&b'f') && text.contains("fips");
     says(version) || says(source)
 }

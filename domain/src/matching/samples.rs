@@ -1,11 +1,11 @@
-//! Packages and kernels for the tests of matching, a line each.
+//! Packages and kernels for the tests of matching and of what rests on it, a line each.
 
 use std::sync::Arc;
 
 use crate::facts::{Kernel, KernelImages, Package, PackageManager, Packages};
 
 /// Packages, `name version source source_version`; of the last two the first two stand in.
-pub(super) fn packages(manager: PackageManager, lines: &[&str]) -> Arc<Packages> {
+pub(crate) fn packages(manager: PackageManager, lines: &[&str]) -> Arc<Packages> {
     let package = |line: &&str| {
         let words: Vec<&str> = line.split(' ').collect();
         let word = |index: usize, otherwise: usize| words.get(index).unwrap_or(&words[otherwise]);
@@ -27,7 +27,7 @@ pub(super) fn packages(manager: PackageManager, lines: &[&str]) -> Arc<Packages>
     })
 }
 
-pub(super) fn kernel(release: &str, version: &str) -> Kernel {
+pub(crate) fn kernel(release: &str, version: &str) -> Kernel {
     Kernel {
         release: release.to_owned(),
         version: version.to_owned(),

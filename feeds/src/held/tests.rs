@@ -82,6 +82,19 @@ fn a_part_leaves_a_complete_feed_complete_as_of_when_it_was() {
 }
 
 #[test]
+fn the_same_once_more_can_be_declared_complete() {
+    let mut held = Held::default();
+    let now = at("2026-11-28");
+    let files = [notice(9001, "2026-11-25", "1")];
+    held.take(read(&files), &declared(false), now).expect("taken");
+    assert!(matches!(silence(&held, now), Silence::Unknown(_)));
+    held.take(read(&files), &declared(true), now).expect("taken");
+    assert!(matches!(silence(&held, now), Silence::NothingMissing { .. }));
+    let again = held.take(read(&files), &declared(true), now).expect("taken").acceptance;
+    assert_eq!(again, Acceptance::Same);
+}
+
+#[test]
 fn what_is_refused_changes_nothing() {
     let mut held = Held::default();
     let now = at("2026-11-28");

@@ -11,6 +11,7 @@ use nodeward_domain::fixes::answer::{
 };
 use nodeward_domain::fixes::fleet::{Asked, By, NodeNotJudged, PatchAge, PatchAgeRow};
 use nodeward_domain::fixes::opinion::Opinion;
+use nodeward_domain::fixes::scan::{Elsewhere, Labelled, Reported, ScanLabels, ScanVerdict};
 use nodeward_domain::responsibility::{Action, Automation, Responsible};
 
 use super::*;
@@ -322,4 +323,77 @@ fn what_is_not_known_is_refused_by_its_place() {
         "findings[1].severity"
     );
     assert_eq!(spoilt(|answer| answer.findings[0].responsible = None), "findings[0].responsible");
+}
+
+fn labels(rows: usize) -> ScanLabels {
+    let row = |place: usize| Labelled {
+        verdict: ScanVerdict::ALL[place % ScanVerdict::ALL.len()],
+        why: "openssl 3.0.2-1 lacks USN-1-1".to_owned(),
+        record: "USN-1-1".to_owned(),
+        fixed: place.is_multiple_of(2).then(|| "3.0.2-2".to_owned()),
+        published: place.is_multiple_of(2).then(|| published(DateKind::Advisory)),
+        responsible: responsible().get(place).cloned(),
+        action: actions().get(place).cloned(),
+        step: Step::ALL.get(place).copied(),
+        nodes: place,
+        examples: vec!["prod/a".to_owned()],
+        elsewhere: vec![Elsewhere {
+            verdict: ScanVerdict::FixedAlready,
+            responsible: if place == 0 { String::new() } else { "provider".to_owned() },
+            nodes: 2,
+        }],
+    };
+    let PatchAge { as_of, policy_edition, provider, feeds, incomplete, .. } = patch_age_of(0);
+    let rows = (0..rows).map(row).collect();
+    ScanLabels { as_of, policy_edition, provider, feeds, nodes: 9, incomplete, rows }
+}
+
+#[test]
+fn the_labels_of_a_scan_come_back_each_in_its_place() {
+    let places: Vec<u64> = (3..30).collect();
+    let labels = labels(places.len());
+    let answer = scan::response(&labels, &places);
+    assert_eq!(scan::labels(answer.clone(), &places), Ok(labels));
+    let refused = |spoil: fn(&mut v1::LabelScanResponse)| {
+        let mut answer = answer.clone();
+        spoil(&mut answer);
+        scan::labels(answer, &places).expect_err("spoilt").field
+    };
+    assert_eq!(refused(|answer| answer.rows.truncate(2)), "rows");
+    assert_eq!(refused(|answer| answer.rows.swap(0, 1)), "rows");
+    assert_eq!(refused(|answer| answer.rows[1].verdict.clear()), "rows[1].verdict");
+    assert_eq!(refused(|answer| answer.rows[1].step = Some(String::new())), "rows[1].step");
+    assert_eq!(
+        refused(|answer| answer.rows[1].elsewhere[0].responsible = "me".to_owned()),
+        "rows[1].elsewhere[0].responsible"
+    );
+    assert_eq!(refused(|answer| answer.as_of = None), "as_of");
+}
+
+#[test]
+fn the_rows_of_a_scan_come_back_as_they_went() {
+    let row = Reported {
+        id: AliasId::of("CVE-2026-31431"),
+        package: "libssl3".to_owned(),
+        installed: "3.0.2-1".to_owned(),
+        target: "prod/a".to_owned(),
+    };
+    let request =
+        v1::LabelScanRequest { cluster: "prod".to_owned(), rows: vec![scan::reported(7, &row)] };
+    let asked = scan::AskedScan {
+        cluster: Some("prod".to_owned()),
+        places: vec![7],
+        rows: vec![row.clone()],
+    };
+    assert_eq!(scan::AskedScan::try_from(request.clone()), Ok(asked));
+    let refused = |spoil: fn(&mut v1::LabelScanRequest)| {
+        let mut request = request.clone();
+        spoil(&mut request);
+        scan::AskedScan::try_from(request).expect_err("spoilt").field
+    };
+    assert_eq!(refused(|request| request.rows[0].id.clear()), "rows[0].id");
+    assert_eq!(refused(|request| request.rows[0].package.clear()), "rows[0].package");
+    let too_many = vec![scan::reported(0, &row); scan::SCAN_ROWS + 1];
+    let request = v1::LabelScanRequest { rows: too_many, ..request.clone() };
+    assert_eq!(scan::AskedScan::try_from(request).expect_err("too many").field, "rows");
 }

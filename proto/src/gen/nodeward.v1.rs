@@ -2782,6 +2782,105 @@ pub struct LeftOut {
     #[prost(uint64, tag = "2")]
     pub number: u64,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LabelScanRequest {
+    /// Only nodes of this cluster; empty means all.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// At most 2,000.
+    #[prost(message, repeated, tag = "2")]
+    pub rows: ::prost::alloc::vec::Vec<ReportedRow>,
+}
+/// What a scanner says of one package.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportedRow {
+    /// Comes back with the answer; means nothing here.
+    #[prost(uint64, tag = "1")]
+    pub place: u64,
+    /// CVE-2026-31431, GHSA-…
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// Source or binary.
+    #[prost(string, tag = "3")]
+    pub package: ::prost::alloc::string::String,
+    /// The version that is installed; empty where the scanner does not say.
+    #[prost(string, tag = "4")]
+    pub installed: ::prost::alloc::string::String,
+    /// Where it was found. Where a node has that name, or is that cluster/node, the row is
+    /// about it alone.
+    #[prost(string, tag = "5")]
+    pub target: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LabelScanResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "2")]
+    pub policy_edition: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub provider: ::prost::alloc::string::String,
+    /// One for each row, in their order.
+    #[prost(message, repeated, tag = "4")]
+    pub rows: ::prost::alloc::vec::Vec<LabelledRow>,
+    /// What could not be said of nodes.
+    #[prost(message, repeated, tag = "5")]
+    pub incomplete: ::prost::alloc::vec::Vec<Incomplete>,
+    #[prost(uint64, tag = "6")]
+    pub nodes: u64,
+    /// The feeds that the answer rests on.
+    #[prost(message, repeated, tag = "7")]
+    pub feeds: ::prost::alloc::vec::Vec<FeedStatus>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LabelledRow {
+    /// As it was asked.
+    #[prost(uint64, tag = "1")]
+    pub place: u64,
+    /// agree_missing, unknown, no_fix, other_tier, mitigated, not_covered, fixed_already,
+    /// not_affected, not_running, other_version or not_installed.
+    #[prost(string, tag = "2")]
+    pub verdict: ::prost::alloc::string::String,
+    /// For people.
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+    /// The vendor's record that it rests on; empty where it rests on none.
+    #[prost(string, tag = "4")]
+    pub record: ::prost::alloc::string::String,
+    /// Left out where there is no fix, or the vendor does not name it.
+    #[prost(string, optional, tag = "5")]
+    pub fixed: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "6")]
+    pub published: ::core::option::Option<Published>,
+    /// Absent where nobody must act.
+    #[prost(message, optional, tag = "7")]
+    pub responsible: ::core::option::Option<Responsible>,
+    #[prost(message, optional, tag = "8")]
+    pub action: ::core::option::Option<Action>,
+    /// The step of the order of responsibility; left out where nothing is lacking.
+    #[prost(string, optional, tag = "9")]
+    pub step: ::core::option::Option<::prost::alloc::string::String>,
+    /// On so many nodes it stands so; 0 where no node has the package.
+    #[prost(uint64, tag = "10")]
+    pub nodes: u64,
+    /// The first few of them, as cluster/node.
+    #[prost(string, repeated, tag = "11")]
+    pub examples: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How it stands on the other nodes that have the package.
+    #[prost(message, repeated, tag = "12")]
+    pub elsewhere: ::prost::alloc::vec::Vec<Elsewhere>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Elsewhere {
+    /// As of a row.
+    #[prost(string, tag = "1")]
+    pub verdict: ::prost::alloc::string::String,
+    /// customer, provider, automation, vendor, nobody_yet or unknown; empty where nobody must
+    /// act.
+    #[prost(string, tag = "2")]
+    pub responsible: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub nodes: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {
     /// Only this cluster; empty means all.
@@ -3158,6 +3257,32 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("nodeward.v1.QueryService", "ListFeeds"));
             self.inner.unary(req, path, codec).await
         }
+        /// Labels the rows of a scanner's list by what nodes lack. Errors: INVALID_ARGUMENT for
+        /// more rows than are taken at once.
+        pub async fn label_scan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LabelScanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LabelScanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/LabelScan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "LabelScan"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3203,6 +3328,15 @@ pub mod query_service_server {
             request: tonic::Request<super::ListFeedsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListFeedsResponse>,
+            tonic::Status,
+        >;
+        /// Labels the rows of a scanner's list by what nodes lack. Errors: INVALID_ARGUMENT for
+        /// more rows than are taken at once.
+        async fn label_scan(
+            &self,
+            request: tonic::Request<super::LabelScanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LabelScanResponse>,
             tonic::Status,
         >;
     }
@@ -3447,6 +3581,51 @@ pub mod query_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListFeedsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.QueryService/LabelScan" => {
+                    #[allow(non_camel_case_types)]
+                    struct LabelScanSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::LabelScanRequest>
+                    for LabelScanSvc<T> {
+                        type Response = super::LabelScanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LabelScanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::label_scan(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LabelScanSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

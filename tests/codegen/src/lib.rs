@@ -35,6 +35,7 @@ pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
             "nodeward/v1/report.proto",
             "nodeward/v1/turn.proto",
             "nodeward/v1/fixes.proto",
+            "nodeward/v1/scan.proto",
             "nodeward/v1/query.proto",
             "nodeward/v1/admin.proto",
         ],
