@@ -152,13 +152,16 @@ impl Advisories {
         &self.images
     }
 
+    /// How many dates of a feed were moved by its vendor.
+    #[must_use]
+    pub fn moves(&self, feed: &str) -> usize {
+        self.moves.get(feed).copied().unwrap_or_default()
+    }
+
     /// How the feeds stand.
     #[must_use]
     pub fn statuses(&self, now: Timestamp) -> Vec<FeedStatus> {
-        self.feeds
-            .iter()
-            .map(|feed| feed.status(self.moves.get(&*feed.name).copied().unwrap_or_default(), now))
-            .collect()
+        self.feeds.iter().map(|feed| feed.status(self.moves(&feed.name), now)).collect()
     }
 
     /// For the domain.

@@ -93,12 +93,18 @@ impl Importer {
         }
         let _turn = self.turn.lock().await;
         let before = self.fleet.advisories();
-        let made = tokio::task::spawn_blocking(move || next(&before, read, &declared, now));
+        let last = Arc::clone(&before);
+        let made = tokio::task::spawn_blocking(move || next(&last, read, &declared, now));
         let (advisories, batch, imported) = made.await.map_err(|_| ImportError::Stopped)??;
         self.store.append_feeds(batch).await?;
         self.fleet.put_advisories(advisories);
+        let after = self.fleet.advisories();
         for (feed, acceptance, files, dates) in &imported.feeds {
             tracing::info!(feed, ?acceptance, files, dates, "feed imported");
+            let moved = after.moves(feed).saturating_sub(before.moves(feed));
+            if moved > 0 {
+                tracing::warn!(feed, moved, "the vendor moved dates; the earliest ones count on");
+            }
         }
         Ok(imported)
     }
