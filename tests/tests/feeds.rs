@@ -405,3 +405,46 @@ async fn a_scanners_list_is_labelled_by_what_nodes_report() {
     assert_eq!(nowhere.status.code(), Some(2));
     assert!(said(&nowhere).contains("/nowhere.json: No such file"), "{}", said(&nowhere));
 }
+
+/// The same packages, two kernels among them, of which that release runs.
+fn with_two_kernels(running: &str, upload: &str) -> HostCopy {
+    let host = HostCopy::of("aks-ubuntu-2204");
+    let path = host.inside("/var/lib/dpkg/status");
+    let status = std::fs::read_to_string(&path).expect("a database");
+    let newer = "Package: linux-image-5.15.0-1126-azure\nStatus: install ok installed\n\
+                 Architecture: amd64\nSource: linux-signed-azure\nVersion: 5.15.0-1126.135\n\n";
+    let place = status.find("Package: linux-image-azure-lts").expect("a package behind");
+    std::fs::write(&path, format!("{}{newer}{}", &status[..place], &status[place..])).unwrap();
+    std::fs::write(host.inside("/proc/sys/kernel/osrelease"), format!("{running}\n")).unwrap();
+    let version = format!("#{upload}-Ubuntu SMP Thu Oct 15 18:22:41 UTC 2026\n");
+    std::fs::write(host.inside("/proc/sys/kernel/version"), version).unwrap();
+    host
+}
+
+#[tokio::test]
+async fn of_two_nodes_with_one_list_of_packages_the_one_that_is_not_rebooted_lacks_the_fix() {
+    let old = with_two_kernels("5.15.0-1124-azure", "133");
+    let new = with_two_kernels("5.15.0-1126-azure", "135");
+    let feed = notice(9961, "2026-09-01", "linux-azure", "5.15.0-1126.135");
+    for order in [[("old", &old), ("new", &new)], [("new", &new), ("old", &old)]] {
+        let served = Served::start();
+        let path = served.write("USN-9961-1.json", &feed);
+        assert_eq!(served.import(&path, &["--complete"]).status.code(), Some(0));
+        let mut agents = Vec::new();
+        for (name, host) in order {
+            agents.push(reported(&served, host, name).await);
+        }
+        let steps = |served: &Served, name: &str| -> Vec<String> {
+            let answer = served.asked(&format!("node {name}"));
+            let packages = answer["fixes"]["packages"].as_array().expect("packages").clone();
+            let fixes = packages.iter().flat_map(|one| one["fixes"].as_array().cloned());
+            fixes.flatten().map(|fix| fix["step"].as_str().unwrap_or_default().to_owned()).collect()
+        };
+        assert_eq!(steps(&served, "old"), ["not_running"], "{order:?}");
+        assert_eq!(steps(&served, "new"), Vec::<String>::new(), "{order:?}");
+        drop(agents);
+        let served = served.again();
+        assert_eq!(steps(&served, "old"), ["not_running"], "after a restart");
+        assert_eq!(steps(&served, "new"), Vec::<String>::new(), "after a restart");
+    }
+}
