@@ -1,7 +1,7 @@
 # The verbs of the project. Each is one script or one command. Without root test-deps says
 # what it would install, and test leaves out by name what needs root.
 
-.PHONY: help run demo test test-deps check docs bench image
+.PHONY: help run demo test test-deps check docs bench prove image
 .DEFAULT_GOAL := help
 
 help: ## Show the verbs
@@ -27,6 +27,9 @@ docs: ## Write the generated pages of docs/ anew
 
 bench: ## Measure time, memory and bytes beside peers, and print the figures
 	@scripts/bench
+
+prove: ## Run the full counts: fuzz, version orders, responsibility, kills; write docs/proof.md
+	@scripts/prove
 
 image: ## Build the agent's container image as an OCI archive
 	@scripts/image

@@ -9,6 +9,7 @@ pub mod bench;
 pub mod capture;
 pub mod chrony;
 pub mod containerd;
+pub mod counts;
 pub mod feeds;
 pub mod host;
 pub mod image;

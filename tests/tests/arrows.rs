@@ -8,7 +8,7 @@ use std::process::Command;
 use nodeward_tests::project;
 
 /// Crate → workspace crates that it may depend on. Tests may depend on everything.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("nodeward-domain", &[]),
     ("nodeward-feeds", &["nodeward-domain"]),
     ("nodeward-proto", &["nodeward-domain"]),
@@ -16,6 +16,10 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("nodeward-aggregator", &["nodeward-domain", "nodeward-feeds", "nodeward-proto"]),
     ("nodeward-cli", &["nodeward-agent", "nodeward-domain", "nodeward-feeds", "nodeward-proto"]),
     ("nodeward-codegen", &[]),
+    (
+        "nodeward-fuzz-targets",
+        &["nodeward-agent", "nodeward-domain", "nodeward-feeds", "nodeward-proto"],
+    ),
 ];
 
 /// What the domain may use: nothing that reads a clock, a file or a socket.

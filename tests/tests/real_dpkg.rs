@@ -8,7 +8,9 @@ mod real_dpkg {
     use std::process::Command;
 
     use nodeward_domain::version::dpkg::compare;
+    use nodeward_tests::counts::count;
     use nodeward_tests::programs::installed;
+    use nodeward_tests::random::Random;
     use nodeward_tests::rpm::packages;
 
     /// Versions that are awkward in every way that deb-version(7) allows.
@@ -83,6 +85,23 @@ mod real_dpkg {
                 assert_eq!(compare(b, a), dpkg_order(a, b).reverse(), "{b} and {a}");
             }
         }
+    }
+
+    /// Every pair is two processes.
+    #[test]
+    fn random_versions_are_ordered_as_dpkg_does() {
+        const PIECES: [&str; 15] =
+            ["0", "1", "2", "10", "a", "b", "rc", "A", "Z", ".", "+", "-", "~", "ubuntu", "00"];
+        let pairs = Random::new(1).pairs(count("NODEWARD_VERSION_PAIRS", 300), &PIECES);
+        for (a, b) in &pairs {
+            // dpkg wants a number first and something before a revision.
+            let epoch = ["", "0:", "1:"][a.len() % 3];
+            let (a, b) = (format!("{epoch}1{a}0"), format!("1{b}0"));
+            let order = dpkg_order(&a, &b);
+            assert_eq!(compare(&a, &b), order, "{a} and {b}");
+            assert_eq!(compare(&b, &a), order.reverse(), "{b} and {a}");
+        }
+        println!("{} pairs of versions ordered as dpkg does", pairs.len());
     }
 
     /// Every version of the package lists that come with the corpus, each against its

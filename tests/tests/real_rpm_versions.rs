@@ -8,6 +8,7 @@ mod real_rpm {
     use std::process::Command;
 
     use nodeward_domain::version::rpm::compare;
+    use nodeward_tests::counts::count;
     use nodeward_tests::programs::installed;
     use nodeward_tests::random::Random;
 
@@ -104,15 +105,10 @@ mod real_rpm {
     fn random_versions_are_ordered_as_rpm_does() {
         const LETTERS: [&str; 16] =
             ["0", "1", "2", "10", "a", "b", "rc", "A", ".", "_", "+", "-", "~", "^", ":", "é"];
-        let mut random = Random::new(1);
-        let mut versions = Vec::new();
-        for _ in 0..6000 {
-            let length = 1 + random.below(6);
-            versions.push((0..length).map(|_| LETTERS[random.below(16)]).collect::<String>());
-        }
-        let pairs: Vec<_> =
-            versions.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
+        let pairs = Random::new(1).pairs(count("NODEWARD_VERSION_PAIRS", 3000), &LETTERS);
+        let pairs: Vec<_> = pairs.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         assert_ordered_as_rpm_does(&pairs);
+        println!("{} pairs of versions ordered as rpm does", pairs.len());
     }
 
     /// The rpm lists of the corpus by image family and then version: packages by name,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nodeward_domain::answer::NodeAnswer;
 use nodeward_proto::v1::report_service_client::ReportServiceClient;
+use nodeward_tests::counts::count;
 use nodeward_tests::host::HostCopy;
 use nodeward_tests::project;
 use nodeward_tests::reporter::{lasting, report, reporter, send, send_as};
@@ -174,8 +175,11 @@ mod real_fuse {
     }
 }
 
-/// Kills while reports are under way; a few here, any number by hand.
-const KILLS: u64 = 6;
+/// Kills while reports are under way, unless `NODEWARD_KILLS` says how many.
+const KILLS: usize = 6;
+
+/// After the reports that must be, each of so many kills in a row waits a little longer.
+const MOMENTS: usize = 20;
 
 /// So many reports are acknowledged at least before each of them, however slow the machine.
 const BEFORE_A_KILL: usize = 20;
@@ -195,7 +199,8 @@ async fn nothing_acknowledged_is_lost_whenever_the_aggregator_is_killed() {
     let store = folder.path().join("store.db");
     let mut counter = 1;
     let mut acknowledged = 0_usize;
-    for kill in 0..KILLS {
+    let kills = count("NODEWARD_KILLS", KILLS);
+    for kill in 0..kills {
         let aggregator = Aggregator::start(&store);
         let first = counter;
         let under_way = Arc::new(AtomicUsize::new(0));
@@ -224,7 +229,8 @@ async fn nothing_acknowledged_is_lost_whenever_the_aggregator_is_killed() {
             assert!(Instant::now() < deadline, "reports are not acknowledged");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        tokio::time::sleep(Duration::from_millis(7 * kill)).await;
+        let moment = u64::try_from(kill % MOMENTS).expect("few");
+        tokio::time::sleep(Duration::from_millis(7 * moment)).await;
         aggregator.program.kill();
 
         let aggregator = Aggregator::start(&store);
@@ -241,8 +247,8 @@ async fn nothing_acknowledged_is_lost_whenever_the_aggregator_is_killed() {
         }
         aggregator.program.kill();
     }
-    println!("{KILLS} kills, {acknowledged} acknowledged reports, none lost");
-    assert!(acknowledged >= BEFORE_A_KILL * usize::try_from(KILLS).expect("few"));
+    println!("{kills} kills, {acknowledged} acknowledged reports, none lost");
+    assert!(acknowledged >= BEFORE_A_KILL * kills);
 }
 
 #[tokio::test]
