@@ -154,3 +154,28 @@ fn the_list_of_dsas_ends_with_the_support_of_a_release() {
     assert!(matches!(of("13"), Silence::NothingMissing { .. }), "{:?}", of("13"));
     assert!(matches!(of("12"), Silence::Unknown(why) if why.contains("ends with 2026-06-10")));
 }
+
+#[test]
+fn a_whole_and_a_later_part_are_held_in_whichever_order_they_come() {
+    let now = at("2026-11-28");
+    let whole = [notice(9001, "2026-11-25", "1"), notice(9002, "2026-11-24", "2")];
+    let part = [notice(9003, "2026-11-27", "3")];
+    for order in [&[true, false][..], &[false, true], &[true, false, true], &[false, true, false]] {
+        let mut held = Held::default();
+        for is_whole in order {
+            let files: &[String] = if *is_whole { &whole } else { &part };
+            held.take(read(files), &declared(*is_whole), now).expect("taken");
+        }
+        assert_eq!(statements(&held), 3, "{order:?}");
+        let silence = silence(&held, now);
+        assert!(
+            matches!(silence, Silence::NothingMissing { as_of, .. } if as_of == at("2026-11-25")),
+            "{order:?}: {silence:?}"
+        );
+    }
+    // What a later whole no longer has is gone.
+    let mut held = Held::default();
+    held.take(read(&part), &declared(false), now).expect("taken");
+    held.take(read(&[notice(9004, "2026-11-28", "4")]), &declared(true), now).expect("taken");
+    assert_eq!(statements(&held), 1);
+}
