@@ -181,7 +181,7 @@ impl Held {
         declared: &Declared,
         now: Timestamp,
     ) -> Result<Taken, Refusal> {
-        let as_of = declared.as_of.or_else(|| content.as_of()).unwrap_or(now);
+        let of_read = declared.as_of.or_else(|| content.as_of()).unwrap_or(now);
         let (before, is_empty) = (self.feeds.get(name), content.is_empty());
         let summary = |digest: &Arc<str>, as_of| Summary {
             digest: Arc::clone(digest),
@@ -189,11 +189,23 @@ impl Held {
             statements: BTreeMap::from([(Stream::of_os_release("", ""), usize::from(!is_empty))]),
         };
         let last_good = before.map(|feed| summary(&feed.state.digest, feed.state.as_of));
-        let acceptance = accept(last_good.as_ref(), &summary(digest, as_of), now)?;
+        // Reports are of single images: there is no file with all of them.
+        let is_whole = declared.is_complete && matches!(content, FeedContent::Bulletins(_));
+        let accept = if is_whole { accept } else { accept_part };
+        let acceptance = accept(last_good.as_ref(), &summary(digest, of_read), now)?;
+        let mut as_of = of_read;
         if matches!(acceptance, Acceptance::Replace { .. }) {
-            let content = match (content, before.map(|feed| &feed.content)) {
-                (FeedContent::ScanReports(new), Some(FeedContent::ScanReports(last))) => {
+            let content = match (content, before.map(|feed| (&feed.state, &feed.content))) {
+                (FeedContent::ScanReports(new), Some((state, FeedContent::ScanReports(last)))) => {
+                    as_of = as_of.max(state.as_of);
                     FeedContent::ScanReports(with_last(new, last))
+                }
+                (FeedContent::Bulletins(new), Some((state, FeedContent::Bulletins(last))))
+                    if !is_whole =>
+                {
+                    let is_newer = of_read >= state.as_of;
+                    as_of = as_of.max(state.as_of);
+                    FeedContent::Bulletins(with_others(new, last, is_newer))
                 }
                 (content, _) => content,
             };
@@ -201,7 +213,7 @@ impl Held {
             state.statements = content.len();
             self.restore(HeldFeed { state, content });
         }
-        let revision = Revision { as_of, name: Arc::clone(digest) };
+        let revision = Revision { as_of: of_read, name: Arc::clone(digest) };
         let recorded = Recorded {
             feed: Arc::clone(name),
             extent: Extent::Part,
@@ -395,6 +407,18 @@ fn keep_frozen(
         };
         coverage.insert(stream.clone(), coverage_then);
     }
+}
+
+/// Bulletins beside those that are held: of one that both have the newer word counts.
+fn with_others(mut new: Vec<Bulletin>, last: &[Bulletin], is_newer: bool) -> Vec<Bulletin> {
+    let has = |all: &[Bulletin], id: &str| all.iter().any(|one| *one.id == *id);
+    if !is_newer {
+        new.retain(|one| !has(last, &one.id));
+    }
+    let kept: Vec<Bulletin> = last.iter().filter(|one| !has(&new, &one.id)).cloned().collect();
+    new.extend(kept);
+    new.sort_by(|a, b| a.id.cmp(&b.id));
+    new
 }
 
 /// Reports beside those of other images, and the oldest of the same one: since when something
