@@ -7,11 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Lack;
-use super::answer::{FixCounts, FixRow, rank};
+use super::answer::{FixCounts, FixRow, line, rank};
 use super::node::{NodeAbout, NodeFixes};
 use super::opinion::{Active, Container};
 use crate::advisory::{Alias, AliasId, DateKind, FeedStatus, Published, Rating};
-use crate::patch_age::over_after;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible};
 
@@ -305,7 +304,7 @@ fn container_row(container: &Container, active: &Active, policy: &Policy) -> Opt
             feed: "aks-vulnerability-api".into(),
             revision: "".into(),
         }),
-        over_after: over_after(active.since, policy),
+        over_after: line(active.answer.step, active.since, policy),
         step: active.answer.step,
         responsible: Some(turn.responsible.clone()),
         action: Some(turn.action.clone()),
@@ -457,7 +456,20 @@ fn date(published: Option<&Published>) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::is_name;
+    use jiff::Timestamp;
+
+    use super::{is_name, line};
+    use crate::patch_age::Step;
+    use crate::policy::{DEFAULT_EDITION, Policy};
+
+    #[test]
+    fn no_line_is_claimed_on_a_node_without_a_provider() {
+        let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
+        for step in Step::ALL {
+            let is_drawn = line(step, Timestamp::UNIX_EPOCH, &policy).is_some();
+            assert_eq!(is_drawn, step != Step::NoProvider, "{}", step.word());
+        }
+    }
 
     #[test]
     fn names_are_found_in_letters_of_either_case_and_of_any_tracker() {
