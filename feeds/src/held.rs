@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nodeward_domain::advisory::feed::STALE_AFTER;
 use nodeward_domain::advisory::ledger::{Extent, Recorded};
 use nodeward_domain::advisory::{
-    Bulletin, Coverage, FeedState, Feeds, Ledger, Revision, ScanReport, Stream,
+    Advisory, Bulletin, Coverage, FeedState, Feeds, Ledger, Revision, ScanReport, Stream,
 };
 use nodeward_domain::matching::{Index, TooManyStatements};
 
@@ -114,18 +114,20 @@ impl Held {
         now: Timestamp,
     ) -> Result<Taken, Refusal> {
         let last_good = self.feeds.get(&read.name).cloned();
-        let before = last_good.as_deref().and_then(HeldFeed::summary);
+        let mut before = last_good.as_deref().and_then(HeldFeed::summary);
         let mut summary = Summary::of(&content, Arc::clone(&read.digest), now);
         summary.as_of = declared.as_of.unwrap_or(summary.as_of);
         let is_whole = read.is_whole || declared.is_complete;
+        let was_whole = last_good.as_deref().is_some_and(|last| was_whole(&last.state));
+        // The newest of some parts says nothing of how old all the others are.
+        if let Some(before) = before.as_mut().filter(|_| is_whole && !was_whole) {
+            before.as_of = before.as_of.min(summary.as_of);
+        }
         let acceptance = match is_whole {
             true => accept(before.as_ref(), &summary, now)?,
             false => accept_part(before.as_ref(), &summary, now)?,
         };
         // The same once more, and now declared complete: that is news.
-        let was_whole = last_good.as_deref().is_some_and(|last| {
-            last.state.coverage.values().any(|one| !matches!(one, Coverage::Partial(_)))
-        });
         let acceptance = match acceptance {
             Acceptance::Same if declared.is_complete && !was_whole => {
                 Acceptance::Replace { frozen: BTreeSet::new() }
@@ -155,6 +157,9 @@ impl Held {
                 last_good.as_deref()
             {
                 if is_whole {
+                    if !read.is_whole {
+                        keep_later(last, as_of, &mut content);
+                    }
                     keep_frozen(frozen, state, last, &mut content, &mut coverage);
                 } else {
                     as_of = add_to(state, last, as_of, &mut content, &mut coverage);
@@ -176,7 +181,7 @@ impl Held {
         declared: &Declared,
         now: Timestamp,
     ) -> Result<Taken, Refusal> {
-        let as_of = declared.as_of.or_else(|| content.as_of()).unwrap_or(now);
+        let of_read = declared.as_of.or_else(|| content.as_of()).unwrap_or(now);
         let (before, is_empty) = (self.feeds.get(name), content.is_empty());
         let summary = |digest: &Arc<str>, as_of| Summary {
             digest: Arc::clone(digest),
@@ -184,11 +189,23 @@ impl Held {
             statements: BTreeMap::from([(Stream::of_os_release("", ""), usize::from(!is_empty))]),
         };
         let last_good = before.map(|feed| summary(&feed.state.digest, feed.state.as_of));
-        let acceptance = accept(last_good.as_ref(), &summary(digest, as_of), now)?;
+        // Reports are of single images: there is no file with all of them.
+        let is_whole = declared.is_complete && matches!(content, FeedContent::Bulletins(_));
+        let accept = if is_whole { accept } else { accept_part };
+        let acceptance = accept(last_good.as_ref(), &summary(digest, of_read), now)?;
+        let mut as_of = of_read;
         if matches!(acceptance, Acceptance::Replace { .. }) {
-            let content = match (content, before.map(|feed| &feed.content)) {
-                (FeedContent::ScanReports(new), Some(FeedContent::ScanReports(last))) => {
+            let content = match (content, before.map(|feed| (&feed.state, &feed.content))) {
+                (FeedContent::ScanReports(new), Some((state, FeedContent::ScanReports(last)))) => {
+                    as_of = as_of.max(state.as_of);
                     FeedContent::ScanReports(with_last(new, last))
+                }
+                (FeedContent::Bulletins(new), Some((state, FeedContent::Bulletins(last))))
+                    if !is_whole =>
+                {
+                    let is_newer = of_read >= state.as_of;
+                    as_of = as_of.max(state.as_of);
+                    FeedContent::Bulletins(with_others(new, last, is_newer))
                 }
                 (content, _) => content,
             };
@@ -196,7 +213,7 @@ impl Held {
             state.statements = content.len();
             self.restore(HeldFeed { state, content });
         }
-        let revision = Revision { as_of, name: Arc::clone(digest) };
+        let revision = Revision { as_of: of_read, name: Arc::clone(digest) };
         let recorded = Recorded {
             feed: Arc::clone(name),
             extent: Extent::Part,
@@ -298,6 +315,11 @@ fn state(
     }
 }
 
+/// Whether all of a feed was read once, for any stream.
+fn was_whole(state: &FeedState) -> bool {
+    state.coverage.values().any(|one| !matches!(one, Coverage::Partial(_)))
+}
+
 /// For what a feed is complete: by its format, or because whoever imports it says so.
 fn coverage(read: &Read, content: &Content, declared: &Declared) -> BTreeMap<Stream, Coverage> {
     let tells_fixes: BTreeSet<&Stream> = content
@@ -345,9 +367,22 @@ fn add_to(
     let kept = last.withdrawn.iter().filter(|record| !stated.contains(*record));
     content.withdrawn.extend(kept.cloned());
     // What was whole stays so, as of when it was: nothing was taken away from it.
-    let was_whole = state.coverage.values().any(|one| !matches!(one, Coverage::Partial(_)));
     coverage.extend(state.coverage.clone());
-    if was_whole { state.as_of } else { as_of.max(state.as_of) }
+    if was_whole(state) { state.as_of } else { as_of.max(state.as_of) }
+}
+
+/// Keeps what parts told that was published after the whole that takes their place: of that
+/// its silence says nothing.
+fn keep_later(last: &Content, as_of: Timestamp, content: &mut Content) {
+    let stated: BTreeSet<Arc<str>> =
+        content.advisories.iter().map(|one| Arc::clone(&one.record)).collect();
+    let is_later = |one: &&Advisory| {
+        one.published.is_some_and(|published| published.at > as_of)
+            && !stated.contains(&one.record)
+            && !content.withdrawn.contains(&one.record)
+    };
+    let later: Vec<Advisory> = last.advisories.iter().filter(is_later).cloned().collect();
+    content.advisories.extend(later);
 }
 
 /// Keeps the last known state of streams that the vendor has closed.
@@ -364,9 +399,26 @@ fn keep_frozen(
             _ => state.as_of,
         };
         let before = last.advisories.iter().filter(|advisory| advisory.stream == *stream);
+        content.advisories.retain(|advisory| advisory.stream != *stream);
         content.advisories.extend(before.cloned());
-        coverage.insert(stream.clone(), Coverage::Frozen(since));
+        let coverage_then = match state.coverage.get(stream) {
+            Some(Coverage::Partial(why)) => Coverage::Partial(why.clone()),
+            _ => Coverage::Frozen(since),
+        };
+        coverage.insert(stream.clone(), coverage_then);
     }
+}
+
+/// Bulletins beside those that are held: of one that both have the newer word counts.
+fn with_others(mut new: Vec<Bulletin>, last: &[Bulletin], is_newer: bool) -> Vec<Bulletin> {
+    let has = |all: &[Bulletin], id: &str| all.iter().any(|one| *one.id == *id);
+    if !is_newer {
+        new.retain(|one| !has(last, &one.id));
+    }
+    let kept: Vec<Bulletin> = last.iter().filter(|one| !has(&new, &one.id)).cloned().collect();
+    new.extend(kept);
+    new.sort_by(|a, b| a.id.cmp(&b.id));
+    new
 }
 
 /// Reports beside those of other images, and the oldest of the same one: since when something

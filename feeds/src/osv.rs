@@ -175,12 +175,29 @@ impl OsvReader {
             let source = self.words.keep(name);
             let aliases = aliases_of_affected(affected, kind).unwrap_or(Arc::clone(&of_record));
             let mut ranges = Vec::new();
+            let mut is_of_commits = false;
             for range in &affected.ranges {
                 match range.kind.as_ref() {
                     "ECOSYSTEM" | "SEMVER" => {
                         self.ranges(&range.events, &mut ranges).map_err(empty)?;
                     }
-                    _ => self.content.leave_out("range of commits"),
+                    _ => {
+                        is_of_commits = true;
+                        self.content.leave_out("range of commits");
+                    }
+                }
+            }
+            // Without any range the list of versions is all that is said. Beside commits it
+            // is a list of tags.
+            if ranges.is_empty() && !is_of_commits {
+                for version in &affected.versions {
+                    let version = version.trim();
+                    if version.is_empty() {
+                        return Err(empty("a version"));
+                    }
+                    let version = self.words.keep(version);
+                    ranges
+                        .push(unfixed(Lower::AtLeast(Arc::clone(&version)), Upper::UpTo(version)));
                 }
             }
             if ranges.is_empty() {

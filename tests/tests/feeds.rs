@@ -245,6 +245,7 @@ async fn missing_fixes_are_answered_by_age_and_by_whose_turn_it_is() {
         ("patch-age --by image", 1, 1),
         ("patch-age --cluster elsewhere", 4, 0),
         ("cve CVE-2026-9901", 1, 2),
+        ("cve ubuntu-cve-2026-9901", 1, 2),
         ("cve USN-9902-1", 4, 2),
         ("cve CVE-1999-0001", 4, 0),
         ("gate --max-fix-age 30d", 1, 1),

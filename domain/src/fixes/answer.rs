@@ -182,7 +182,7 @@ impl FixCounts {
     pub(super) fn count_active(&mut self, active: &Active, policy: &Policy, now: Timestamp) {
         if let Some(turn) = &active.answer.turn {
             self.count_turn(&turn.responsible);
-            let line = over_after(active.since, policy);
+            let line = line(active.answer.step, active.since, policy);
             self.over_line += usize::from(line.is_some_and(|line| now > line));
         }
     }
@@ -334,7 +334,7 @@ impl Assessed {
             counts.count(turned);
             if let (Lack::Missing(place), Some(_)) = (turned.lack, &turned.answer.turn) {
                 let published = matched.missing.get(place).and_then(|one| index.published(one.fix));
-                let line = published.and_then(|(at, _)| over_after(at, policy));
+                let line = published.and_then(|(at, _)| line(turned.answer.step, at, policy));
                 counts.over_line += usize::from(line.is_some_and(|line| now > line));
             }
         }
@@ -493,7 +493,7 @@ pub(super) fn row(judged: &Judged<'_>, turned: &Turned) -> Option<(usize, FixRow
             fixed: fix.fixed.filter(|_| fix.unfixed.is_none()).map(ToOwned::to_owned),
             tier: tier.to_owned(),
             aliases: fix.aliases,
-            over_after: published.as_ref().and_then(|one| over_after(one.at, policy)),
+            over_after: published.as_ref().and_then(|one| line(step, one.at, policy)),
             published,
             step,
             responsible: turn.map(|turn| turn.responsible.clone()),
@@ -551,4 +551,13 @@ fn feed_rows(feeds: &Feeds, stream: &Stream, now: Timestamp) -> Vec<FeedRow> {
             })
         })
         .collect()
+}
+
+/// The instant after which a fix is over the policy's line. It is the provider's promise: on a
+/// node without a provider there is none.
+pub(super) fn line(step: Step, published: Timestamp, policy: &Policy) -> Option<Timestamp> {
+    match step {
+        Step::NoProvider => None,
+        _ => over_after(published, policy),
+    }
 }

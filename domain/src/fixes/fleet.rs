@@ -7,11 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Lack;
-use super::answer::{FixCounts, FixRow, rank};
+use super::answer::{FixCounts, FixRow, line, rank};
 use super::node::{NodeAbout, NodeFixes};
 use super::opinion::{Active, Container};
-use crate::advisory::{Alias, DateKind, FeedStatus, Published, Rating};
-use crate::patch_age::over_after;
+use crate::advisory::{Alias, AliasId, DateKind, FeedStatus, Published, Rating};
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible};
 
@@ -305,7 +304,7 @@ fn container_row(container: &Container, active: &Active, policy: &Policy) -> Opt
             feed: "aks-vulnerability-api".into(),
             revision: "".into(),
         }),
-        over_after: over_after(active.since, policy),
+        over_after: line(active.answer.step, active.since, policy),
         step: active.answer.step,
         responsible: Some(turn.responsible.clone()),
         action: Some(turn.action.clone()),
@@ -317,9 +316,17 @@ fn wanted(asked: &Asked, row: &FixRow) -> bool {
     let is_of_them = asked.responsible.is_empty()
         || row.responsible.as_ref().is_some_and(|one| asked.responsible.contains(word(one)));
     let is_about = asked.about.as_ref().is_none_or(|about| {
-        row.record == *about || row.aliases.iter().any(|alias| alias.id.to_string() == *about)
+        is_name(about, &row.record)
+            || row.aliases.iter().any(|alias| is_name(about, &alias.id.to_string()))
     });
     is_of_them && is_about
+}
+
+/// Whether what somebody wrote is the name of a vulnerability or a record: in letters of
+/// either case, and by whichever tracker a CVE is named.
+fn is_name(asked: &str, name: &str) -> bool {
+    asked.eq_ignore_ascii_case(name)
+        || AliasId::of(&asked.to_ascii_uppercase()).to_string().eq_ignore_ascii_case(name)
 }
 
 fn order(row: &PatchAgeRow) -> (u8, Timestamp, &str, &str) {
@@ -351,7 +358,10 @@ fn fold(folded: &mut BTreeMap<Key, Folding>, one: &One<'_>, by: By, asked: &Aske
         By::Cve => {
             let names = one.row.aliases.iter().map(|alias| alias.id.to_string());
             let asked_for = |name: &String| {
-                asked.about.as_ref().is_none_or(|about| about == name || *about == one.row.record)
+                asked
+                    .about
+                    .as_ref()
+                    .is_none_or(|about| is_name(about, name) || is_name(about, &one.row.record))
             };
             let is_open = |name: &String| !one.mended.contains(name);
             let mut names: Vec<String> = names.filter(asked_for).filter(is_open).collect();
@@ -442,4 +452,34 @@ impl Folding {
 
 fn date(published: Option<&Published>) -> Timestamp {
     published.map_or(Timestamp::MAX, |published| published.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{is_name, line};
+    use crate::patch_age::Step;
+    use crate::policy::{DEFAULT_EDITION, Policy};
+
+    #[test]
+    fn no_line_is_claimed_on_a_node_without_a_provider() {
+        let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
+        for step in Step::ALL {
+            let is_drawn = line(step, Timestamp::UNIX_EPOCH, &policy).is_some();
+            assert_eq!(is_drawn, step != Step::NoProvider, "{}", step.word());
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_letters_of_either_case_and_of_any_tracker() {
+        for asked in ["CVE-2026-0001", "cve-2026-0001", "UBUNTU-CVE-2026-0001"] {
+            assert!(is_name(asked, "CVE-2026-0001"), "{asked}");
+        }
+        assert!(is_name("usn-6859-1", "USN-6859-1"));
+        assert!(is_name("ghsa-ab12-cd34-ef56", "GHSA-ab12-cd34-ef56"));
+        for asked in ["", "CVE-2026-00010", "CVE-2026-000", "2026-0001"] {
+            assert!(!is_name(asked, "CVE-2026-0001"), "{asked}");
+        }
+    }
 }

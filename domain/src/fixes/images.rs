@@ -125,6 +125,10 @@ impl View<'_> {
         if self.node.version.is_empty() {
             return Offered::Unknown;
         }
+        // Nobody goes back to an image: what was told of the offered ones is out of date.
+        if self.offered.iter().all(|(version, release)| self.is_built_after(version, *release)) {
+            return Offered::Unknown;
+        }
         let with_fix = self.offered.iter().rev().find(|(_, release)| {
             release.is_some_and(|release| self.has_fix(release, matched, source, fixed, epochs))
         });
@@ -133,6 +137,17 @@ impl View<'_> {
             newest: (*newest).to_owned(),
             is_on_newest: self.node.version == *newest,
         }
+    }
+
+    /// Whether the node's image was built after that one: by their notes, or, where one has
+    /// none, by their versions.
+    fn is_built_after(&self, version: &str, release: Option<&ImageRelease>) -> bool {
+        let has_note = |one: Option<&ImageRelease>| one.is_some_and(|one| one.built_at.is_some());
+        let (own, other) = match has_note(self.own) && has_note(release) {
+            true => (self.own, release),
+            false => (None, None),
+        };
+        built(self.node.version, own) > built(version, other)
     }
 
     /// Whether an image has a fix, as far as its list tells: all packages of the source that
@@ -215,4 +230,26 @@ fn versions<'a>(
             .collect(),
         None => release.versions_of(&package.name).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_is_older_than_the_nodes_is_told_by_its_version() {
+        let view = View {
+            node: NodeOnImage { sku: "2204gen2containerd", version: "202611.03.0" },
+            own: None,
+            offered: Vec::new(),
+            order: Some(Order::Dpkg),
+            manager: PackageManager::Dpkg,
+        };
+        for older in ["202601.01.0", "202610.20.0", "202611.02.9", "newest", ""] {
+            assert!(view.is_built_after(older, None), "{older}");
+        }
+        for other in ["202611.03.0", "202611.03.1", "202611.10.0"] {
+            assert!(!view.is_built_after(other, None), "{other}");
+        }
+    }
 }

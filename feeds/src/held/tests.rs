@@ -154,3 +154,92 @@ fn the_list_of_dsas_ends_with_the_support_of_a_release() {
     assert!(matches!(of("13"), Silence::NothingMissing { .. }), "{:?}", of("13"));
     assert!(matches!(of("12"), Silence::Unknown(why) if why.contains("ends with 2026-06-10")));
 }
+
+#[test]
+fn a_whole_and_a_later_part_are_held_in_whichever_order_they_come() {
+    let now = at("2026-11-28");
+    let whole = [notice(9001, "2026-11-25", "1"), notice(9002, "2026-11-24", "2")];
+    let part = [notice(9003, "2026-11-27", "3")];
+    for order in [&[true, false][..], &[false, true], &[true, false, true], &[false, true, false]] {
+        let mut held = Held::default();
+        for is_whole in order {
+            let files: &[String] = if *is_whole { &whole } else { &part };
+            held.take(read(files), &declared(*is_whole), now).expect("taken");
+        }
+        assert_eq!(statements(&held), 3, "{order:?}");
+        let silence = silence(&held, now);
+        assert!(
+            matches!(silence, Silence::NothingMissing { as_of, .. } if as_of == at("2026-11-25")),
+            "{order:?}: {silence:?}"
+        );
+    }
+    // What a later whole no longer has is gone.
+    let mut held = Held::default();
+    held.take(read(&part), &declared(false), now).expect("taken");
+    held.take(read(&[notice(9004, "2026-11-28", "4")]), &declared(true), now).expect("taken");
+    assert_eq!(statements(&held), 1);
+}
+
+fn report(image: &str, day: &str) -> String {
+    format!(
+        r#"{{"distro_name":"AKSUbuntu-2204gen2containerd","vhd_release_version":"{image}",
+        "report_time":"{day}T00:00:00Z"}}"#
+    )
+}
+
+#[test]
+fn reports_of_images_are_the_same_in_whichever_order_they_come() {
+    let now = at("2026-11-28");
+    let reports = [
+        report("202611.03.0", "2026-11-20"),
+        report("202610.03.0", "2026-10-10"),
+        report("202611.03.0", "2026-11-05"),
+    ];
+    let held = |order: [usize; 3]| {
+        let mut held = Held::default();
+        for place in order {
+            let report = reports.get(place).cloned().expect("one of them");
+            let taken = held.take(read(&[report]), &declared(false), now).expect("taken");
+            assert!(matches!(taken.acceptance, Acceptance::Replace { .. }), "{order:?}");
+        }
+        let as_of = held.feed("aks-vulnerability-api").expect("held").state.as_of;
+        (as_of, held.scan_reports().map(|one| one.reported_at).collect::<Vec<_>>())
+    };
+    let (as_of, times) = held([0, 1, 2]);
+    assert_eq!(as_of, at("2026-11-20"));
+    assert_eq!(times, [at("2026-10-10"), at("2026-11-05"), at("2026-11-20")]);
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        assert_eq!(held(order), (as_of, times.clone()), "{order:?}");
+    }
+}
+
+fn bulletin(number: u32, day: &str, title: &str) -> String {
+    format!(
+        "[[bulletin]]\nid = \"AKS-2026-{number}\"\nkind = \"bulletin\"\ntitle = \"{title}\"\n\
+         published = \"{day}\"\nsource = \"https://example.com/\"\nsteps = [\"Upgrade.\"]\n\
+         [[bulletin.affected]]\nos = \"ubuntu\"\npackage = \"openssl\"\nbelow = \"9\"\n"
+    )
+}
+
+#[test]
+fn a_bulletin_comes_beside_those_that_are_held() {
+    let mut held = Held::default();
+    let now = at("2026-11-28");
+    let mut take = |text: String, is_complete| {
+        let mut intake = Intake::default();
+        intake.named("bulletins.toml", &mut Cursor::new(text)).expect("a bulletin");
+        let feed = intake.finish().0.pop().expect("a feed");
+        held.take(feed, &declared(is_complete), now).expect("taken");
+        let titles: Vec<String> = held.bulletins().map(|one| one.title.to_string()).collect();
+        (titles.join(" "), held.feed("bulletins").expect("held").state.as_of)
+    };
+    let (first, second) = (at("2026-11-01"), at("2026-11-05"));
+    assert_eq!(take(bulletin(2, "2026-11-01", "two"), false), ("two".to_owned(), first));
+    assert_eq!(take(bulletin(1, "2026-10-01", "one"), false), ("one two".to_owned(), first));
+    assert_eq!(take(bulletin(3, "2026-11-05", "three"), false).0, "one two three");
+    // The newer word counts, whichever comes first.
+    assert_eq!(take(bulletin(3, "2026-11-02", "old"), false).0, "one two three");
+    assert_eq!(take(bulletin(2, "2026-11-05", "again"), false).0, "one again three");
+    // All that there are.
+    assert_eq!(take(bulletin(4, "2026-11-05", "four"), true), ("four".to_owned(), second));
+}

@@ -41,6 +41,9 @@ pub(super) struct Affected<'a> {
     pub(super) package: Package<'a>,
     #[serde(borrow, default)]
     pub(super) ranges: Vec<Ranges<'a>>,
+    /// Read only where no range is given.
+    #[serde(borrow, default)]
+    pub(super) versions: Vec<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(super) database_specific: Option<DatabaseSpecific<'a>>,
 }

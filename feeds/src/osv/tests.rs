@@ -142,3 +142,30 @@ fn an_error_names_the_file_the_place_and_the_reason() {
     assert_eq!(refused(nameless), "osv/odd.json: USN-1-1: the name of a package is empty");
     assert!(refused(&"[".repeat(100_000)).contains("no OSV record"));
 }
+
+#[test]
+fn a_list_of_versions_counts_where_no_range_is_given() {
+    let content = read(&[r#"{"id":"USN-9904-1","published":"2026-01-01T00:00:00Z","affected":[
+        {"package":{"ecosystem":"Ubuntu:22.04:LTS","name":"one"},"versions":["1:1.0-1","1.1-1"]},
+        {"package":{"ecosystem":"Ubuntu:22.04:LTS","name":"two"},
+         "ranges":[{"type":"ECOSYSTEM","events":[]}],"versions":["2.0"]},
+        {"package":{"ecosystem":"Go","name":"three"},
+         "ranges":[{"type":"GIT","events":[{"introduced":"0"}]}],"versions":["v3"]},
+        {"package":{"ecosystem":"Ubuntu:22.04:LTS","name":"four"}}]}"#]);
+    let told: Vec<String> =
+        content.advisories.iter().map(|one| format!("{} {}", one.source, one.range)).collect();
+    assert_eq!(
+        told,
+        ["one >= 1:1.0-1, <= 1:1.0-1", "one >= 1.1-1, <= 1.1-1", "two >= 2.0, <= 2.0"]
+    );
+    let is_unfixed = |one: &Advisory| one.statement == Statement::Unfixed(Unfixed::Pending);
+    assert!(content.advisories.iter().all(is_unfixed));
+    assert_eq!(content.left_out.get("package without a range of versions"), Some(&2));
+    assert!(
+        refused(
+            r#"{"id":"USN-9905-1","affected":[
+        {"package":{"ecosystem":"Ubuntu:22.04:LTS","name":"one"},"versions":[" "]}]}"#
+        )
+        .contains("a version is empty")
+    );
+}
