@@ -4,6 +4,7 @@
 use std::io::{Seek as _, Write as _};
 
 use jiff::Timestamp;
+use nodeward_feeds::causes::with_causes;
 use nodeward_feeds::held::Declared;
 use nodeward_feeds::intake::{Intake, IntakeError};
 use nodeward_proto::v1;
@@ -12,7 +13,7 @@ use nodeward_proto::v1::import_feed_request::Part;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::import::{ImportError, Importer, with_causes};
+use crate::import::{ImportError, Importer};
 use crate::pull::Puller;
 
 /// The longest file that is taken.

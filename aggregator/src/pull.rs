@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nodeward_feeds::causes::with_causes;
 use nodeward_feeds::held::Declared;
 use nodeward_feeds::intake::{Intake, IntakeError};
 use tokio_rustls::rustls::crypto::ring;
@@ -17,7 +18,7 @@ use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 
-use crate::import::{ImportError, Imported, Importer, with_causes};
+use crate::import::{ImportError, Imported, Importer};
 
 /// How often feeds are pulled where nothing else is told.
 pub const INTERVAL: Duration = Duration::from_secs(6 * 3600);
@@ -258,9 +259,13 @@ impl Puller {
         let read = tokio::task::spawn_blocking(move || {
             let mut intake = Intake::default();
             intake.named(&name, &mut file)?;
-            Ok::<_, PullError>(intake.finish().0)
+            Ok::<_, PullError>(intake.finish())
         });
-        let feeds = read.await.unwrap_or(Err(PullError::Stopped))?;
+        let (feeds, passed_over, first) = read.await.unwrap_or(Err(PullError::Stopped))?;
+        if passed_over > 0 {
+            let url = &source.url;
+            tracing::warn!(url, passed_over, first, "files of no known kind are in the feed");
+        }
         let declared = Declared { is_complete: source.is_complete, as_of: None };
         Ok(self.importer.import(feeds, declared, Timestamp::now()).await?)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::FeedStatus;
-use nodeward_feeds::intake::is_wanted;
+use nodeward_feeds::intake::is_wanted_in_folder;
 use nodeward_proto::CHUNK_BYTES;
 use nodeward_proto::report::{Invalid, timestamp};
 use nodeward_proto::v1;
@@ -162,7 +162,7 @@ pub async fn import(
     for path in paths {
         let found: Vec<Found> = paths::files(path)?
             .into_iter()
-            .filter(|found| found.is_named() || is_wanted(&found.below))
+            .filter(|found| found.is_named() || is_wanted_in_folder(&found.below))
             .collect();
         if found.is_empty() {
             return Err(AdminError::Nothing { path: path.clone() });

@@ -13,7 +13,7 @@ use nodeward_domain::matching::{Index, TooManyStatements};
 use nodeward_feeds::acceptance::Refusal;
 use nodeward_feeds::held::{Declared, Held};
 use nodeward_feeds::image_note::{ImageNoteError, LONGEST_NOTE_BYTES, read_image_note};
-use nodeward_feeds::intake::{Intake, IntakeError};
+use nodeward_feeds::intake::{Intake, IntakeError, is_wanted_in_folder};
 use nodeward_feeds::starter::StarterError;
 
 use crate::paths::{self, PathError};
@@ -107,7 +107,7 @@ fn take(intake: &mut Intake, path: &Path) -> Result<(), KnowledgeError> {
         if found.is_named() {
             intake.named(&name, &mut paths::open(&found.path)?)?;
             is_any = true;
-        } else if nodeward_feeds::intake::is_wanted(&found.below) {
+        } else if is_wanted_in_folder(&found.below) {
             is_any |= intake.beside(&name, &mut paths::open(&found.path)?)?;
         }
     }

@@ -8,7 +8,8 @@ use clap::Parser as _;
 use nodeward_cli::arguments::Arguments;
 use nodeward_cli::exit::Exit;
 use nodeward_cli::inert;
-use nodeward_cli::run::{Shown, run, with_causes};
+use nodeward_cli::run::{Shown, run};
+use nodeward_feeds::causes::with_causes;
 
 fn main() -> ExitCode {
     // clap ends the process by itself for --help, --version and mistakes, with 2.

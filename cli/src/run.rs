@@ -123,23 +123,6 @@ impl Failure {
     }
 }
 
-/// An error with all of its causes, in one line.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        let next = one.to_string();
-        // Many errors end with the text of their cause.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = one.source();
-    }
-    text
-}
-
 /// Does what was typed.
 pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     let style = style(&arguments.global);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::{AliasId, FeedStatus};
-use nodeward_domain::fixes::answer::rank;
+use nodeward_domain::fixes::row::rank;
 use nodeward_domain::fixes::scan::{Labelled, Reported, ScanLabels, ScanVerdict};
 use nodeward_feeds::scan::{
     ColumnMapping, LONGEST_SCAN_BYTES, Scan, ScanError, ScanRow, ScanTool, read_scan,

@@ -161,7 +161,7 @@ const fn step_reason(step: Step) -> &'static str {
         Step::NoFix => "the vendor has no fix",
         Step::NotRunning => "the fix is installed, a reboot puts it in force",
         Step::Undated => "nobody knows when the fix was published",
-        Step::Young => "the fix is not older than 30 days",
+        Step::Young => "the fix is not older than the policy's line",
         Step::NotShipped => "the node image did not bring the package",
         Step::LineEnded => "no new images come for this operating system",
         Step::OfferedImage => "an offered node image has the fix",
@@ -196,11 +196,6 @@ fn address(record: &str) -> String {
     }
 }
 
-fn age_days(row: &PatchAgeRow, now: Timestamp) -> String {
-    let age = row.oldest.as_ref().map(|published| published.age(now).as_hours() / 24);
-    age.map(|days| days.to_string()).unwrap_or_default()
-}
-
 fn joined(all: &std::collections::BTreeSet<String>) -> String {
     all.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
@@ -218,87 +213,63 @@ fn csv_bytes(
     Ok(csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))?)
 }
 
+/// What both lists tell of a vulnerability.
+const COLUMNS: [&str; 13] = [
+    "cve",
+    "severity",
+    "component",
+    "installed_version",
+    "fixed_version",
+    "vendor_fix_date",
+    "date_kind",
+    "age_days",
+    "node_image",
+    "node_count",
+    "example_node",
+    "advisory",
+    "advisory_url",
+];
+
+/// The same of one row: a record for each vulnerability that it is about.
+fn records<'a>(row: &'a PatchAgeRow, now: Timestamp) -> impl Iterator<Item = Vec<String>> + 'a {
+    names(row).into_iter().map(move |(name, rating)| {
+        vec![
+            name,
+            rating.to_owned(),
+            joined(&row.packages),
+            joined(&row.installed),
+            joined(&row.fixed),
+            row.oldest.as_ref().map_or_else(String::new, |one| one.at.to_string()),
+            row.oldest.as_ref().map_or("", |one| one.kind.word()).to_owned(),
+            row.oldest_age_days(now).map_or_else(String::new, |days| days.to_string()),
+            joined(&row.images),
+            row.nodes.to_string(),
+            row.examples.first().cloned().unwrap_or_default(),
+            row.subject.clone(),
+            address(&row.subject),
+        ]
+    })
+}
+
 fn filtered_csv(rows: &[&PatchAgeRow], answer: &PatchAge) -> Result<Vec<u8>, SupportError> {
-    let header = [
-        "cve",
-        "severity",
-        "component",
-        "installed_version",
-        "fixed_version",
-        "vendor_fix_date",
-        "date_kind",
-        "age_days",
-        "node_image",
-        "node_count",
-        "example_node",
-        "advisory",
-        "advisory_url",
-    ];
-    csv_bytes(
-        &header,
-        rows.iter().flat_map(|row| {
-            names(row).into_iter().map(|(name, rating)| {
-                vec![
-                    name,
-                    rating.to_owned(),
-                    joined(&row.packages),
-                    joined(&row.installed),
-                    joined(&row.fixed),
-                    row.oldest.as_ref().map_or_else(String::new, |one| one.at.to_string()),
-                    row.oldest.as_ref().map_or("", |one| one.kind.word()).to_owned(),
-                    age_days(row, answer.as_of),
-                    joined(&row.images),
-                    row.nodes.to_string(),
-                    row.examples.first().cloned().unwrap_or_default(),
-                    row.subject.clone(),
-                    address(&row.subject),
-                ]
-            })
-        }),
-    )
+    csv_bytes(&COLUMNS, rows.iter().flat_map(|row| records(row, answer.as_of)))
 }
 
 fn excluded_csv(rows: &[&PatchAgeRow], answer: &PatchAge) -> Result<Vec<u8>, SupportError> {
-    let header = [
-        "cve",
-        "severity",
-        "component",
-        "installed_version",
-        "fixed_version",
-        "vendor_fix_date",
-        "age_days",
-        "node_image",
-        "node_count",
-        "example_node",
-        "advisory",
-        "reason",
-        "responsible",
-        "action",
-    ];
-    csv_bytes(
-        &header,
-        rows.iter().flat_map(|row| {
-            names(row).into_iter().map(|(name, rating)| {
-                let who = row.responsible.as_ref().map(|who| who.word(&answer.provider));
-                vec![
-                    name,
-                    rating.to_owned(),
-                    joined(&row.packages),
-                    joined(&row.installed),
-                    joined(&row.fixed),
-                    row.oldest.as_ref().map_or_else(String::new, |one| one.at.to_string()),
-                    age_days(row, answer.as_of),
-                    joined(&row.images),
-                    row.nodes.to_string(),
-                    row.examples.first().cloned().unwrap_or_default(),
-                    row.subject.clone(),
-                    reason(row),
-                    who.unwrap_or_default(),
-                    row.action.as_ref().map(ToString::to_string).unwrap_or_default(),
-                ]
-            })
-        }),
-    )
+    let header = [COLUMNS.as_slice(), &["reason", "responsible", "action"]].concat();
+    let records = rows.iter().flat_map(|row| {
+        let who = row.responsible.as_ref().map(|who| who.word(&answer.provider));
+        let why = [
+            reason(row),
+            who.unwrap_or_default(),
+            row.action.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ];
+        records(row, answer.as_of).map(move |mut record| {
+            record.extend(why.clone());
+            record
+        })
+    });
+    csv_bytes(&header, records)
 }
 
 /// Everything, for machines: each row with date, feed, revision and step.

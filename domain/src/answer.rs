@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::check::{CONFIRMATIONS, Evidence, Outcome, Outside, Severity, judge_node};
 use crate::component::Component;
-use crate::fixes::answer::{FirstTurn, FixCounts, FixesAnswer};
+use crate::fixes::answer::{FirstTurn, FixesAnswer};
+use crate::fixes::counts::FixCounts;
 use crate::node::NodeHistory;
 use crate::platform::Platform;
 use crate::policy::Policy;

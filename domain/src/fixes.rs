@@ -4,10 +4,12 @@
 //! said is counted beside them, never dropped.
 
 pub mod answer;
+pub mod counts;
 pub mod fleet;
 pub mod images;
 pub mod node;
 pub mod opinion;
+pub mod row;
 pub mod scan;
 
 use jiff::Timestamp;
@@ -42,6 +44,16 @@ pub struct Knowledge<'a> {
 }
 
 impl<'a> Knowledge<'a> {
+    /// Whether anything is known of a vulnerability, or by a record, whose name is wanted.
+    pub(crate) fn tells_of(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        let opinions = self.reports.iter().flat_map(|report| {
+            let packages = report.packages.values();
+            let packages = packages.flat_map(|one| one.active.iter().chain(&one.mitigated));
+            packages.chain(report.containers.values().flat_map(|one| &one.active))
+        });
+        self.index.tells_of(&is_wanted) || opinions.into_iter().any(|id| is_wanted(&id.to_string()))
+    }
+
     /// What of it checks look at.
     #[must_use]
     pub const fn outside(&self) -> Outside<'a> {
@@ -241,7 +253,7 @@ impl Assessor<'_> {
                 shipped: of_source,
                 line: self.circumstances.line,
                 offered: &offered,
-                channel: images.channel(),
+                channel: None,
             };
             let answer = patch_age::answer(&situation, self.policy, self.now);
             turned.push(Turned { lack: Lack::Missing(place), answer, mitigation });

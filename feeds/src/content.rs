@@ -21,6 +21,10 @@ pub struct Content {
     pub records: usize,
     /// What was left out on purpose, and how often: said, never dropped in silence.
     pub left_out: BTreeMap<String, usize>,
+    /// Packages that a vendor's notice names without saying which versions: there is a fix,
+    /// and nobody can be told whether he has it. Counts while a feed is read, and is not kept
+    /// with it: what it means for the feed is, see [`nodeward_domain::advisory::Coverage`].
+    pub gaps: BTreeMap<Stream, usize>,
 }
 
 impl Content {

@@ -335,12 +335,21 @@ fn coverage(read: &Read, content: &Content, declared: &Declared) -> BTreeMap<Str
         if !read.is_whole && !declared.is_complete {
             return Coverage::Partial("nobody has declared it complete".to_owned());
         }
+        if let Some(packages) = content.gaps.get(stream) {
+            return Coverage::Partial(format!(
+                "it does not say which versions {packages} of its packages are fixed in"
+            ));
+        }
         match debian::ended(stream) {
             Some(ended) => Coverage::Frozen(ended),
             None => Coverage::Complete,
         }
     };
-    content.streams().into_keys().map(|stream| (stream.clone(), of(&stream))).collect()
+    let streams = content.streams().into_keys();
+    streams
+        .chain(content.gaps.keys().cloned())
+        .map(|stream| (stream.clone(), of(&stream)))
+        .collect()
 }
 
 /// A part of a feed adds to what is held of it, and takes nothing away: of a record that

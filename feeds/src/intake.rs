@@ -169,7 +169,10 @@ impl Intake {
     pub fn named(&mut self, file: &str, bytes: &mut (impl Read + Seek)) -> Result<(), IntakeError> {
         let unreadable = |source| IntakeError::Unreadable { file: file.to_owned(), source };
         if archive::is_archive(bytes).map_err(unreadable)? {
-            return self.archive(file, bytes);
+            return match self.archive(file, bytes)? {
+                true => Ok(()),
+                false => Err(IntakeError::Nothing { place: file.to_owned() }),
+            };
         }
         let bytes = whole_file(file, bytes)?;
         if self.file(file, &bytes)? {
@@ -180,47 +183,57 @@ impl Intake {
     }
 
     /// Takes a file that lies in a folder beside others, and tells whether it is of a known
-    /// kind. Those that are not are counted.
-    pub fn beside(&mut self, file: &str, bytes: &mut impl Read) -> Result<bool, IntakeError> {
-        let bytes = whole_file(file, bytes)?;
-        self.file_beside(file, &bytes)
-    }
-
-    fn file_beside(&mut self, file: &str, bytes: &[u8]) -> Result<bool, IntakeError> {
-        let is_known = self.file(file, bytes)?;
+    /// kind, or an archive that has one. Those that are not are counted.
+    pub fn beside(
+        &mut self,
+        file: &str,
+        bytes: &mut (impl Read + Seek),
+    ) -> Result<bool, IntakeError> {
+        let unreadable = |source| IntakeError::Unreadable { file: file.to_owned(), source };
+        let is_known = if archive::is_archive(bytes).map_err(unreadable)? {
+            self.archive(file, bytes)?
+        } else {
+            self.file(file, &whole_file(file, bytes)?)?
+        };
         if !is_known {
-            self.passed_over.0 += 1;
-            if self.passed_over.1.is_empty() {
-                file.clone_into(&mut self.passed_over.1);
-            }
+            self.pass_over(file);
         }
         Ok(is_known)
     }
 
+    fn pass_over(&mut self, file: &str) {
+        self.passed_over.0 += 1;
+        if self.passed_over.1.is_empty() {
+            file.clone_into(&mut self.passed_over.1);
+        }
+    }
+
+    /// Takes what is in an archive, and tells whether any of it is of a known kind. Archives
+    /// in it are not opened, and count as passed over.
     fn archive(
         &mut self,
         archive: &str,
         bytes: &mut (impl Read + Seek),
-    ) -> Result<(), IntakeError> {
-        let nothing = || IntakeError::Nothing { place: archive.to_owned() };
-        let read =
-            archive::for_each_file(archive, bytes, Limits::default(), is_wanted, |file, bytes| {
-                self.file_beside(file, bytes).map(|_| ())
-            });
-        match read {
-            Ok(0) => Err(nothing()),
-            Ok(_) if self.is_empty() => Err(nothing()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(IntakeError::Archive(Box::new(error))),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.osv.is_empty()
-            && self.openvex.is_none()
-            && self.whole.is_empty()
-            && self.bulletins.is_none()
-            && self.reports.is_none()
+    ) -> Result<bool, IntakeError> {
+        let mut nested = Vec::new();
+        let mut is_any = false;
+        let wanted = |file: &str| {
+            if is_archive_by_name(file) {
+                nested.push(format!("{archive}: {file}"));
+            }
+            is_wanted(file)
+        };
+        archive::for_each_file(archive, bytes, Limits::default(), wanted, |file, bytes| {
+            let is_known = self.file(file, bytes)?;
+            is_any |= is_known;
+            if !is_known {
+                self.pass_over(file);
+            }
+            Ok(())
+        })
+        .map_err(|error| IntakeError::Archive(Box::new(error)))?;
+        nested.iter().for_each(|file| self.pass_over(file));
+        Ok(is_any)
     }
 
     /// Reads one file; tells whether it is of a known kind.
@@ -306,15 +319,30 @@ fn whole_file(file: &str, bytes: &mut impl Read) -> Result<Vec<u8>, IntakeError>
     Ok(whole)
 }
 
-/// Whether a file in an archive or a folder may be of a known kind, by its name alone.
+/// Whether a file in a folder may be of a known kind, or an archive of such, by its name
+/// alone.
 #[must_use]
-pub fn is_wanted(file: &str) -> bool {
+pub fn is_wanted_in_folder(file: &str) -> bool {
+    is_wanted(file) || is_archive_by_name(file)
+}
+
+/// Whether a file in an archive may be of a known kind, by its name alone.
+fn is_wanted(file: &str) -> bool {
     let mut parts = file.split('/');
     let name = parts.next_back().unwrap_or_default();
-    let is_hidden = |part: &str| part.starts_with('.') && part.len() > 1 && part != "..";
     let is_of_kind = [".json", ".xml", ".toml"].iter().any(|end| name.ends_with(end))
         || (name == "list" && parts.next_back() == Some("DSA"));
-    is_of_kind && !is_hidden(name) && !file.split('/').any(is_hidden)
+    is_of_kind && !is_hidden(file)
+}
+
+fn is_archive_by_name(file: &str) -> bool {
+    let ends = [".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
+    ends.iter().any(|end| file.ends_with(end)) && !is_hidden(file)
+}
+
+/// Whether it, or a folder that it lies in, has a name that begins with a dot.
+fn is_hidden(file: &str) -> bool {
+    file.split('/').any(|part| part.starts_with('.') && part.len() > 1 && part != "..")
 }
 
 /// The fields by which JSON documents are told apart.

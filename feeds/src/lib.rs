@@ -6,6 +6,7 @@
 pub mod acceptance;
 pub mod archive;
 pub mod bulletin;
+pub mod causes;
 pub mod content;
 pub mod debian;
 pub mod held;

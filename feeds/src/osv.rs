@@ -202,6 +202,9 @@ impl OsvReader {
             }
             if ranges.is_empty() {
                 self.content.leave_out("package without a range of versions");
+                if kind == Kind::Notice {
+                    *self.content.gaps.entry(stream.clone()).or_default() += 1;
+                }
             }
             for (range, statement) in ranges {
                 if self.content.advisories.len() - before >= MOST_STATEMENTS {

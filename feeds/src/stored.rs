@@ -118,6 +118,7 @@ pub fn unpack_content(bytes: &[u8]) -> Result<FeedContent, StoredError> {
                 stated_as_of,
                 records,
                 left_out,
+                gaps: BTreeMap::new(),
             })
         }
         Kind::Bulletins => FeedContent::Bulletins(lines.rest::<Bulletin>()?),

@@ -261,6 +261,14 @@ async fn missing_fixes_are_answered_by_age_and_by_whose_turn_it_is() {
         assert!(text.starts_with("VERDICT "), "{line}: {text}");
         assert!(text.lines().last().is_some_and(|last| last.starts_with("NEXT ")), "{text}");
     }
+    // A name that nobody has heard of is not a vulnerability that nobody has.
+    let no_feed = |line: &str| {
+        let answer = served.asked(line);
+        let why = answer["incomplete"].as_object().expect("a map").clone();
+        why.keys().any(|one| one.ends_with("no feed knows that name"))
+    };
+    assert!(no_feed("cve CVE-1999-0001") && no_feed("cve CVE-2026-990l"));
+    assert!(!no_feed("cve CVE-2026-9901") && !no_feed("cve usn-9902-1"));
     let csv = out(&served.ask("patch-age -o csv"));
     assert_eq!(csv.lines().count(), 3, "{csv}");
     let node = served.asked("node aks-a");

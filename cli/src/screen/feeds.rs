@@ -1,7 +1,7 @@
 //! The feeds of advisories: how old each is, and for what it is complete.
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::FeedStatus;
+use nodeward_domain::advisory::{FeedStatus, StreamCoverage};
 use serde::Serialize;
 
 use super::fixes::days;
@@ -10,9 +10,6 @@ use super::{ScreenError, Style, write};
 use crate::admin::{Imported, Pulled};
 use crate::exit::Exit;
 use crate::inert;
-
-/// The name of the feed that comes with the program.
-const STARTER: &str = "starter";
 
 /// How all feeds stand.
 #[derive(Debug, Clone, Serialize)]
@@ -24,23 +21,22 @@ pub struct FeedsAnswer {
 }
 
 impl FeedsAnswer {
-    /// Feeds that are too old for their silence to say anything (`FeedStale`). What comes
-    /// with the program says nothing by it anyway.
+    /// Feeds that are too old for their silence to say anything (`FeedStale`).
     fn stale(&self) -> impl Iterator<Item = &FeedStatus> {
-        self.feeds.iter().filter(|feed| feed.is_stale && feed.name != STARTER)
+        self.feeds.iter().filter(|feed| feed.is_stale)
     }
 
-    /// Whether there is any besides what comes with the program.
-    fn has_any(&self) -> bool {
-        self.feeds.iter().any(|feed| feed.name != STARTER)
+    /// Whether any says something by its silence.
+    fn has_complete(&self) -> bool {
+        self.feeds.iter().any(|feed| complete_for(feed).next().is_some())
     }
 
-    /// A stale feed is a finding; none at all leaves every answer partial.
+    /// A stale feed is a finding; without a complete one every answer is partial.
     #[must_use]
     pub fn exit(&self) -> Exit {
         if self.stale().next().is_some() {
             Exit::Findings
-        } else if self.has_any() {
+        } else if self.has_complete() {
             Exit::Clean
         } else {
             Exit::Incomplete
@@ -58,11 +54,11 @@ fn text(answer: &FeedsAnswer, wide: bool, style: Style<'_>) -> String {
     let stale: Vec<&str> = answer.stale().map(|feed| feed.name.as_str()).collect();
     page.labelled(
         "VERDICT",
-        &match (stale.as_slice(), answer.has_any()) {
+        &match (stale.as_slice(), answer.has_complete()) {
             ([], true) => format!("{}, none stale", count(answer.feeds.len(), "feed", "feeds")),
-            ([], false) => {
-                "INCOMPLETE: only the partial feed that comes with the program".to_owned()
-            }
+            ([], false) => "INCOMPLETE: no feed is complete for any release, so that what none \
+                            tells of may be missing all the same"
+                .to_owned(),
             (stale, _) => format!(
                 "FeedStale: {}, YOU act: import a newer state of {}",
                 count(stale.len(), "feed is too old", "feeds are too old"),
@@ -75,7 +71,7 @@ fn text(answer: &FeedsAnswer, wide: bool, style: Style<'_>) -> String {
     page.table(
         &["FEED", "OF", "AGE", "NEWEST RECORD", "STATEMENTS", "MOVED DATES", "COMPLETE FOR"],
         answer.feeds.iter().map(|feed| {
-            let stale = if feed.is_stale && feed.name != STARTER { " STALE" } else { "" };
+            let stale = if feed.is_stale { " STALE" } else { "" };
             [
                 feed.name.clone(),
                 format!("{:.0}", feed.as_of),
@@ -83,7 +79,7 @@ fn text(answer: &FeedsAnswer, wide: bool, style: Style<'_>) -> String {
                 feed.newest_published.map_or_else(String::new, |at| format!("{at:.0}")),
                 feed.statements.to_string(),
                 feed.moves.to_string(),
-                complete_for(feed),
+                complete_for_words(feed),
             ]
         }),
     );
@@ -95,7 +91,7 @@ fn text(answer: &FeedsAnswer, wide: bool, style: Style<'_>) -> String {
     page.blank();
     page.labelled(
         "NEXT",
-        &if stale.is_empty() && answer.has_any() {
+        &if stale.is_empty() && answer.has_complete() {
             style.command("nodeward patch-age")
         } else {
             "nodeward feed import PATH".to_owned()
@@ -104,13 +100,14 @@ fn text(answer: &FeedsAnswer, wide: bool, style: Style<'_>) -> String {
     page.into_text()
 }
 
-fn complete_for(feed: &FeedStatus) -> String {
-    let complete: Vec<&str> = feed
-        .coverage
-        .iter()
-        .filter(|one| one.coverage == "complete")
-        .map(|one| one.stream.as_str())
-        .collect();
+/// The releases that it is complete for.
+fn complete_for(feed: &FeedStatus) -> impl Iterator<Item = &str> {
+    let complete = feed.coverage.iter().filter(|one| one.coverage == "complete");
+    complete.map(|one| one.stream.as_str())
+}
+
+fn complete_for_words(feed: &FeedStatus) -> String {
+    let complete: Vec<&str> = complete_for(feed).collect();
     if complete.is_empty() { "nothing".to_owned() } else { complete.join(", ") }
 }
 
@@ -120,7 +117,10 @@ fn show(page: &mut Page, feed: &FeedStatus) {
     page.fold(
         "  ",
         4,
-        &format!("imported {:.0}, stale from {:.0}", feed.imported_at, feed.stale_at),
+        &match complete_for(feed).next() {
+            Some(_) => format!("imported {:.0}, stale from {:.0}", feed.imported_at, feed.stale_at),
+            None => format!("imported {:.0}", feed.imported_at),
+        },
     );
     for one in &feed.coverage {
         page.fold("  ", 4, &format!("{}: {}", one.stream, one.coverage));
@@ -145,7 +145,10 @@ fn records(answer: &FeedsAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), c
         "digest",
     ])?;
     for feed in &answer.feeds {
-        for one in &feed.coverage {
+        // What speaks of no release, as bulletins, is a feed all the same.
+        let without = [StreamCoverage { stream: String::new(), coverage: String::new() }];
+        let coverage = if feed.coverage.is_empty() { &without } else { feed.coverage.as_slice() };
+        for one in coverage {
             let record = [
                 feed.name.clone(),
                 feed.as_of.to_string(),
@@ -187,7 +190,7 @@ fn imported_text(answer: &Imported, style: Style<'_>) -> String {
                 of(|feed| feed.statements.to_string()),
                 one.dates.to_string(),
                 of(|feed| format!("{:.0}", feed.as_of)),
-                of(complete_for),
+                of(complete_for_words),
             ]
         }),
     );

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use nodeward_domain::advisory::Published;
 use nodeward_domain::answer::NodeAnswer;
-use nodeward_domain::fixes::answer::{ContainerRow, FixCounts, FixRow, FixesAnswer, PackageFixes};
+use nodeward_domain::fixes::answer::{ContainerRow, FixesAnswer};
+use nodeward_domain::fixes::counts::FixCounts;
 use nodeward_domain::fixes::opinion::Opinion;
+use nodeward_domain::fixes::row::{FixRow, PackageFixes};
 
 use super::layout::{Page, count};
 use crate::inert;
@@ -100,9 +103,7 @@ fn sources(fixes: &FixesAnswer, now: Timestamp) -> String {
         .feeds
         .iter()
         .map(|feed| {
-            // What is partial says nothing by its silence anyway.
-            let is_complete = !feed.coverage.starts_with("partial");
-            let stale = if feed.is_stale && is_complete { ", STALE" } else { "" };
+            let stale = if feed.is_stale { ", STALE" } else { "" };
             let age = days(now.duration_since(feed.as_of));
             format!("{} ({age} old{stale}, {})", feed.name, feed.coverage)
         })
@@ -169,11 +170,12 @@ pub(super) fn days(age: SignedDuration) -> String {
     }
 }
 
-fn age(fix: &FixRow, now: Timestamp) -> String {
-    match (&fix.published, fix.age(now)) {
-        (Some(published), Some(age)) if published.is_at_least() => format!(">= {}", days(age)),
-        (_, Some(age)) => days(age),
-        _ => "?".to_owned(),
+/// How old a fix is, and whether it may be older.
+pub(super) fn age(published: Option<&Published>, now: Timestamp) -> String {
+    match published {
+        None => "?".to_owned(),
+        Some(published) if published.is_at_least() => format!(">= {}", days(published.age(now))),
+        Some(published) => days(published.age(now)),
     }
 }
 
@@ -187,15 +189,14 @@ fn line(package: &PackageFixes, answer: &NodeAnswer) -> Vec<String> {
         .fixes
         .iter()
         .min_by_key(|fix| fix.published.as_ref().map_or(Timestamp::MAX, |published| published.at));
-    // Sorted by date; the version that has all of them need not be the last one's.
-    let last = package.fixes.iter().rev().find_map(|fix| fix.fixed.clone());
     vec![
         package.source.clone(),
         package.installed.clone(),
-        last.unwrap_or_default(),
+        // Of the fix that the last two columns are about.
+        first.and_then(|fix| fix.fixed.clone()).unwrap_or_default(),
         package.fixes.len().to_string(),
         package.aliases().len().to_string(),
-        oldest.map(|fix| age(fix, answer.as_of)).unwrap_or_default(),
+        oldest.map(|fix| age(fix.published.as_ref(), answer.as_of)).unwrap_or_default(),
         first.map(|fix| who(fix, &answer.provider)).unwrap_or_default(),
         first.and_then(|fix| fix.action.as_ref()).map(ToString::to_string).unwrap_or_default(),
     ]
@@ -228,7 +229,7 @@ fn record(fix: &FixRow, answer: &NodeAnswer) -> String {
     if let Some(published) = &fix.published {
         text.push_str(&format!(
             ", {} old: {} {:.0} (feed {})",
-            age(fix, answer.as_of),
+            age(Some(published), answer.as_of),
             published.kind.word(),
             published.at,
             published.feed

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use nodeward_domain::advisory::{FeedStatus, Published, Rating};
 use nodeward_domain::fixes::fleet::{By, PatchAge, PatchAgeRow};
 
-use super::fixes::{days, sums};
+use super::fixes::{age, days, sums};
 use super::layout::{Page, count};
 use super::{ScreenError, Style, write};
 use crate::inert;
@@ -180,14 +180,6 @@ fn some(all: &BTreeSet<String>) -> String {
     }
 }
 
-fn age(published: Option<&Published>, now: Timestamp) -> String {
-    match published {
-        None => "?".to_owned(),
-        Some(published) if published.is_at_least() => format!(">= {}", days(published.age(now))),
-        Some(published) => days(published.age(now)),
-    }
-}
-
 fn records(answer: &PatchAge, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
     csv.write_record([
         "subject",
@@ -215,7 +207,6 @@ fn records(answer: &PatchAge, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv:
     for row in &answer.rows {
         let oldest = row.oldest.as_ref();
         let of = |text: fn(&Published) -> String| oldest.map(text).unwrap_or_default();
-        let age = oldest.map(|one| (one.age(answer.as_of).as_hours() / 24).to_string());
         let aliases: Vec<String> = row.aliases.iter().map(|alias| alias.id.to_string()).collect();
         let who = row.responsible.as_ref().map(|who| who.word(&answer.provider));
         let record = [
@@ -233,7 +224,7 @@ fn records(answer: &PatchAge, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv:
             of(|one| one.at.to_string()),
             of(|one| one.kind.word().to_owned()),
             of(|one| one.feed.to_string()),
-            age.unwrap_or_default(),
+            row.oldest_age_days(answer.as_of).map_or_else(String::new, |days| days.to_string()),
             who.unwrap_or_default(),
             row.action.as_ref().map(ToString::to_string).unwrap_or_default(),
             row.step.word().to_owned(),

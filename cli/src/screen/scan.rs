@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::Published;
-use nodeward_domain::fixes::answer::rank;
+use nodeward_domain::fixes::row::rank;
 use nodeward_domain::fixes::scan::{Elsewhere, Labelled, ScanVerdict};
 use nodeward_domain::responsibility::Responsible;
 

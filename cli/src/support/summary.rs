@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use nodeward_domain::fixes::fleet::{PatchAge, PatchAgeRow};
 use nodeward_domain::policy::{Policy, Standing};
 
-use super::{Exported, RULES, age_days, joined, names};
+use super::{Exported, RULES, joined, names};
 use crate::inert;
 
 /// Text of a node or a feed in a table of Markdown.
@@ -55,7 +55,7 @@ pub(super) fn summary(
                 plain(&joined(&row.fixed)),
                 plain(&row.subject),
                 published.map_or_else(String::new, |one| format!("{:.0}", one.at)),
-                age_days(row, answer.as_of),
+                row.oldest_age_days(answer.as_of).map_or_else(String::new, |days| days.to_string()),
                 row.nodes,
                 plain(&joined(&row.images)),
                 plain(&names.join(", "))

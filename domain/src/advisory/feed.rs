@@ -93,13 +93,15 @@ impl FeedState {
         now.duration_since(self.as_of)
     }
 
-    /// Whether its content is too old for its silence to say anything.
+    /// Whether its silence has said something, and it is too old for that by now. What is
+    /// complete for nothing says nothing by its silence at any age.
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        self.age(now) > self.stale_after
+        let is_complete = self.coverage.values().any(|one| *one == Coverage::Complete);
+        is_complete && self.age(now) > self.stale_after
     }
 
-    /// When it becomes stale, if nothing newer comes.
+    /// When it becomes stale, if nothing newer comes and it is complete for something.
     #[must_use]
     pub fn stale_at(&self) -> Timestamp {
         self.as_of.checked_add(self.stale_after).unwrap_or(Timestamp::MAX)
@@ -287,5 +289,13 @@ mod tests {
         assert!(why(&[partial], "12", 0).starts_with("partial feed starter"));
         assert!(why(&[frozen], "12", 0).contains("ends with"));
         assert_eq!(why(&[complete], "11", 0), "no feed on Debian 11");
+    }
+
+    #[test]
+    fn what_is_complete_for_nothing_is_never_too_old_for_its_silence() {
+        let partial = feed("bulletins", Coverage::Partial("a selection".to_owned()));
+        let complete = feed("complete", Coverage::Complete);
+        assert_eq!([partial.is_stale(at(400)), complete.is_stale(at(400))], [false, true]);
+        assert!(!complete.is_stale(at(7)));
     }
 }

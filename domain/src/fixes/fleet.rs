@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Lack;
-use super::answer::{FixCounts, FixRow, line, rank};
+use super::counts::FixCounts;
 use super::node::{NodeAbout, NodeFixes};
 use super::opinion::{Active, Container};
+use super::row::{FixRow, line, rank};
 use crate::advisory::{Alias, AliasId, DateKind, FeedStatus, Published, Rating};
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible};
@@ -101,6 +102,14 @@ pub struct PatchAgeRow {
     pub note: String,
 }
 
+impl PatchAgeRow {
+    /// How old the oldest of them is, in whole days; none where no date is known.
+    #[must_use]
+    pub fn oldest_age_days(&self, now: Timestamp) -> Option<i64> {
+        self.oldest.as_ref().map(|published| published.age(now).as_hours() / 24)
+    }
+}
+
 /// So many nodes are named in a row.
 const EXAMPLES: usize = 5;
 
@@ -177,8 +186,6 @@ struct One<'a> {
     source: &'a str,
     installed: &'a str,
     row: FixRow,
-    /// What of it an earlier notice has fixed on the node.
-    mended: BTreeSet<String>,
 }
 
 /// Folds what is lacking on nodes.
@@ -206,6 +213,7 @@ pub fn patch_age<'a>(
         incomplete: BTreeMap::new(),
     };
     let mut folded: BTreeMap<Key, Folding> = BTreeMap::new();
+    let mut is_told = None;
     for node in nodes {
         if asked.cluster.as_deref().is_some_and(|cluster| cluster != node.about.cluster) {
             continue;
@@ -226,19 +234,21 @@ pub fn patch_age<'a>(
         for line in judged.incomplete() {
             *answer.incomplete.entry(line).or_default() += 1;
         }
+        if let Some(about) = &asked.about {
+            let is_about = |name: &str| is_name(about, name);
+            // What is known beside the nodes is the same for all of them.
+            if !*is_told.get_or_insert_with(|| judged.knowledge.tells_of(is_about)) {
+                let line = format!("{about}: no feed knows that name");
+                *answer.incomplete.entry(line).or_default() += 1;
+            }
+        }
         for (container, active) in judged.containers.iter().flat_map(Container::lacking) {
             if let Some(row) = container_row(container, active, judged.policy)
                 && wanted(asked, &row)
                 && asked.older_than.is_none_or(|age| row.age(now).is_some_and(|own| own > age))
             {
                 answer.shown.count_active(active, judged.policy, now);
-                let one = One {
-                    about: &node.about,
-                    source: &container.name,
-                    installed: "",
-                    mended: BTreeSet::new(),
-                    row,
-                };
+                let one = One { about: &node.about, source: &container.name, installed: "", row };
                 fold(&mut folded, &one, by, asked, now);
             }
         }
@@ -263,22 +273,12 @@ pub fn patch_age<'a>(
             }
             answer.shown.count(turned);
             answer.shown.over_line += usize::from(row.responsible.is_some() && row.is_over(now));
-            let mended = match by {
-                By::Cve => judged.mended(turned),
-                _ => BTreeSet::new(),
-            };
             let (source, installed) = judged
                 .matched
                 .sources
                 .get(source)
                 .map_or(("", ""), |source| (source.source.as_ref(), source.version.as_ref()));
-            fold(
-                &mut folded,
-                &One { about: &node.about, source, installed, mended, row },
-                by,
-                asked,
-                now,
-            );
+            fold(&mut folded, &One { about: &node.about, source, installed, row }, by, asked, now);
         }
     }
     answer.rows = folded.into_values().map(|folding| folding.row).collect();
@@ -363,11 +363,10 @@ fn fold(folded: &mut BTreeMap<Key, Folding>, one: &One<'_>, by: By, asked: &Aske
                     .as_ref()
                     .is_none_or(|about| is_name(about, name) || is_name(about, &one.row.record))
             };
-            let is_open = |name: &String| !one.mended.contains(name);
-            let mut names: Vec<String> = names.filter(asked_for).filter(is_open).collect();
+            let mut names: Vec<String> = names.filter(asked_for).collect();
             // Notices without any name count as well, and those that mend what an earlier one
             // broke.
-            if one.row.aliases.len() == one.mended.len() {
+            if one.row.aliases.is_empty() {
                 names.push(one.row.record.clone());
             }
             names.iter().map(|name| plain(name, "")).collect()

@@ -15,7 +15,6 @@ use crate::kernel_package::{dpkg_flavour, dpkg_release};
 use crate::matching::{Inventory, Matched, Standing};
 use crate::node::NodeHistory;
 use crate::patch_age::{Offered, Shipped};
-use crate::responsibility::Automation;
 use crate::version::key::{Order, VersionKey};
 
 /// What is known of images.
@@ -23,7 +22,6 @@ use crate::version::key::{Order, VersionKey};
 pub struct Images {
     releases: Vec<ImageRelease>,
     offered: BTreeSet<String>,
-    channel: Option<Automation>,
 }
 
 /// The image that a node says it was made from.
@@ -49,13 +47,7 @@ impl Images {
     /// are offered; none when that is not known.
     #[must_use]
     pub fn of(releases: Vec<ImageRelease>, offered: BTreeSet<String>) -> Self {
-        Self { releases, offered, channel: None }
-    }
-
-    /// What brings an offered image onto nodes by itself.
-    #[must_use]
-    pub const fn channel(&self) -> Option<Automation> {
-        self.channel
+        Self { releases, offered }
     }
 
     /// What of it is about one node.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::answer::{FixCounts, FixRow, FixesAnswer};
+use super::answer::FixesAnswer;
+use super::counts::FixCounts;
 use super::opinion::{self, Container, Opinion};
-use super::{Assessed, Circumstances, Knowledge, Lack, Turned, answer, assess};
+use super::row::{self, FixRow};
+use super::{Assessed, Circumstances, Knowledge, Lack, Turned, assess};
 use crate::advisory::AliasId;
-use crate::matching::{FixId, Inventory, Matched, Standing};
+use crate::matching::{FixId, Inventory, Matched, Missing, Standing};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 
@@ -164,18 +166,16 @@ impl<'a> Judged<'a> {
 
     /// What of a lacking fix an earlier notice has fixed on the node: a second notice, which
     /// mends what the first one broke, does not open again what that had fixed.
-    pub(super) fn mended(&self, turned: &Turned) -> BTreeSet<String> {
+    pub(super) fn mended(&self, missing: &Missing) -> BTreeSet<AliasId> {
         let index = self.knowledge.index;
-        let Lack::Missing(place) = turned.lack else { return BTreeSet::new() };
-        let Some(missing) = self.matched.missing.get(place) else { return BTreeSet::new() };
         let is_reissue = index.record_name(missing.fix).is_some_and(is_reissue);
         let Some(source) = self.matched.sources.get(missing.source).filter(|_| is_reissue) else {
             return BTreeSet::new();
         };
         let stream = self.inventory.stream.in_tier(missing.tier.clone());
         let is_lacking = |fix| {
-            let of_source = self.matched.missing.iter().filter(|one| one.source == missing.source);
-            of_source.clone().any(|one| one.fix == fix)
+            let mut all = self.matched.missing.iter();
+            all.any(|one| one.source == missing.source && one.fix == fix)
         };
         index
             .alias_ids(missing.fix)
@@ -183,7 +183,7 @@ impl<'a> Judged<'a> {
                 let first = index.first_fix(&stream, &source.source, id);
                 first.is_some_and(|first| first != missing.fix && !is_lacking(first))
             })
-            .map(ToString::to_string)
+            .cloned()
             .collect()
     }
 
@@ -196,7 +196,7 @@ impl<'a> Judged<'a> {
     /// One thing that is lacking, for screens, and the place of its source package.
     #[must_use]
     pub fn row(&self, turned: &Turned) -> Option<(usize, FixRow)> {
-        answer::row(self, turned)
+        row::row(self, turned)
     }
 
     /// All of it, for screens.

@@ -145,6 +145,13 @@ impl Index {
         self.streams.contains_key(stream)
     }
 
+    /// Whether anything is stated of a vulnerability, or by a record, whose name is wanted.
+    #[must_use]
+    pub fn tells_of(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        self.names.iter().any(|name| is_wanted(&name.to_string()))
+            || self.rows.iter().any(|row| is_wanted(self.runs.text(row.record)))
+    }
+
     /// The memory that it holds.
     #[must_use]
     pub fn bytes_held(&self) -> usize {

@@ -243,3 +243,49 @@ fn a_bulletin_comes_beside_those_that_are_held() {
     // All that there are.
     assert_eq!(take(bulletin(4, "2026-11-05", "four"), true), ("four".to_owned(), second));
 }
+
+#[test]
+fn a_notice_that_does_not_say_which_versions_leaves_its_feed_partial() {
+    let mut held = Held::default();
+    let now = at("2026-11-28");
+    let whole = notice(9001, "2026-11-27", "1");
+    let begin =
+        whole.find(r#","affected""#).or_else(|| whole.find("\"affected\"")).expect("packages");
+    let without = format!(
+        r#"{}"affected":[{{"package":{{"ecosystem":"Ubuntu:22.04:LTS","name":"curl"}}}}]}}"#,
+        &whole[..begin].replace("9001", "9002")
+    );
+    held.take(read(&[whole.clone(), without]), &declared(true), now).expect("taken");
+    let Silence::Unknown(why) = silence(&held, now) else { panic!("its silence is believed") };
+    assert!(why.contains("which versions 1 of its packages"), "{why}");
+    held.take(read(&[whole]), &declared(true), now).expect("taken");
+    assert!(matches!(silence(&held, now), Silence::NothingMissing { .. }));
+}
+
+#[test]
+fn an_archive_in_a_folder_is_read_and_one_in_an_archive_is_told() {
+    let zip = |files: &[(&str, &[u8])]| {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in files {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).expect("a file");
+            std::io::Write::write_all(&mut zip, bytes).expect("bytes");
+        }
+        zip.finish().expect("an archive").into_inner()
+    };
+    let record = notice(9001, "2026-11-27", "1");
+    let inner = zip(&[("osv/usn/one.json", record.as_bytes())]);
+    let outer = zip(&[("osv/usn/one.json", record.as_bytes()), ("osv/more.zip", &inner)]);
+    let mut intake = Intake::default();
+    assert!(intake.beside("all/inner.zip", &mut Cursor::new(&inner)).expect("read"));
+    let (feeds, passed_over, _) = intake.finish();
+    assert_eq!((feeds.len(), passed_over), (1, 0));
+    let mut intake = Intake::default();
+    assert!(intake.beside("all/outer.zip", &mut Cursor::new(&outer)).expect("read"));
+    // Nothing of a feed is in it: told, and no reason to refuse what lies beside it.
+    let empty = zip(&[("README.md", b"text"), ("odd.json", b"{}")]);
+    assert!(!intake.beside("all/empty.zip", &mut Cursor::new(&empty)).expect("read"));
+    let (feeds, passed_over, first) = intake.finish();
+    assert_eq!((feeds.len(), passed_over, first.as_str()), (1, 3, "all/outer.zip: osv/more.zip"));
+    assert!(crate::intake::is_wanted_in_folder("all/inner.tar.zst"));
+    assert!(!crate::intake::is_wanted_in_folder(".git/inner.tar.zst"));
+}

@@ -161,6 +161,9 @@ fn a_list_of_versions_counts_where_no_range_is_given() {
     let is_unfixed = |one: &Advisory| one.statement == Statement::Unfixed(Unfixed::Pending);
     assert!(content.advisories.iter().all(is_unfixed));
     assert_eq!(content.left_out.get("package without a range of versions"), Some(&2));
+    let gaps: Vec<(String, usize)> =
+        content.gaps.iter().map(|(stream, count)| (stream.to_string(), *count)).collect();
+    assert_eq!(gaps, [("Ubuntu 22.04".to_owned(), 1), ("Go".to_owned(), 1)]);
     assert!(
         refused(
             r#"{"id":"USN-9905-1","affected":[

@@ -2,10 +2,10 @@
 
 use nodeward_domain::advisory::{Alias, AliasId, DateKind, Published, Rating};
 use nodeward_domain::fixes::Step;
-use nodeward_domain::fixes::answer::{
-    ContainerRow, FeedRow, FirstTurn, FixCounts, FixRow, FixesAnswer, NotJudged, PackageFixes,
-};
+use nodeward_domain::fixes::answer::{ContainerRow, FeedRow, FirstTurn, FixesAnswer, NotJudged};
+use nodeward_domain::fixes::counts::FixCounts;
 use nodeward_domain::fixes::opinion::Opinion;
+use nodeward_domain::fixes::row::{FixRow, PackageFixes};
 
 use super::{ROWS, optional_timestamp, word};
 use crate::convert::{Invalid, list, required, timestamp_in, timestamp_out};
@@ -175,6 +175,7 @@ impl From<&PackageFixes> for v1::PackageFixes {
             binaries: package.binaries.clone(),
             is_running_kernel: package.is_running_kernel,
             fixes: package.fixes.iter().map(Into::into).collect(),
+            speaks: out(package.speaks),
         }
     }
 }
@@ -183,12 +184,18 @@ impl TryFrom<v1::PackageFixes> for PackageFixes {
     type Error = Invalid;
 
     fn try_from(package: v1::PackageFixes) -> Result<Self, Invalid> {
+        let fixes = list("fixes", package.fixes, ROWS, FixRow::try_from)?;
+        let speaks = back(package.speaks);
+        if speaks >= fixes.len().max(1) {
+            return Err(Invalid::new("speaks", format!("{speaks} of {} fixes", fixes.len())));
+        }
         Ok(Self {
             source: package.source,
             installed: package.installed,
             binaries: package.binaries,
             is_running_kernel: package.is_running_kernel,
-            fixes: list("fixes", package.fixes, ROWS, FixRow::try_from)?,
+            fixes,
+            speaks,
         })
     }
 }

@@ -6,11 +6,11 @@ use nodeward_domain::advisory::{
     Alias, AliasId, DateKind, FeedStatus, Published, Rating, StreamCoverage,
 };
 use nodeward_domain::fixes::Step;
-use nodeward_domain::fixes::answer::{
-    ContainerRow, FeedRow, FirstTurn, FixCounts, FixRow, NotJudged, PackageFixes,
-};
+use nodeward_domain::fixes::answer::{ContainerRow, FeedRow, FirstTurn, NotJudged};
+use nodeward_domain::fixes::counts::FixCounts;
 use nodeward_domain::fixes::fleet::{Asked, By, NodeNotJudged, PatchAge, PatchAgeRow};
 use nodeward_domain::fixes::opinion::Opinion;
+use nodeward_domain::fixes::row::{FixRow, PackageFixes};
 use nodeward_domain::fixes::scan::{Elsewhere, Labelled, Reported, ScanLabels, ScanVerdict};
 use nodeward_domain::responsibility::{Action, Automation, Responsible};
 
@@ -159,6 +159,7 @@ fn fixes() -> FixesAnswer {
             installed: "5.15.0-1124.133".to_owned(),
             binaries: vec!["linux-image-5.15.0-1124-azure".to_owned()],
             is_running_kernel: true,
+            speaks: rows.len() - 1,
             fixes: rows,
         }],
         not_covered: vec![not_judged()],

@@ -2537,6 +2537,10 @@ pub struct PackageFixes {
     /// Oldest first.
     #[prost(message, repeated, tag = "5")]
     pub fixes: ::prost::alloc::vec::Vec<FixRow>,
+    /// Which of them speaks for all, by its place: of those whose turn comes first, the one
+    /// with the newest version.
+    #[prost(uint64, tag = "6")]
+    pub speaks: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FixRow {

@@ -8,8 +8,8 @@ use super::tally::Found;
 use super::{Labelled, Reported, ScanVerdict};
 use crate::advisory::Silence;
 use crate::fixes::Turned;
-use crate::fixes::answer::{FixRow, rank};
 use crate::fixes::node::Judged;
+use crate::fixes::row::{FixRow, rank};
 use crate::matching::{FixId, SourceMatch, Standing};
 use crate::responsibility::Responsible;
 

@@ -121,6 +121,10 @@ impl Builder {
         for advisory in advisories {
             if advisory.statement == Statement::NotAffected {
                 self.sizes.not_affected += 1;
+                // That it does no harm is told of it as well.
+                for alias in &*advisory.aliases {
+                    let _ = self.name(&alias.id);
+                }
                 continue;
             }
             let is_complement = advisory.authority == Authority::Complement;
@@ -270,18 +274,21 @@ impl Builder {
         })
     }
 
+    /// The number of a name; none when there are too many.
+    fn name(&mut self, id: &AliasId) -> Option<u32> {
+        if let Some(name) = self.known_names.get(id) {
+            return Some(*name);
+        }
+        let name = u32::try_from(self.names.len()).ok().filter(|name| *name < 1 << 29)?;
+        self.names.push(id.clone());
+        self.known_names.insert(id.clone(), name);
+        Some(name)
+    }
+
     fn list(&mut self, aliases: &[&Alias]) -> Option<(u32, u32)> {
         let mut list = Vec::with_capacity(aliases.len());
         for alias in aliases {
-            let name = match self.known_names.get(&alias.id) {
-                Some(name) => *name,
-                None => {
-                    let name = u32::try_from(self.names.len()).ok().filter(|n| *n < 1 << 29)?;
-                    self.names.push(alias.id.clone());
-                    self.known_names.insert(alias.id.clone(), name);
-                    name
-                }
-            };
+            let name = self.name(&alias.id)?;
             let rating = Rating::ALL.iter().position(|rating| *rating == alias.rating)?;
             list.push(name << 3 | u32::try_from(rating).ok()?);
         }
