@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge, patch_age};
+use nodeward_domain::fixes::node::NodeFixes;
 use nodeward_domain::fixes::scan::{Reported, ScanLabels, label};
 use nodeward_domain::policy::Policy;
 use nodeward_proto::content::Content;
@@ -239,10 +240,7 @@ impl Fleet {
     pub fn patch_age(&self, asked: &Asked, by: By, now: Timestamp) -> PatchAge {
         let advisories = self.advisories();
         let places = self.all();
-        let nodes = places.iter().filter_map(|place| {
-            let memory = place.memory();
-            memory.node.as_ref().map(|node| node.fixes(&self.policy, &advisories, now))
-        });
+        let nodes = self.fixes(&places, &advisories, now);
         patch_age(nodes, asked, by, &self.policy, advisories.statuses(now), now)
     }
 
@@ -257,11 +255,21 @@ impl Fleet {
     ) -> ScanLabels {
         let advisories = self.advisories();
         let places = self.all();
-        let nodes = places.iter().filter_map(|place| {
-            let memory = place.memory();
-            memory.node.as_ref().map(|node| node.fixes(&self.policy, &advisories, now))
-        });
+        let nodes = self.fixes(&places, &advisories, now);
         label(nodes, cluster, rows, &self.policy, advisories.statuses(now), now)
+    }
+
+    /// The fixes that each node lacks, one node after the other.
+    fn fixes<'a>(
+        &'a self,
+        places: &'a [Arc<Place>],
+        advisories: &'a Advisories,
+        now: Timestamp,
+    ) -> impl Iterator<Item = NodeFixes<'a>> {
+        places.iter().filter_map(move |place| {
+            let memory = place.memory();
+            memory.node.as_ref().map(|node| node.fixes(&self.policy, advisories, now))
+        })
     }
 
     /// Counts a row of the store that is spoilt, and says so to whoever can mend it.

@@ -5,6 +5,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::check::midnight;
+use crate::facts::built_on;
+
 /// One release of one line of node images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageRelease {
@@ -47,26 +50,17 @@ pub struct ShippedPackage {
     pub architecture: String,
 }
 
-/// Where an image stands among others. A name says nothing of it: an image with an earlier
-/// date in its name may be built later, and hold older software for all that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BuildOrder<'a> {
-    /// When its build began. Images of which that is not known stand before all others, so
-    /// that none of them passes for the newest.
-    pub built_at: Option<Timestamp>,
-    /// Only so that the order is the same every time.
-    pub family: &'a str,
-    /// The same.
-    pub version: &'a str,
+/// When an image was built, as an AKS image version tells: midnight of the day that it begins
+/// with, UTC, and the number behind it. None for a version of another form. A note that says
+/// when the build began knows better: an image with an earlier day may be built later.
+#[must_use]
+pub fn build_of(version: &str) -> Option<(Timestamp, u32)> {
+    let day = built_on(version).and_then(midnight)?;
+    let (_, number) = version.rsplit_once('.')?;
+    Some((day, number.parse().ok()?))
 }
 
 impl ImageRelease {
-    /// The order of images: by when they were built, never by their names.
-    #[must_use]
-    pub fn built_on(&self) -> BuildOrder<'_> {
-        BuildOrder { built_at: self.built_at, family: &self.family, version: &self.version }
-    }
-
     /// The value of the node's label: `AKSUbuntu-2204gen2containerd-202607.02.0`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -117,16 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn images_stand_in_the_order_of_their_builds() {
-        let mut images = [
-            release("202603.18.0", Some(1_773_855_253)),
-            release("202603.12.1", Some(1_774_559_570)),
-            release("202607.02.0", None),
-            release("202603.12.0", Some(1_773_341_523)),
-        ];
-        images.sort_by(|one, other| one.built_on().cmp(&other.built_on()));
-        let versions: Vec<&str> = images.iter().map(|image| image.version.as_str()).collect();
-        assert_eq!(versions, ["202607.02.0", "202603.12.0", "202603.18.0", "202603.12.1"]);
+    fn a_version_tells_day_and_number_of_a_build() {
+        let day = |text: &str| text.parse::<Timestamp>().expect("a moment");
+        assert_eq!(build_of("202603.12.1"), Some((day("2026-03-12T00:00:00Z"), 1)));
+        for other in ["202603.12", "202603.12.x", "202613.01.0", "newest", ""] {
+            assert_eq!(build_of(other), None, "{other}");
+        }
     }
 
     #[test]

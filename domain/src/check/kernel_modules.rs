@@ -1,5 +1,5 @@
 //! Checks of `kernel_modules`: does a rule that keeps a module out find it loaded. Which
-//! modules should be kept out is said by bulletins, which are not read yet.
+//! modules should be kept out is said by bulletins: check `BulletinApplies`.
 
 use jiff::Timestamp;
 

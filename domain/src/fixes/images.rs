@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::advisory::Epochs;
-use crate::check::midnight;
-use crate::facts::{Package, PackageManager, built_on};
-use crate::image::{ImageRelease, ShippedPackages};
+use crate::facts::{Package, PackageManager};
+use crate::image::{ImageRelease, ShippedPackages, build_of};
 use crate::kernel_package::{dpkg_flavour, dpkg_release};
 use crate::matching::{Inventory, Matched, Standing};
 use crate::node::NodeHistory;
@@ -40,6 +39,11 @@ impl<'a> NodeOnImage<'a> {
         let name = history.node_image.present().and_then(|image| image.name.as_ref());
         name.map_or_else(Self::default, |name| Self { sku: &name.sku, version: &name.version })
     }
+
+    /// Whether a family of images, `AKSUbuntu-2204gen2containerd`, is the node's line.
+    pub(super) fn is_of_line(&self, family: &str) -> bool {
+        !self.sku.is_empty() && family.ends_with(self.sku)
+    }
 }
 
 impl Images {
@@ -53,11 +57,8 @@ impl Images {
     /// What of it is about one node.
     pub(super) fn view<'a>(&'a self, node: NodeOnImage<'a>, inventory: &'a Inventory) -> View<'a> {
         let of_line = |version: &str| {
-            self.releases.iter().find(|release| {
-                !node.sku.is_empty()
-                    && release.version == version
-                    && release.family.ends_with(node.sku)
-            })
+            let mut releases = self.releases.iter();
+            releases.find(|release| release.version == version && node.is_of_line(&release.family))
         };
         let mut offered: Vec<(&str, Option<&ImageRelease>)> =
             self.offered.iter().map(|version| (version.as_str(), of_line(version))).collect();
@@ -75,10 +76,9 @@ impl Images {
 /// When an image was built: by its note, or else by the day that its version begins with;
 /// of one day, by the number behind it.
 fn built(version: &str, release: Option<&ImageRelease>) -> (Option<Timestamp>, u32) {
+    let (day, number) = build_of(version).unzip();
     let by_note = release.and_then(|release| release.built_at);
-    let by_name = || built_on(version).and_then(midnight);
-    let number = version.rsplit_once('.').and_then(|(_, number)| number.parse().ok());
-    (by_note.or_else(by_name), number.unwrap_or_default())
+    (by_note.or(day), number.unwrap_or_default())
 }
 
 /// What is known of images, about one node.
@@ -243,5 +243,27 @@ mod tests {
         for other in ["202611.03.0", "202611.03.1", "202611.10.0"] {
             assert!(!view.is_built_after(other, None), "{other}");
         }
+    }
+
+    #[test]
+    fn images_stand_in_the_order_of_their_builds() {
+        let release = |version: &str, second| ImageRelease {
+            family: "AKSUbuntu-2204gen2containerd".to_owned(),
+            version: version.to_owned(),
+            built_at: Some(Timestamp::from_second(second).expect("a moment")),
+            kernel: None,
+            os_id: None,
+            os_version_id: None,
+            packages: ShippedPackages::Unknown("not listed".to_owned()),
+        };
+        // A later day in the name, and built earlier.
+        let mut images = [
+            release("202603.18.0", 1_773_855_253),
+            release("202603.12.1", 1_774_559_570),
+            release("202603.12.0", 1_773_341_523),
+        ];
+        images.sort_by_key(|image| built(&image.version, Some(image)));
+        let versions: Vec<&str> = images.iter().map(|image| image.version.as_str()).collect();
+        assert_eq!(versions, ["202603.12.0", "202603.18.0", "202603.12.1"]);
     }
 }

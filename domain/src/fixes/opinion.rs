@@ -65,11 +65,7 @@ pub fn opinion(
 ) -> Option<Opinion> {
     let report = reports
         .iter()
-        .filter(|report| {
-            !node.sku.is_empty()
-                && report.version == node.version
-                && report.family.ends_with(node.sku)
-        })
+        .filter(|report| report.version == node.version && node.is_of_line(&report.family))
         .max_by_key(|report| report.reported_at)?;
     let theirs: BTreeSet<&AliasId> =
         report.packages.values().flat_map(|opinion| &opinion.active).collect();

@@ -110,7 +110,7 @@ fn the_kernel_that_runs_is_among_the_packages_of_an_image_with_two() {
     assert_eq!(kernels.len(), 2);
     assert!(kernels.contains(&two.kernel.as_deref().expect("a kernel")));
     // The version with the earlier day in it was built eight days later.
-    assert!(of("202603.12.1").built_on() > of("202603.18.0").built_on());
+    assert!(of("202603.12.1").built_at > of("202603.18.0").built_at);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::super::{Evidence, Scope, Severity, Verdict, facts, verdict_or};
 use crate::advisory::{Affected, AliasId, Bulletin, BulletinKind, Epochs, Stream};
-use crate::check::midnight;
-use crate::facts::{KernelModules, OsRelease, Package, built_on};
+use crate::facts::{KernelModules, OsRelease, Package};
+use crate::image::build_of;
 use crate::matching::RunningKernel;
 use crate::node::NodeHistory;
 use crate::policy::Policy;
@@ -153,10 +153,7 @@ fn is_image_below(history: &NodeHistory, below: &str) -> Result<Option<String>, 
     let image = history.node_image.present().and_then(|image| image.name.as_ref());
     let version = image.map(|name| name.version.as_str()).ok_or("the node's image is not known")?;
     let built = |version: &str| {
-        let day = built_on(version).and_then(midnight);
-        let number: Option<u32> =
-            version.rsplit_once('.').and_then(|(_, number)| number.parse().ok());
-        day.zip(number).ok_or_else(|| format!("the image version {version:?} names no day"))
+        build_of(version).ok_or_else(|| format!("the image version {version:?} names no day"))
     };
     Ok((built(version)? < built(below)?).then(|| format!("image {version}, fixed in {below}")))
 }
