@@ -2,11 +2,15 @@
 //! Source of the shapes: the release notes of AKS's image builder, which also lie on the
 //! node as `/opt/azure/vhd-install.complete`.
 
+mod label;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::check::midnight;
-use crate::facts::built_on;
+pub use label::{
+    ImageLabel, NoImageLabel, build_of, family_by_any_name, family_of, folder_of, is_version,
+    named_by_path,
+};
 
 /// One release of one line of node images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,16 +52,6 @@ pub struct ShippedPackage {
     pub version: String,
     /// Architecture; empty for what has none, such as rpm's `gpg-pubkey`.
     pub architecture: String,
-}
-
-/// When an image was built, as an AKS image version tells: midnight of the day that it begins
-/// with, UTC, and the number behind it. None for a version of another form. A note that says
-/// when the build began knows better: an image with an earlier day may be built later.
-#[must_use]
-pub fn build_of(version: &str) -> Option<(Timestamp, u32)> {
-    let day = built_on(version).and_then(midnight)?;
-    let (_, number) = version.rsplit_once('.')?;
-    Some((day, number.parse().ok()?))
 }
 
 impl ImageRelease {
@@ -107,15 +101,6 @@ mod tests {
                 package("curl", "8.8.0-3.azl3"),
                 package("kernel", "6.6.57.1-7.azl3"),
             ]),
-        }
-    }
-
-    #[test]
-    fn a_version_tells_day_and_number_of_a_build() {
-        let day = |text: &str| text.parse::<Timestamp>().expect("a moment");
-        assert_eq!(build_of("202603.12.1"), Some((day("2026-03-12T00:00:00Z"), 1)));
-        for other in ["202603.12", "202603.12.x", "202613.01.0", "newest", ""] {
-            assert_eq!(build_of(other), None, "{other}");
         }
     }
 

@@ -21,6 +21,7 @@ pub mod observed;
 pub mod patch_age;
 pub mod platform;
 pub mod policy;
+pub mod pool;
 pub mod responsibility;
 pub mod restarts;
 pub mod standing;

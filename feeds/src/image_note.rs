@@ -2,16 +2,14 @@
 //! was built. Source: AKS's image builder publishes them, `<family>/<version>.txt`; the same
 //! text lies on a node as `/opt/azure/vhd-install.complete`, without the image's name.
 
-mod family;
 mod packages;
 mod section;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
-use nodeward_domain::image::{ImageRelease, ShippedPackages};
+use nodeward_domain::image::{ImageRelease, ShippedPackages, named_by_path};
 
-pub use family::{family_of, is_version};
 pub use packages::{AptEntry, PackageList, RpmEntry};
 pub use section::Section;
 
@@ -106,10 +104,10 @@ const CLOSING: [(&str, &str); 2] = [
 
 /// Reads a note. A note does not say of which image it is: its path does, which ends in
 /// `<family>/<version>.txt`, the family as in the node's label or as the folder of the image
-/// builder; see [`family_of`].
+/// builder; see [`nodeward_domain::image::family_of`].
 pub fn read_image_note(file: &str, bytes: &[u8]) -> Result<ImageNote, ImageNoteError> {
     let (family, version) =
-        family::named(file).ok_or_else(|| ImageNoteError::Unnamed { file: file.to_owned() })?;
+        named_by_path(file).ok_or_else(|| ImageNoteError::Unnamed { file: file.to_owned() })?;
     read_image_note_of(&family, &version, file, bytes)
 }
 

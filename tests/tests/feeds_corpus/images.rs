@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nodeward_domain::image::ShippedPackages;
+use nodeward_domain::image::family_of;
 use nodeward_feeds::image_list::read_image_list;
-use nodeward_feeds::image_note::{ImageNote, family_of, read_image_note};
+use nodeward_feeds::image_note::{ImageNote, read_image_note};
 
 use crate::corpus;
 
