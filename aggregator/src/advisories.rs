@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::{Bulletin, FeedStatus, Feeds, ScanReport};
-use nodeward_domain::fixes::Knowledge;
+use nodeward_domain::check::Outside;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::fixes::node::Judged;
+use nodeward_domain::fixes::{Knowledge, Place};
 use nodeward_domain::matching::{Index, MatchKey, Matched, TooManyStatements, match_inventory};
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::Policy;
+use nodeward_domain::pool::Surroundings;
 use nodeward_feeds::held::{Held, HeldFeed};
 use nodeward_feeds::starter::StarterError;
 use nodeward_feeds::stored::{self, StoredError};
@@ -176,16 +178,24 @@ impl Advisories {
         }
     }
 
+    /// What checks of one node look at, beside the node.
+    #[must_use]
+    pub fn outside<'a>(&'a self, surroundings: Option<&'a Surroundings>) -> Outside<'a> {
+        let pool = surroundings.and_then(|one| one.pool.as_ref());
+        Outside { pool, ..self.knowledge().outside() }
+    }
+
     /// Judges the fixes of a node whose list of packages has that digest; or says why that
     /// cannot be.
     pub fn judge<'a>(
         &'a self,
+        place: Place<'_>,
         history: &NodeHistory,
         packages: Option<Digest>,
         policy: &'a Policy,
         now: Timestamp,
     ) -> Result<Judged<'a>, String> {
-        Judged::of(history, self.knowledge(), policy, now, |inventory| {
+        Judged::of(place, history, self.knowledge(), policy, now, |inventory| {
             let Some(packages) = packages else {
                 return Arc::new(match_inventory(&self.index, inventory));
             };

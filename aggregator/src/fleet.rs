@@ -5,9 +5,10 @@
 mod load;
 mod node;
 mod place;
+pub mod pools;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use nodeward_proto::digest::Digest;
 
 pub use node::{NodeMemory, Turn};
 pub use place::{Place, Visit};
+pub use pools::Pools;
 
 use crate::advisories::Advisories;
 use crate::peer::Peer;
@@ -38,6 +40,10 @@ pub struct Fleet {
     places: RwLock<BTreeMap<Key, Arc<Place>>>,
     /// Decoded contents; none inside for a component that this build does not know.
     contents: RwLock<HashMap<Digest, Option<ComponentState>>>,
+    /// What nodes showed of pools when it was last gathered.
+    pools: RwLock<Arc<Pools>>,
+    /// Whether a node has shown something else since.
+    are_pools_old: AtomicBool,
     /// How many rows of the store turned out to be spoilt.
     spoilt: AtomicU64,
 }
@@ -76,6 +82,8 @@ impl Fleet {
             advisories: RwLock::new(Arc::new(advisories)),
             places: RwLock::new(BTreeMap::new()),
             contents: RwLock::new(HashMap::new()),
+            pools: RwLock::default(),
+            are_pools_old: AtomicBool::new(true),
             spoilt: AtomicU64::new(0),
         }
     }
@@ -135,7 +143,23 @@ impl Fleet {
             memory.ended.push(ended.peer().uid.clone());
         }
         let node = memory.node.get_or_insert_with(|| NodeMemory::new(peer.clone(), now));
-        change(node)
+        let before = node.stand();
+        let changed = change(node);
+        if node.stand() != before {
+            self.are_pools_old.store(true, Ordering::Release);
+        }
+        changed
+    }
+
+    /// What nodes show of their pools and images. No node's memory may be held meanwhile.
+    #[must_use]
+    pub fn pools(&self) -> Arc<Pools> {
+        if self.are_pools_old.swap(false, Ordering::AcqRel) {
+            let gathered = Arc::new(Pools::of(&self.all()));
+            let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+            *pools = gathered;
+        }
+        Arc::clone(&read(&self.pools))
     }
 
     /// Whether a content is here.
@@ -165,6 +189,7 @@ impl Fleet {
         for place in self.all() {
             if let Some(node) = &mut place.memory().node {
                 node.arrived(digest, state.as_ref(), &self.policy);
+                self.are_pools_old.store(true, Ordering::Release);
             }
         }
     }
@@ -191,7 +216,9 @@ impl Fleet {
     #[must_use]
     pub fn rows(&self, filter: &Filter, now: Timestamp) -> Vec<NodeRow> {
         let advisories = self.advisories();
-        self.all()
+        let places = self.all();
+        let pools = self.pools();
+        places
             .iter()
             .filter_map(|place| {
                 let mut memory = place.memory();
@@ -201,7 +228,7 @@ impl Fleet {
                 if !in_cluster {
                     return None;
                 }
-                let row = node.row(&self.policy, &advisories, now);
+                let row = node.row(&self.policy, &advisories, &pools, now);
                 filter.standing.is_none_or(|standing| standing == row.standing).then(|| row.clone())
             })
             .collect()
@@ -215,6 +242,7 @@ impl Fleet {
         now: Timestamp,
     ) -> Result<NodeAnswer, NoAnswer> {
         let advisories = self.advisories();
+        let pools = self.pools();
         let answers: Vec<NodeAnswer> = read(&self.places)
             .iter()
             .filter(|((of_cluster, name), _)| {
@@ -222,7 +250,7 @@ impl Fleet {
             })
             .filter_map(|(_, place)| {
                 let memory = place.memory();
-                memory.node.as_ref().map(|node| node.answer(&self.policy, &advisories, now))
+                memory.node.as_ref().map(|node| node.answer(&self.policy, &advisories, &pools, now))
             })
             .collect();
         match <[NodeAnswer; 1]>::try_from(answers) {
@@ -266,9 +294,10 @@ impl Fleet {
         advisories: &'a Advisories,
         now: Timestamp,
     ) -> impl Iterator<Item = NodeFixes<'a>> {
+        let pools = self.pools();
         places.iter().filter_map(move |place| {
             let memory = place.memory();
-            memory.node.as_ref().map(|node| node.fixes(&self.policy, advisories, now))
+            memory.node.as_ref().map(|node| node.fixes(&self.policy, advisories, &pools, now))
         })
     }
 

@@ -163,8 +163,9 @@ impl Ingest {
             .map(|digest| digest.as_bytes().to_vec())
             .collect();
         let advisories = self.fleet.advisories();
+        let pools = self.fleet.pools();
         let verdict = self.fleet.change(place, peer, now, |node| {
-            let row = node.row(self.fleet.policy(), &advisories, now);
+            let row = node.row(self.fleet.policy(), &advisories, &pools, now);
             v1::VerdictSummary {
                 findings: u32::try_from(row.findings).unwrap_or(u32::MAX),
                 unknown: u32::try_from(row.unknown).unwrap_or(u32::MAX),

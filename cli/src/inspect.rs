@@ -12,6 +12,7 @@ use nodeward_agent::service::{ServiceError, host};
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, Outcome, Outside, judge_node, settle};
 use nodeward_domain::component::Component;
+use nodeward_domain::fixes::Place;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::fixes::node::Judged;
 use nodeward_domain::matching::match_inventory;
@@ -89,7 +90,8 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
     let about = About { cluster: "local", node: &node, last_report_at: Some(now), agent: None };
     let knowledge = known.knowledge();
     let (answer, _) = NodeAnswer::of(about, &history, knowledge.outside(), policy, now);
-    let judged = Judged::of(&history, knowledge, policy, now, |inventory| {
+    let place = Place { cluster: about.cluster, surroundings: None };
+    let judged = Judged::of(place, &history, knowledge, policy, now, |inventory| {
         Arc::new(match_inventory(knowledge.index, inventory))
     });
     Ok(answer.with_fixes(judged.map(|judged| judged.answer(now))))

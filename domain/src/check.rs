@@ -26,10 +26,12 @@ use serde::Serialize;
 
 use crate::advisory::{Bulletin, Feeds};
 use crate::component::Component;
+use crate::fixes::images::Images;
 use crate::node::{History, Holding, NodeHistory};
 use crate::observed::State;
 use crate::platform::Platform;
 use crate::policy::{Policy, Standing};
+use crate::pool::PoolTruth;
 use crate::responsibility::{Action, Responsible, Turn};
 use crate::standing::Shown;
 use crate::with_components;
@@ -68,6 +70,8 @@ pub struct Check {
 pub enum Reach {
     /// One node.
     Node,
+    /// One node, beside the others of its pool.
+    Pool,
 }
 
 impl Reach {
@@ -76,6 +80,7 @@ impl Reach {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Node => "node",
+            Self::Pool => "pool",
         }
     }
 }
@@ -133,6 +138,10 @@ pub struct Outside<'a> {
     pub feeds: Option<&'a Feeds>,
     /// Bulletins of the provider.
     pub bulletins: &'a [Bulletin],
+    /// What is known of images; none where nothing is at hand.
+    pub images: Option<&'a Images>,
+    /// The node's pool and what its nodes run; none where that is not known.
+    pub pool: Option<&'a PoolTruth>,
 }
 
 /// What a check may look at besides the node's own history.

@@ -12,6 +12,8 @@ pub mod opinion;
 pub mod row;
 pub mod scan;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::advisory::{Bulletin, Epochs, Feeds, ScanReport, Silence};
@@ -24,6 +26,7 @@ pub use crate::patch_age::Step;
 use crate::patch_age::{self, Answer, Fixed, ImageLine, Known, Situation};
 use crate::platform::Platform;
 use crate::policy::Policy;
+use crate::pool::{PoolKey, Surroundings};
 use crate::responsibility::Automation;
 use images::{Images, NodeOnImage};
 
@@ -57,7 +60,12 @@ impl<'a> Knowledge<'a> {
     /// What of it checks look at.
     #[must_use]
     pub const fn outside(&self) -> Outside<'a> {
-        Outside { feeds: Some(self.feeds), bulletins: self.bulletins }
+        Outside {
+            feeds: Some(self.feeds),
+            bulletins: self.bulletins,
+            images: Some(self.images),
+            pool: None,
+        }
     }
 }
 
@@ -72,6 +80,19 @@ pub struct Circumstances<'a> {
     pub line: ImageLine,
     /// The image it was made from.
     pub image: NodeOnImage<'a>,
+    /// Its pool; none where it is not known.
+    pub pool: Option<PoolKey>,
+    /// Images of its line that enough other nodes of its cluster run.
+    pub observed: BTreeSet<String>,
+}
+
+/// Where a node stands in its fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Its cluster.
+    pub cluster: &'a str,
+    /// What the other nodes show; none where there are none.
+    pub surroundings: Option<&'a Surroundings>,
 }
 
 /// Which of the things that were matched something is about, by its place there.
@@ -134,16 +155,25 @@ pub fn inventory(history: &NodeHistory, bulletins: &[Bulletin]) -> Result<Invent
 }
 
 impl<'a> Circumstances<'a> {
-    /// Of a node's facts.
+    /// Of a node's facts, and of where it stands.
     #[must_use]
-    pub fn of(history: &'a NodeHistory, policy: &Policy, now: Timestamp) -> Self {
+    pub fn of(place: Place<'_>, history: &'a NodeHistory, policy: &Policy, now: Timestamp) -> Self {
         let os_release = history.os_release.present();
         let is_retired = os_release.is_some_and(|os| policy.is_retired(os, now));
+        let image = NodeOnImage::of(history);
+        let is_frozen = policy.frozen_line(image.sku, now).is_some();
         Self {
             platform: Platform::of(history),
             reboot_by: history.reboot.present().and_then(rebooted_by),
-            line: if is_retired { ImageLine::Retired } else { ImageLine::Alive },
-            image: NodeOnImage::of(history),
+            line: match (is_retired, is_frozen) {
+                (true, _) => ImageLine::Retired,
+                (false, true) => ImageLine::Frozen,
+                (false, false) => ImageLine::Alive,
+            },
+            image,
+            pool: node::pool_of(history)
+                .map(|pool| PoolKey { cluster: place.cluster.to_owned(), pool: pool.to_owned() }),
+            observed: place.surroundings.map(|one| one.observed.clone()).unwrap_or_default(),
         }
     }
 }
@@ -226,7 +256,9 @@ struct Assessor<'a> {
 impl Assessor<'_> {
     fn missing(&self, turned: &mut Vec<Turned>) {
         let Knowledge { index, images, .. } = self.knowledge;
-        let on_image = images.view(self.circumstances.image, self.inventory);
+        let Circumstances { image, pool, observed, .. } = self.circumstances;
+        let on_image = images.view(*image, pool.as_ref(), observed, self.inventory, self.now);
+        let is_brought = images.is_brought_by_channel(*image, pool.as_ref(), self.now);
         let mut shipped = None;
         for (place, missing) in self.matched.missing.iter().enumerate() {
             // Sorted by source: what holds for one fix of it holds for the next.
@@ -253,7 +285,7 @@ impl Assessor<'_> {
                 shipped: of_source,
                 line: self.circumstances.line,
                 offered: &offered,
-                channel: None,
+                channel: is_brought.then_some(Automation::NodeOsChannel),
             };
             let answer = patch_age::answer(&situation, self.policy, self.now);
             turned.push(Turned { lack: Lack::Missing(place), answer, mitigation });

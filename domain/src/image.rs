@@ -2,10 +2,21 @@
 //! Source of the shapes: the release notes of AKS's image builder, which also lie on the
 //! node as `/opt/azure/vhd-install.complete`.
 
+pub mod catalogue;
+pub mod compare;
+pub mod drift;
+pub mod first_fix;
+mod inventory;
 mod label;
+pub mod list;
+pub mod sources;
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
+
+pub use inventory::{ImageInventory, NotComparable};
 
 pub use label::{
     ImageLabel, NoImageLabel, build_of, family_by_any_name, family_of, folder_of, is_version,
@@ -36,8 +47,8 @@ pub struct ImageRelease {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShippedPackages {
-    /// All of them, in the order in which they were listed.
-    Listed(Vec<ShippedPackage>),
+    /// All of them, by name. Shared, because most are in many images.
+    Listed(Vec<Arc<ShippedPackage>>),
     /// They are not known, and why. Never to be read as none.
     Unknown(String),
 }
@@ -54,16 +65,33 @@ pub struct ShippedPackage {
     pub architecture: String,
 }
 
+impl ShippedPackages {
+    /// A list in any order.
+    #[must_use]
+    pub fn listed(mut packages: Vec<ShippedPackage>) -> Self {
+        packages.sort();
+        Self::Listed(packages.into_iter().map(Arc::new).collect())
+    }
+}
+
 impl ImageRelease {
     /// The value of the node's label: `AKSUbuntu-2204gen2containerd-202607.02.0`.
     #[must_use]
-    pub fn label(&self) -> String {
-        format!("{}-{}", self.family, self.version)
+    pub fn label(&self) -> ImageLabel {
+        ImageLabel { family: self.family.clone(), version: self.version.clone(), patched: None }
+    }
+
+    /// When it was built, and, of one day, by which number: by its note, or else by the day
+    /// that its version begins with.
+    #[must_use]
+    pub fn build(&self) -> (Option<Timestamp>, u32) {
+        let (day, number) = build_of(&self.version).unzip();
+        (self.built_at.or(day), number.unwrap_or_default())
     }
 
     /// Its packages, or none where they are not known.
     #[must_use]
-    pub fn listed(&self) -> Option<&[ShippedPackage]> {
+    pub fn listed(&self) -> Option<&[Arc<ShippedPackage>]> {
         match &self.packages {
             ShippedPackages::Listed(packages) => Some(packages),
             ShippedPackages::Unknown(_) => None,
@@ -74,8 +102,12 @@ impl ImageRelease {
     /// kernels are. Nothing comes of an image whose packages are not known either: see
     /// [`Self::listed`].
     pub fn versions_of(&self, name: &str) -> impl Iterator<Item = &str> {
-        let named = self.listed().unwrap_or_default().iter();
-        named.filter(move |package| package.name == name).map(|package| package.version.as_str())
+        let listed = self.listed().unwrap_or_default();
+        let first = listed.partition_point(|package| package.name.as_str() < name);
+        let named = listed.get(first..).unwrap_or_default().iter();
+        named
+            .take_while(move |package| package.name == name)
+            .map(|package| package.version.as_str())
     }
 }
 
@@ -96,7 +128,7 @@ mod tests {
             kernel: Some("6.6.57.1-7.azl3".to_owned()),
             os_id: Some("azurelinux".to_owned()),
             os_version_id: Some("3.0".to_owned()),
-            packages: ShippedPackages::Listed(vec![
+            packages: ShippedPackages::listed(vec![
                 package("kernel", "6.6.57.1-6.azl3"),
                 package("curl", "8.8.0-3.azl3"),
                 package("kernel", "6.6.57.1-7.azl3"),
@@ -110,7 +142,7 @@ mod tests {
         let kernels: Vec<&str> = image.versions_of("kernel").collect();
         assert_eq!(kernels, ["6.6.57.1-6.azl3", "6.6.57.1-7.azl3"]);
         assert_eq!(image.versions_of("kern").count(), 0);
-        assert_eq!(image.label(), "AKSAzureLinux-V3gen2-202501.22.0");
+        assert_eq!(image.label().to_string(), "AKSAzureLinux-V3gen2-202501.22.0");
     }
 
     #[test]
@@ -118,7 +150,7 @@ mod tests {
         let mut image = release("202501.22.0", Some(0));
         image.packages = ShippedPackages::Unknown("a stub".to_owned());
         assert_eq!(image.listed(), None);
-        image.packages = ShippedPackages::Listed(Vec::new());
-        assert_eq!(image.listed(), Some(&[][..]));
+        image.packages = ShippedPackages::listed(Vec::new());
+        assert_eq!(image.listed().map(<[_]>::len), Some(0));
     }
 }

@@ -23,10 +23,11 @@ use crate::version::key::{Order, VersionKey};
 
 pub(crate) use inventory::is_fips;
 
+pub(crate) use foreign::maker;
 pub use index::{Fix, FixId, Index, Sizes, TooManyStatements};
 pub use inventory::{Inventory, MatchKey, tiers_of};
-pub(crate) use kernel::running;
 pub use kernel::{RunningKernel, is_of_kernel};
+pub(crate) use kernel::{running, source_of_release};
 pub use matched::{Matched, Missing, Outcome, SourceMatch, Standing, Unmended, Unreadable};
 
 /// Matches one inventory with all advisories.

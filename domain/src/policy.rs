@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 use serde::Deserialize;
 
 use crate::check::midnight;
-use crate::facts::OsRelease;
+use crate::facts::{OsRelease, built_on};
 
 pub use kubernetes::{KubeletPolicy, KubernetesMinor, PreviewSetting, SettingLimit};
 
@@ -66,6 +66,9 @@ pub struct Policy {
     /// How a kubelet may be set up.
     #[serde(default)]
     pub kubelet: KubeletPolicy,
+    /// Lines of images of which no newer one comes.
+    #[serde(rename = "frozen_line", default)]
+    pub frozen_lines: Vec<FrozenLine>,
     /// Announced ends of operating systems.
     #[serde(rename = "os_retirement", default)]
     pub os_retirements: Vec<OsRetirement>,
@@ -135,6 +138,18 @@ pub struct OsRetirement {
     pub unsupported_on: civil::Date,
     /// From this day (UTC) its images are gone: pools on it neither scale nor heal.
     pub images_removed_on: civil::Date,
+    /// Where it was read.
+    pub source: String,
+}
+
+/// A line of images that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrozenLine {
+    /// The line, as the image's own list names it: `V2gen2`.
+    pub definition: String,
+    /// Its last image.
+    pub last: String,
     /// Where it was read.
     pub source: String,
 }
@@ -338,6 +353,16 @@ impl Policy {
             .filter(|retirement| retirement.is_about(&os.id, &os.version_id))
             .filter_map(|retirement| midnight(retirement.unsupported_on))
             .any(|end| now >= end)
+    }
+
+    /// The end of a line of images, by the name that an image's own list has for it; none while
+    /// newer images come, or where nothing is known of the line.
+    #[must_use]
+    pub fn frozen_line(&self, definition: &str, now: Timestamp) -> Option<&FrozenLine> {
+        self.frozen_lines
+            .iter()
+            .find(|line| line.definition == definition)
+            .filter(|line| built_on(&line.last).and_then(midnight).is_none_or(|last| now >= last))
     }
 
     /// After this long the provider's repair must be taken to have done all it will.

@@ -4,6 +4,7 @@
 //! get-upgrades`). Everything is what somebody said, and may be out of date: nodes themselves
 //! are asked where they can answer.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -69,6 +70,23 @@ pub struct PoolProfile {
     pub tags: Vec<(String, String)>,
 }
 
+/// What an operator's tools say of a cluster. What is none was not stated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClusterProfile {
+    /// Its name.
+    pub cluster: String,
+    /// When it was read from the provider.
+    pub as_of: Timestamp,
+    /// Its resource group.
+    pub resource_group: Option<String>,
+    /// Its region: `westeurope`.
+    pub region: Option<String>,
+    /// The channel that brings node images.
+    pub channel: Option<NodeOsChannel>,
+    /// Whether pools of it come and go by node auto-provisioning.
+    pub is_auto_provisioned: Option<bool>,
+}
+
 /// What a pool is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +142,12 @@ impl NodeOsChannel {
             Self::SecurityPatch => "SecurityPatch",
             Self::NodeImage => "NodeImage",
         }
+    }
+
+    /// Whether it brings images, or patches in their place, by itself.
+    #[must_use]
+    pub const fn brings_images(self) -> bool {
+        matches!(self, Self::SecurityPatch | Self::NodeImage)
     }
 
     /// By its word, in any case.
@@ -212,6 +236,25 @@ pub enum Undrainable {
     Stop,
     /// It is left on its old image, out of use, and the upgrade goes on (`Cordon`).
     Quarantine,
+}
+
+/// What the nodes of a pool run, whatever anybody says of the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolTruth {
+    /// Which pool.
+    pub key: PoolKey,
+    /// By line and version, as images name themselves on disk, how many nodes run each.
+    pub images: BTreeMap<(String, String), usize>,
+}
+
+/// What the other nodes of a fleet show about one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Surroundings {
+    /// The node's pool; none where it is not known.
+    pub pool: Option<PoolTruth>,
+    /// Versions of the node's line of images that enough nodes of its cluster run: these have
+    /// been offered.
+    pub observed: BTreeSet<String>,
 }
 
 /// That an image is offered to a pool.

@@ -7,6 +7,11 @@ use std::io::Cursor;
 use std::path::Path;
 
 use nodeward_agent::probe::Recording;
+use nodeward_domain::facts::Packages;
+use nodeward_domain::fixes::images::Images;
+use nodeward_domain::image::catalogue::Catalogue;
+use nodeward_domain::image::{ImageLabel, ImageRelease, ShippedPackage, ShippedPackages};
+use nodeward_domain::pool::{ClusterProfile, NodeOsChannel, OfferedImage, PoolKey, PoolTruth};
 use nodeward_feeds::held::{Declared, Held};
 use nodeward_feeds::intake::Intake;
 use serde::Deserialize;
@@ -38,6 +43,9 @@ pub struct Twin {
     recorded: Option<serde_json::Value>,
     /// A feed that is at hand, as its file would be, imported at that moment.
     feed: Option<TwinFeed>,
+    /// What is known of images, and of the node's pool.
+    #[serde(default)]
+    images: TwinImages,
     /// What they answer besides in the first rounds, one each; the last one stays.
     #[serde(default)]
     rounds: Vec<serde_json::Value>,
@@ -50,6 +58,24 @@ struct TwinFeed {
     name: String,
     text: String,
     as_of: jiff::Timestamp,
+}
+
+/// What is known of images, and of the node's pool.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TwinImages {
+    /// Labels of images that were told to be offered to the pool, each with since when and
+    /// when last told.
+    #[serde(default)]
+    offered: BTreeMap<String, [jiff::Timestamp; 2]>,
+    /// The channel that brings images.
+    channel: Option<String>,
+    /// What the nodes of the pool run: line and version, and how many nodes.
+    #[serde(default)]
+    pool_runs: BTreeMap<String, usize>,
+    /// Label of the image whose packages are those of the host root, but for these: name and
+    /// version.
+    shipped: Option<(String, BTreeMap<String, String>)>,
 }
 
 /// One text in a file that stands there once, and what stands there instead.
@@ -138,6 +164,72 @@ impl Twin {
         held
     }
 
+    /// What is known of images. The packages are those of the node.
+    ///
+    /// # Panics
+    /// When a label is none.
+    #[must_use]
+    pub fn images(&self, packages: Option<&Packages>) -> Images {
+        let key = pool_key();
+        let label = |text: &str| ImageLabel::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let mut catalogue = Catalogue::default();
+        for (image, told) in &self.images.offered {
+            for as_of in told {
+                let (key, image) = (key.clone(), label(image));
+                catalogue.put_offered(OfferedImage { key, image, as_of: *as_of });
+            }
+        }
+        if let Some(channel) = &self.images.channel {
+            catalogue.put_cluster(ClusterProfile {
+                cluster: key.cluster.clone(),
+                as_of: jiff::Timestamp::UNIX_EPOCH,
+                resource_group: None,
+                region: None,
+                channel: Some(NodeOsChannel::named(channel).expect("a channel")),
+                is_auto_provisioned: None,
+            });
+        }
+        if let Some((image, others)) = &self.images.shipped {
+            let ImageLabel { family, version, .. } = label(image);
+            let packages = packages.expect("the node has packages").installed.iter();
+            let shipped = packages.map(|package| ShippedPackage {
+                name: package.name.clone(),
+                version: others.get(&package.name).unwrap_or(&package.version).clone(),
+                architecture: package.architecture.clone(),
+            });
+            catalogue.put_release(ImageRelease {
+                family,
+                version,
+                built_at: None,
+                kernel: None,
+                os_id: None,
+                os_version_id: None,
+                packages: ShippedPackages::listed(shipped.collect()),
+            });
+        }
+        Images::with(catalogue)
+    }
+
+    /// What the nodes of its pool run; none where that is not said.
+    ///
+    /// # Panics
+    /// When what runs is no line and version.
+    #[must_use]
+    pub fn pool(&self) -> Option<PoolTruth> {
+        let TwinImages { offered, pool_runs, channel, .. } = &self.images;
+        let is_told = !offered.is_empty() || !pool_runs.is_empty() || channel.is_some();
+        is_told.then(|| PoolTruth {
+            key: pool_key(),
+            images: pool_runs
+                .iter()
+                .map(|(image, nodes)| {
+                    let (sku, version) = image.split_once(' ').expect("line and version");
+                    ((sku.to_owned(), version.to_owned()), *nodes)
+                })
+                .collect(),
+        })
+    }
+
     /// What local endpoints answer in that round, counted from zero.
     ///
     /// # Panics
@@ -152,6 +244,11 @@ impl Twin {
         }
         serde_json::from_value(recording).expect("a recording")
     }
+}
+
+/// The pool of the host roots of AKS.
+fn pool_key() -> PoolKey {
+    PoolKey { cluster: "c".to_owned(), pool: "nodepool1".to_owned() }
 }
 
 fn gone(path: &Path) -> std::io::Result<()> {

@@ -12,7 +12,6 @@ use nodeward_domain::check::{CONFIRMATIONS, Outside, registry, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
-use nodeward_feeds::held::Held;
 use nodeward_tests::host::HostCopy;
 use nodeward_tests::project::answers;
 use nodeward_tests::twin::Twin;
@@ -21,10 +20,11 @@ use nodeward_tests::twin::Twin;
 const NOW: &str = "2026-11-24T12:00:00Z";
 
 /// The reasons of all findings after as many rounds as a weak probe needs, in each of
-/// which local endpoints answer what `answers` has for it.
+/// which local endpoints answer what `answers` has for it. What is known beside the node is
+/// the twin's; nothing of an unchanged host root.
 async fn findings(
     mut host: HostCopy,
-    held: &Held,
+    twin: Option<&Twin>,
     answers: impl Fn(usize) -> Recording,
 ) -> Vec<String> {
     let now: Timestamp = NOW.parse().expect("a moment");
@@ -43,8 +43,16 @@ async fn findings(
         settle(&mut history, &Component::ALL.into_iter().collect(), &policy, at);
     }
     let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
+    let held = twin.map(Twin::held).unwrap_or_default();
     let (feeds, bulletins) = (held.states(), held.bulletins().cloned().collect::<Vec<_>>());
-    let outside = Outside { feeds: Some(&feeds), bulletins: &bulletins };
+    let images = twin.map(|twin| twin.images(history.packages.present())).unwrap_or_default();
+    let pool = twin.and_then(Twin::pool);
+    let outside = Outside {
+        feeds: Some(&feeds),
+        bulletins: &bulletins,
+        images: Some(&images),
+        pool: pool.as_ref(),
+    };
     let (answer, _) = NodeAnswer::of(about, &history, outside, &policy, now);
     answer.findings.into_iter().map(|finding| finding.reason).collect()
 }
@@ -59,11 +67,10 @@ async fn every_check_fails_alone_on_its_twin() {
         assert!(!twin.story.is_empty(), "{name}: nobody says what happened");
         if healthy.insert(twin.base.clone()) {
             let recording = Recording::read(&answers(&twin.base)).expect("a recording");
-            let found =
-                findings(HostCopy::of(&twin.base), &Held::default(), |_| recording.clone()).await;
+            let found = findings(HostCopy::of(&twin.base), None, |_| recording.clone()).await;
             assert_eq!(found, Vec::<String>::new(), "{} is not healthy", twin.base);
         }
-        let found = findings(twin.made(), &twin.held(), |round| twin.answers(round)).await;
+        let found = findings(twin.made(), Some(&twin), |round| twin.answers(round)).await;
         if found != [check.reason] {
             wrong.push(format!("{name}: found {found:?}"));
         }

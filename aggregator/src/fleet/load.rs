@@ -2,6 +2,7 @@
 //! alone, and what a wrong clock wrote is not believed.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use nodeward_domain::node::RUNS_KEPT;
@@ -85,6 +86,7 @@ impl Fleet {
         if let Some(ended) = memory.node.replace(node) {
             memory.ended.push(ended.peer().uid.clone());
         }
+        self.are_pools_old.store(true, Ordering::Release);
     }
 }
 

@@ -3,21 +3,26 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use nodeward_domain::advisory::Stream;
 use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow, is_stale};
 use nodeward_domain::check::settle;
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::ComponentState;
-use nodeward_domain::fixes::node::{NodeAbout, NodeFixes};
+use nodeward_domain::facts::{ComponentState, Packages};
+use nodeward_domain::fixes::Place;
+use nodeward_domain::fixes::node::{NodeAbout, NodeFixes, pool_of};
 use nodeward_domain::node::{Holding, NodeHistory};
-use nodeward_domain::observed::Unavailable;
+use nodeward_domain::observed::{State, Unavailable};
 use nodeward_domain::policy::Policy;
+use nodeward_domain::pool::{PoolKey, Surroundings};
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 use nodeward_proto::report::{Report, Reported};
 
+use super::pools::{Pools, Stand};
 use crate::advisories::Advisories;
 use crate::peer::Peer;
 use crate::store::{Seen, SeenComponent, SeenStanding, StoredNode, Transition};
@@ -62,10 +67,21 @@ pub struct NodeMemory {
     agent: Option<Agent>,
     standings: BTreeMap<String, Standing>,
     history: NodeHistory,
-    /// The node's row, until when it is right, and by which generation of advisories.
-    row: Option<(NodeRow, Option<Timestamp>, u64)>,
+    /// The node's row, and what it was judged by.
+    row: Option<Row>,
     /// Whether there is something to save lazily.
     unsaved: bool,
+}
+
+/// A row, and how long it is right.
+#[derive(Debug)]
+struct Row {
+    row: NodeRow,
+    valid_until: Option<Timestamp>,
+    /// Which generation of advisories it was judged by.
+    generation: u64,
+    /// What the other nodes showed.
+    surroundings: Option<Arc<Surroundings>>,
 }
 
 /// A component's content, if it is here. None inside: not known to this build.
@@ -329,34 +345,70 @@ impl NodeMemory {
         self.standings.values().map(|standing| standing.digest)
     }
 
+    /// The node's pool and image, as it shows them; none where it does not.
+    #[must_use]
+    pub fn stand(&self) -> Option<Stand> {
+        let image = self.history.node_image.present()?.name.as_ref()?;
+        Some(Stand {
+            pool: PoolKey {
+                cluster: self.peer.cluster.clone(),
+                pool: pool_of(&self.history)?.to_owned(),
+            },
+            node: self.peer.node.clone(),
+            sku: image.sku.clone(),
+            version: image.version.clone(),
+            packages: self.packages().map(|digest| digest.to_string()),
+        })
+    }
+
     /// All there is to say about the node, judged for `now`.
     #[must_use]
-    pub fn answer(&self, policy: &Policy, advisories: &Advisories, now: Timestamp) -> NodeAnswer {
+    pub fn answer(
+        &self,
+        policy: &Policy,
+        advisories: &Advisories,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> NodeAnswer {
         let history = self.present();
-        let judged = advisories.judge(&history, self.packages(), policy, now);
-        let outside = advisories.knowledge().outside();
+        let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
+        let place = Place { cluster: &self.peer.cluster, surroundings };
+        let judged = advisories.judge(place, &history, self.packages(), policy, now);
+        let outside = advisories.outside(surroundings);
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         answer.with_fixes(judged.map(|judged| judged.answer(now)))
     }
 
     /// The node in one row, judged again only when the last one is no longer right.
-    pub fn row(&mut self, policy: &Policy, advisories: &Advisories, now: Timestamp) -> &NodeRow {
+    pub fn row(
+        &mut self,
+        policy: &Policy,
+        advisories: &Advisories,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> &NodeRow {
         let generation = advisories.generation();
-        let right = self.row.take().filter(|(_, valid_until, by)| {
-            *by == generation && valid_until.is_none_or(|valid_until| now < valid_until)
+        let surroundings = pools.around(self.stand().as_ref());
+        let right = self.row.take().filter(|last| {
+            last.generation == generation
+                && last.surroundings.as_ref() == surroundings
+                && last.valid_until.is_none_or(|valid_until| now < valid_until)
         });
         let row = right.unwrap_or_else(|| {
             let history = self.present();
-            let judged = advisories.judge(&history, self.packages(), policy, now);
-            let outside = advisories.knowledge().outside();
+            let around = surroundings.map(|one| &**one);
+            let place = Place { cluster: &self.peer.cluster, surroundings: around };
+            let judged = advisories.judge(place, &history, self.packages(), policy, now);
+            let outside = advisories.outside(around);
             let (answer, valid_until) =
                 NodeAnswer::of(self.about(), &history, outside, policy, now);
             let of_fixes = judged.as_ref().ok().and_then(|judged| judged.assessed.valid_until);
             let answer = answer.with_fixes(judged.map(|judged| judged.summary(now)));
             let valid_until = [valid_until, of_fixes].into_iter().flatten().min();
-            (answer.row(), valid_until, generation)
+            let surroundings = surroundings.cloned();
+            Row { row: answer.row(), valid_until, generation, surroundings }
         });
-        &self.row.insert(row).0
+        &self.row.insert(row).row
     }
 
     /// The fixes that the node lacks, for sums over many.
@@ -364,14 +416,25 @@ impl NodeMemory {
         &self,
         policy: &'a Policy,
         advisories: &'a Advisories,
+        pools: &Pools,
         now: Timestamp,
     ) -> NodeFixes<'a> {
         let history = self.present();
         let is_stale = is_stale(self.last_report_at, now);
+        let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
+        let place = Place { cluster: &self.peer.cluster, surroundings };
         NodeFixes {
             about: NodeAbout::of(&self.peer.cluster, &self.peer.node, &history, is_stale),
-            judged: advisories.judge(&history, self.packages(), policy, now),
+            judged: advisories.judge(place, &history, self.packages(), policy, now),
         }
+    }
+
+    /// What the node has installed, with its release; none where either is not known.
+    #[must_use]
+    pub fn installed(&self) -> Option<(Stream, Arc<Packages>)> {
+        let os = self.history.os_release.present()?;
+        let packages = self.history.packages.state().and_then(State::shared)?;
+        Some((Stream::of_os_release(&os.id, &os.version_id), packages))
     }
 
     fn about(&self) -> About<'_> {

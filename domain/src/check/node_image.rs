@@ -1,5 +1,7 @@
-//! Checks of `node_image`: is the image still within the age that the provider supports,
-//! and is the node what it says it was made from.
+//! Checks of `node_image`: is the image still within the age that the provider supports, is
+//! the node what it says it was made from, and is there a newer image for it.
+
+mod offered;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +17,7 @@ use crate::responsibility::{Action, Responsible, Turn};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
-        reason: "NodeImageUnsupported",
+        reason: "ImageUnsupportedAge",
         component: Component::NodeImage,
         scope: Reach::Node,
         severity: Severity::Critical,
@@ -26,7 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
         judge: unsupported,
     },
     Check {
-        reason: "NodeImageAging",
+        reason: "ImageAging",
         component: Component::NodeImage,
         scope: Reach::Node,
         severity: Severity::Warning,
@@ -37,7 +39,7 @@ pub(super) const CHECKS: &[Check] = &[
         judge: aging,
     },
     Check {
-        reason: "NodeImageMismatch",
+        reason: "ImageMismatch",
         component: Component::NodeImage,
         scope: Reach::Node,
         severity: Severity::Warning,
@@ -46,6 +48,50 @@ pub(super) const CHECKS: &[Check] = &[
         policy: PolicyLink::Cites("iaas-change-unsupported"),
         source: "https://learn.microsoft.com/azure/aks/support-policies",
         judge: mismatch,
+    },
+    Check {
+        reason: "ImageBehind",
+        component: Component::NodeImage,
+        scope: Reach::Node,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "A newer image has been offered to the node for more than a week",
+        policy: PolicyLink::Cites("os-patch-needs-customer"),
+        source: "https://learn.microsoft.com/azure/aks/node-image-upgrade",
+        judge: offered::behind,
+    },
+    Check {
+        reason: "ChannelStalled",
+        component: Component::NodeImage,
+        scope: Reach::Node,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "The channel that should bring images has not brought one for two weeks",
+        policy: PolicyLink::Cites("os-patch-needs-customer"),
+        source: "https://learn.microsoft.com/azure/aks/auto-upgrade-node-os-image",
+        judge: offered::channel_stalled,
+    },
+    Check {
+        reason: "ImageLineFrozen",
+        component: Component::NodeImage,
+        scope: Reach::Node,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "Of the node's line of images no newer one comes",
+        policy: PolicyLink::Decides("image-line-ended"),
+        source: "https://github.com/Azure/AgentBaker",
+        judge: offered::line_frozen,
+    },
+    Check {
+        reason: "PoolMixed",
+        component: Component::NodeImage,
+        scope: Reach::Pool,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "The node runs an older image than others of its pool",
+        policy: PolicyLink::Cites("os-patch-needs-customer"),
+        source: "https://learn.microsoft.com/azure/aks/node-image-upgrade",
+        judge: offered::pool_mixed,
     },
 ];
 
@@ -138,7 +184,7 @@ fn unsupported(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Times
 fn aging(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
     let age = verdict_or!(age(history, scope, policy, now));
     if now > age.unsupported_from {
-        return Verdict::not_applicable("older than that, see NodeImageUnsupported");
+        return Verdict::not_applicable("older than that, see ImageUnsupportedAge");
     }
     if now <= age.warned_from {
         let mut verdict = Verdict::pass(age.evidence());
@@ -235,7 +281,7 @@ mod tests {
         }
         let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
         let judged = judge_node(&history, Default::default(), &policy, now);
-        ["NodeImageUnsupported", "NodeImageAging"].map(|reason| {
+        ["ImageUnsupportedAge", "ImageAging"].map(|reason| {
             let one = judged.iter().find(|one| one.check.reason == reason);
             let verdict = &one.expect("a check of ours").verdict;
             // Whatever it answers, it says when time alone changes that.

@@ -1,6 +1,7 @@
 //! Checks of `packages`: is the package database in order.
 
 mod bulletin;
+mod drift;
 mod feed;
 
 use std::cmp::Ordering;
@@ -64,6 +65,17 @@ pub(super) const CHECKS: &[Check] = &[
         policy: PolicyLink::None,
         source: "https://github.com/google/osv.dev/issues/5935",
         judge: feed::stale,
+    },
+    Check {
+        reason: "PackageDrift",
+        component: Component::Packages,
+        scope: Reach::Node,
+        severity: Severity::Information,
+        responsible: "customer",
+        summary: "Packages are not as the node's image brought them",
+        policy: PolicyLink::Cites("kubernetes-native-change"),
+        source: "https://learn.microsoft.com/azure/aks/support-policies",
+        judge: drift::drifted,
     },
 ];
 

@@ -9,17 +9,20 @@ use jiff::Timestamp;
 
 use crate::advisory::Epochs;
 use crate::facts::{Package, PackageManager};
-use crate::image::{ImageRelease, ShippedPackages, build_of};
+use crate::image::catalogue::{Catalogue, NewestOffered, OfferedSpan};
+use crate::image::{ImageRelease, ShippedPackages};
 use crate::kernel_package::{dpkg_flavour, dpkg_release};
 use crate::matching::{Inventory, Matched, Standing};
 use crate::node::NodeHistory;
 use crate::patch_age::{Offered, Shipped};
+use crate::pool::{NodeOsChannel, PoolKey};
 use crate::version::key::{Order, VersionKey};
 
 /// What is known of images.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Images {
-    releases: Vec<ImageRelease>,
+    catalogue: Catalogue,
+    /// Versions that are offered to every node that is asked about.
     offered: BTreeSet<String>,
 }
 
@@ -41,32 +44,107 @@ impl<'a> NodeOnImage<'a> {
     }
 
     /// Whether a family of images, `AKSUbuntu-2204gen2containerd`, is the node's line.
-    pub(super) fn is_of_line(&self, family: &str) -> bool {
-        !self.sku.is_empty() && family.ends_with(self.sku)
+    pub(crate) fn is_of_line(&self, family: &str) -> bool {
+        let definition = family.split_once('-').map_or(family, |(_, definition)| definition);
+        !self.sku.is_empty() && (definition == self.sku || family == self.sku)
     }
 }
 
 impl Images {
     /// Puts the images of which it is known what is in them, and the versions of those that
-    /// are offered; none when that is not known.
+    /// are offered to every node that is asked about; none when that is not known.
     #[must_use]
     pub fn of(releases: Vec<ImageRelease>, offered: BTreeSet<String>) -> Self {
-        Self { releases, offered }
+        let mut catalogue = Catalogue::default();
+        for release in releases {
+            catalogue.put_release(release);
+        }
+        Self { offered, ..Self::with(catalogue) }
+    }
+
+    /// Of a catalogue, which tells what is offered to whom.
+    #[must_use]
+    pub fn with(catalogue: Catalogue) -> Self {
+        Self { catalogue, offered: BTreeSet::new() }
+    }
+
+    /// The catalogue.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The line of images that a node is of; none where it is not known.
+    pub(crate) fn line_of(&self, node: NodeOnImage<'_>) -> Option<&str> {
+        self.catalogue.families().find(|family| node.is_of_line(family))
+    }
+
+    /// The newest image that is offered to a node, with since when, where that was told.
+    pub(crate) fn newest_offered(
+        &self,
+        node: NodeOnImage<'_>,
+        pool: Option<&PoolKey>,
+        now: Timestamp,
+    ) -> Option<(&str, Option<OfferedSpan>)> {
+        let told = pool.map(|pool| self.catalogue.newest_offered(pool, now));
+        let told = match told {
+            Some(NewestOffered::Known { image, span }) if node.is_of_line(&image.family) => {
+                Some((image.version.as_str(), Some(span)))
+            }
+            _ => None,
+        };
+        let family = self.line_of(node).unwrap_or_default();
+        let of_all = self.offered.iter().map(|version| (version.as_str(), None));
+        of_all.chain(told).max_by_key(|(version, _)| self.catalogue.build(family, version))
+    }
+
+    /// What brings an offered image into a pool by itself. A channel that has not brought one
+    /// for so long as it takes to go through all regions is not believed to.
+    pub(crate) fn is_brought_by_channel(
+        &self,
+        node: NodeOnImage<'_>,
+        pool: Option<&PoolKey>,
+        now: Timestamp,
+    ) -> bool {
+        let channel = pool.and_then(|pool| self.catalogue.channel(pool));
+        let brings = channel.is_some_and(NodeOsChannel::brings_images);
+        let newest = self.newest_offered(node, pool, now);
+        let is_stalled = newest.and_then(|(_, span)| span).is_some_and(|span| {
+            now.duration_since(span.since) > crate::image::catalogue::OFFERED_STALE_AFTER
+        });
+        brings && !is_stalled
     }
 
     /// What of it is about one node.
-    pub(super) fn view<'a>(&'a self, node: NodeOnImage<'a>, inventory: &'a Inventory) -> View<'a> {
+    pub(super) fn view<'a>(
+        &'a self,
+        node: NodeOnImage<'a>,
+        pool: Option<&PoolKey>,
+        observed: &'a BTreeSet<String>,
+        inventory: &'a Inventory,
+        now: Timestamp,
+    ) -> View<'a> {
+        let line = self.line_of(node);
         let of_line = |version: &str| {
-            let mut releases = self.releases.iter();
-            releases.find(|release| release.version == version && node.is_of_line(&release.family))
+            line.and_then(|family| self.catalogue.release(family, version)).map(|found| &**found)
         };
         let mut offered: Vec<(&str, Option<&ImageRelease>)> =
             self.offered.iter().map(|version| (version.as_str(), of_line(version))).collect();
+        if let Some((version, _)) = self.newest_offered(node, pool, now)
+            && !self.offered.contains(version)
+        {
+            offered.push((version, of_line(version)));
+        }
         offered.sort_by_key(|(version, release)| built(version, *release));
+        // What others run was offered; which is the newest, they do not tell.
+        let mut observed: Vec<(&str, Option<&ImageRelease>)> =
+            observed.iter().map(|version| (version.as_str(), of_line(version))).collect();
+        observed.sort_by_key(|(version, release)| built(version, *release));
         View {
             node,
             own: of_line(node.version),
             offered,
+            observed,
             order: inventory.stream.distribution.order(),
             manager: inventory.packages.manager,
         }
@@ -76,9 +154,13 @@ impl Images {
 /// When an image was built: by its note, or else by the day that its version begins with;
 /// of one day, by the number behind it.
 fn built(version: &str, release: Option<&ImageRelease>) -> (Option<Timestamp>, u32) {
-    let (day, number) = build_of(version).unzip();
-    let by_note = release.and_then(|release| release.built_at);
-    (by_note.or(day), number.unwrap_or_default())
+    match release {
+        Some(release) => release.build(),
+        None => {
+            let (day, number) = crate::image::build_of(version).unzip();
+            (day, number.unwrap_or_default())
+        }
+    }
 }
 
 /// What is known of images, about one node.
@@ -87,6 +169,8 @@ pub(super) struct View<'a> {
     own: Option<&'a ImageRelease>,
     /// Oldest first.
     offered: Vec<(&'a str, Option<&'a ImageRelease>)>,
+    /// Oldest first: those that others run.
+    observed: Vec<(&'a str, Option<&'a ImageRelease>)>,
     order: Option<Order>,
     manager: PackageManager,
 }
@@ -113,10 +197,12 @@ impl View<'_> {
         fixed: Option<&str>,
         epochs: Epochs,
     ) -> Offered {
-        let Some((newest, _)) = self.offered.last() else { return Offered::Unknown };
         if self.node.version.is_empty() {
             return Offered::Unknown;
         }
+        let Some((newest, _)) = self.offered.last() else {
+            return self.offered_to_others(matched, source, fixed, epochs);
+        };
         // Nobody goes back to an image: what was told of the offered ones is out of date.
         if self.offered.iter().all(|(version, release)| self.is_built_after(version, *release)) {
             return Offered::Unknown;
@@ -128,6 +214,31 @@ impl View<'_> {
             with_fix: with_fix.map(|(version, _)| (*version).to_owned()),
             newest: (*newest).to_owned(),
             is_on_newest: self.node.version == *newest,
+        }
+    }
+
+    /// What others run, and was built after the node's image, is offered to the node too, as
+    /// far as it has the fix; that nothing newer is, they do not tell.
+    fn offered_to_others(
+        &self,
+        matched: &Matched,
+        source: usize,
+        fixed: Option<&str>,
+        epochs: Epochs,
+    ) -> Offered {
+        let with_fix = self.observed.iter().rev().find(|(version, release)| {
+            *version != self.node.version
+                && !self.is_built_after(version, *release)
+                && release
+                    .is_some_and(|release| self.has_fix(release, matched, source, fixed, epochs))
+        });
+        match with_fix {
+            Some((version, _)) => Offered::Known {
+                with_fix: Some((*version).to_owned()),
+                newest: (*version).to_owned(),
+                is_on_newest: false,
+            },
+            None => Offered::Unknown,
         }
     }
 
@@ -234,6 +345,7 @@ mod tests {
             node: NodeOnImage { sku: "2204gen2containerd", version: "202611.03.0" },
             own: None,
             offered: Vec::new(),
+            observed: Vec::new(),
             order: Some(Order::Dpkg),
             manager: PackageManager::Dpkg,
         };

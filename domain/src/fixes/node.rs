@@ -10,7 +10,7 @@ use super::answer::FixesAnswer;
 use super::counts::FixCounts;
 use super::opinion::{self, Container, Opinion};
 use super::row::{self, FixRow};
-use super::{Assessed, Circumstances, Knowledge, Lack, Turned, assess};
+use super::{Assessed, Circumstances, Knowledge, Lack, Place, Turned, assess};
 use crate::advisory::AliasId;
 use crate::matching::{FixId, Inventory, Matched, Missing, Standing};
 use crate::node::NodeHistory;
@@ -34,12 +34,19 @@ pub struct NodeAbout {
 /// Labels that name the pool of a node, the surest first.
 const POOL_LABELS: [&str; 2] = ["kubernetes.azure.com/agentpool", "agentpool"];
 
+/// The pool of a node, by its labels; none where they do not tell.
+#[must_use]
+pub fn pool_of(history: &NodeHistory) -> Option<&str> {
+    let image = history.node_image.present()?;
+    POOL_LABELS.iter().find_map(|key| image.label(key)).filter(|pool| !pool.is_empty())
+}
+
 impl NodeAbout {
     /// By what the node shows of itself.
     #[must_use]
     pub fn of(cluster: &str, node: &str, history: &NodeHistory, is_stale: bool) -> Self {
         let image = history.node_image.present();
-        let pool = POOL_LABELS.iter().find_map(|key| image?.label(key)).unwrap_or_default();
+        let pool = pool_of(history).unwrap_or_default();
         let name = image.and_then(|image| image.name.as_ref());
         Self {
             cluster: cluster.to_owned(),
@@ -83,6 +90,7 @@ impl<'a> Judged<'a> {
     /// Judges a node. `matched` gives the result of matching an inventory; nodes that are
     /// alike share one.
     pub fn of(
+        place: Place<'_>,
         history: &NodeHistory,
         knowledge: Knowledge<'a>,
         policy: &'a Policy,
@@ -91,7 +99,7 @@ impl<'a> Judged<'a> {
     ) -> Result<Self, String> {
         let inventory = super::inventory(history, knowledge.bulletins)?;
         let matched = matched(&inventory);
-        let circumstances = Circumstances::of(history, policy, now);
+        let circumstances = Circumstances::of(place, history, policy, now);
         let assessed = assess(knowledge, &inventory, &matched, &circumstances, policy, now);
         let reports = knowledge.reports;
         let images = history.managed_images.present();

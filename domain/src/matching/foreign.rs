@@ -45,7 +45,7 @@ const BEGINNINGS: [&str; 9] = [
 ];
 
 /// Who makes a package, if not the node's distribution.
-pub(super) fn maker(distribution: &Distribution, package: &Package) -> Option<String> {
+pub(crate) fn maker(distribution: &Distribution, package: &Package) -> Option<String> {
     let origin = package.origin.trim();
     match distribution {
         Distribution::Ubuntu | Distribution::Debian => {

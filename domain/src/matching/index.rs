@@ -4,7 +4,7 @@
 
 mod build;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -143,6 +143,45 @@ impl Index {
     #[must_use]
     pub fn speaks_of(&self, stream: &Stream) -> bool {
         self.streams.contains_key(stream)
+    }
+
+    /// Whether anything is stated about a source package on a release, in whichever tier.
+    #[must_use]
+    pub fn has_source(&self, release: &Stream, name: &str) -> bool {
+        let mut streams = self.streams.keys().filter(|stream| {
+            stream.distribution == release.distribution && stream.release == release.release
+        });
+        streams.any(|stream| self.source(stream, name).is_some())
+    }
+
+    /// The source packages of a release that anything is stated of under a name that is wanted,
+    /// of a vulnerability or of a record: with the stream that states it.
+    pub(crate) fn sources_about(
+        &self,
+        release: &Stream,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Vec<(&Stream, &str)> {
+        let wanted: BTreeSet<u32> = (0..)
+            .zip(&self.names)
+            .filter(|(_, name)| is_wanted(&name.to_string()))
+            .map(|(place, _)| place)
+            .collect();
+        let speaks = |row: &Row| {
+            self.aliases_of(row).packed.iter().any(|packed| wanted.contains(&(packed >> 3)))
+                || is_wanted(self.runs.text(row.record))
+        };
+        let streams = self.streams.iter().filter(|(stream, _)| {
+            stream.distribution == release.distribution && stream.release == release.release
+        });
+        let mut found = Vec::new();
+        for (stream, sources) in streams {
+            let about = sources.iter().filter(|source| {
+                let rows = self.rows.get(source.first as usize..source.end as usize);
+                rows.unwrap_or_default().iter().any(speaks)
+            });
+            found.extend(about.map(|source| (stream, self.runs.text(source.name))));
+        }
+        found
     }
 
     /// Whether anything is stated of a vulnerability, or by a record, whose name is wanted.

@@ -124,7 +124,7 @@ fn told_by_uname(release: &str, version: &str) -> Option<String> {
 
 /// The source of a kernel whose package is gone. Ubuntu gives one that it takes over from a
 /// later release (`~22.04.1`) a source with its version: `linux-azure-6.8`.
-fn source_of_release(release: &str, version: &str) -> String {
+pub(crate) fn source_of_release(release: &str, version: &str) -> String {
     let flavour = match dpkg_flavour(release) {
         "generic" | "" => None,
         // Debian's flavours are all of one source.

@@ -111,7 +111,7 @@ impl PackageList {
         match packages.is_empty() {
             // No image is without packages.
             true => ShippedPackages::Unknown("the list of packages is empty".to_owned()),
-            false => ShippedPackages::Listed(packages),
+            false => ShippedPackages::listed(packages),
         }
     }
 

@@ -14,11 +14,13 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "channel.stalled",
-        rule: "",
+        rule: "os-patch-needs-customer",
         asks: "Has an automatic channel stopped to bring images?",
-        told: Told::Not(
+        told: Told::InPart(
+            &["ChannelStalled"],
             Lack::Provider,
-            "Which channel is set, and its window, neither node nor API server shows.",
+            "Judged where channel and offered image are told (`nodeward image offered import`). The \
+             maintenance window neither node nor API server shows.",
         ),
     },
     Question {

@@ -40,13 +40,9 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "cve.frozen_line",
-        rule: "",
+        rule: "image-line-ended",
         asks: "Will the line of images that the node is on never bring a fix?",
-        told: Told::InPart(
-            &["OsRetired"],
-            Lack::Images,
-            "A retired operating system is told. Lines that end earlier are known when images are.",
-        ),
+        told: Told::By(&["OsRetired", "ImageLineFrozen"]),
     },
     Question {
         id: "cve.hand_in",
@@ -111,33 +107,28 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "drift.package",
-        rule: "",
+        rule: "kubernetes-native-change",
         asks: "Do packages differ from what the image brought?",
-        told: Told::InPart(
-            &["ContainerdNotAsPackaged"],
-            Lack::Images,
-            "The packages of the node are collected; the image's list, also the copy on the node, \
-             is not read yet.",
-        ),
+        told: Told::By(&["PackageDrift", "ContainerdNotAsPackaged"]),
     },
     Question {
         id: "image.age_90",
         rule: "node-image-age",
         asks: "Is the node's image too old to be supported, or will it soon be?",
-        told: Told::By(&["NodeImageUnsupported", "NodeImageAging"]),
+        told: Told::By(&["ImageUnsupportedAge", "ImageAging"]),
     },
     Question {
         id: "image.behind",
-        rule: "",
+        rule: "os-patch-needs-customer",
         asks: "For how long has a newer image been offered?",
-        told: Told::Not(Lack::Images, "What a region is offered is not known."),
+        told: Told::By(&["ImageBehind"]),
     },
     Question {
         id: "image.mismatch",
         rule: "iaas-change-unsupported",
         asks: "Do label, image and operating system name the same?",
         told: Told::InPart(
-            &["NodeImageMismatch"],
+            &["ImageMismatch"],
             Lack::Images,
             "Label and bill of materials are compared. That the operating system is the image's \
              own is told in part by `FipsMismatch` and `OsNotOffered`.",
@@ -147,23 +138,26 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "image.newest",
         rule: "",
         asks: "Is there a newer image?",
-        told: Told::Not(Lack::Images, "Which images exist is not known."),
+        told: Told::Not(
+            Lack::NoVerdict,
+            "`nodeward image list` shows the images that are known and where they run; that a newer \
+             one is offered is ImageBehind.",
+        ),
     },
     Question {
         id: "image.pool_mixed",
-        rule: "",
+        rule: "os-patch-needs-customer",
         asks: "Do the nodes of a pool run several images?",
-        told: Told::Not(
-            Lack::Cluster,
-            "The images of nodes are known; which nodes are a pool only the labels in the cluster \
-             tell for all of them.",
-        ),
+        told: Told::By(&["PoolMixed"]),
     },
     Question {
         id: "image.regression",
         rule: "",
         asks: "Would an upgrade bring older software?",
-        told: Told::Not(Lack::Images, "What an image contains is not known."),
+        told: Told::Not(
+            Lack::NoVerdict,
+            "`nodeward image diff` tells it of two images, and each plan of the one it goes to.",
+        ),
     },
     Question {
         id: "image.version",

@@ -176,6 +176,8 @@ impl World {
             reboot_by: None,
             line: ImageLine::Alive,
             image: NodeOnImage::default(),
+            pool: None,
+            observed: BTreeSet::new(),
         };
         let assessed = assess(knowledge, &inventory, &matched, &circumstances, policy, now());
         Judged {

@@ -1,0 +1,105 @@
+//! What nodes show of their pools and images, gathered over the fleet: which images a pool
+//! runs, whatever anybody says of it, and which images enough nodes of a cluster run to be
+//! taken for offered. Gathered anew for each answer: nothing here outlives one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use nodeward_domain::image::list::NodeOfImage;
+use nodeward_domain::image::sources::agree;
+use nodeward_domain::pool::{PoolKey, PoolTruth, Surroundings};
+
+use super::Place;
+
+/// A node's image and pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stand {
+    /// Its cluster and pool.
+    pub pool: PoolKey,
+    /// Its name.
+    pub node: String,
+    /// Its line of images, as its image names itself.
+    pub sku: String,
+    /// Its image.
+    pub version: String,
+    /// What names its list of packages.
+    pub packages: Option<String>,
+}
+
+/// Every pool, and what is observed of images.
+#[derive(Debug, Clone, Default)]
+pub struct Pools {
+    nodes: Vec<Stand>,
+    by_pool: BTreeMap<(PoolKey, String), Arc<Surroundings>>,
+}
+
+impl Pools {
+    /// Gathers over all nodes.
+    #[must_use]
+    pub fn of(places: &[Arc<Place>]) -> Self {
+        let nodes: Vec<Stand> = places
+            .iter()
+            .filter_map(|place| place.memory().node.as_ref().and_then(super::NodeMemory::stand))
+            .collect();
+        let mut truths: BTreeMap<PoolKey, PoolTruth> = BTreeMap::new();
+        let mut runs: BTreeMap<(&str, &str, &str), BTreeSet<(PoolKey, String)>> = BTreeMap::new();
+        for one in &nodes {
+            let truth = truths
+                .entry(one.pool.clone())
+                .or_insert_with(|| PoolTruth { key: one.pool.clone(), images: BTreeMap::new() });
+            *truth.images.entry((one.sku.clone(), one.version.clone())).or_default() += 1;
+            let cluster = one.pool.cluster.as_str();
+            let of_image = runs.entry((cluster, &one.sku, &one.version)).or_default();
+            of_image.insert((one.pool.clone(), one.node.clone()));
+        }
+        let mut observed: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
+        for ((cluster, sku, version), by) in &runs {
+            if agree(by) {
+                observed.entry((cluster, sku)).or_default().insert((*version).to_owned());
+            }
+        }
+        let mut by_pool = BTreeMap::new();
+        for one in &nodes {
+            let key = (one.pool.clone(), one.sku.clone());
+            by_pool.entry(key).or_insert_with(|| {
+                let of_line = observed.get(&(one.pool.cluster.as_str(), one.sku.as_str()));
+                Arc::new(Surroundings {
+                    pool: truths.get(&one.pool).cloned(),
+                    observed: of_line.cloned().unwrap_or_default(),
+                })
+            });
+        }
+        drop(runs);
+        Self { nodes, by_pool }
+    }
+
+    /// What the other nodes show about one.
+    #[must_use]
+    pub fn around(&self, stand: Option<&Stand>) -> Option<&Arc<Surroundings>> {
+        let stand = stand?;
+        self.by_pool.get(&(stand.pool.clone(), stand.sku.clone()))
+    }
+
+    /// Every node of which pool and image are known.
+    #[must_use]
+    pub fn nodes(&self) -> &[Stand] {
+        &self.nodes
+    }
+}
+
+impl Stand {
+    /// As lists of images have it, by the name of its line in the catalogue.
+    #[must_use]
+    pub fn of_image(&self, family: String) -> NodeOfImage {
+        NodeOfImage {
+            pool: self.pool.clone(),
+            node: self.node.clone(),
+            image: nodeward_domain::image::ImageLabel {
+                family,
+                version: self.version.clone(),
+                patched: None,
+            },
+            packages: self.packages.clone(),
+        }
+    }
+}

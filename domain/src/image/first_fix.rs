@@ -1,0 +1,289 @@
+//! The first image that runs a fix: in each line, by the order of builds, with when it was
+//! built, announced and offered, and how old the fix was on each of these days. An image that
+//! has the fixed package on disk and boots another kernel does not run it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::catalogue::Catalogue;
+use super::inventory::stream_of;
+use super::sources::Sources;
+use super::{ImageInventory, ImageRelease};
+use crate::advisory::{AliasId, Published, Stream, Tier};
+use crate::matching::{FixId, Index};
+use crate::patch_age::age;
+use crate::version::key::VersionKey;
+
+/// The fix of one source package, in one line of images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FirstFix {
+    /// The line of images.
+    pub family: String,
+    /// The source package.
+    pub source: String,
+    /// The vendor's record.
+    pub record: String,
+    /// The version with the fix; empty where the vendor does not name it.
+    pub fixed: String,
+    /// When it was published; none where that is not known.
+    pub published: Option<Published>,
+    /// The first image that runs it; none where none of the known ones does.
+    pub first: Option<ImageWithFix>,
+    /// The last image, by its build, that does not.
+    pub last_without: Option<ImageWithout>,
+    /// The first that was announced and runs it.
+    pub first_announced: Option<Dated>,
+    /// The first that was offered to a pool and runs it.
+    pub first_offered: Option<Dated>,
+    /// Images after the first one that do not run it any more: versions go back.
+    pub lost_again: Vec<String>,
+    /// So many images of the line were looked at.
+    pub looked_at: usize,
+    /// Images of which it cannot be told, and why.
+    pub unclear: Vec<(String, String)>,
+}
+
+/// An image that runs a fix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageWithFix {
+    /// Its version.
+    pub version: String,
+    /// The package's version in it.
+    pub has: String,
+    /// When it was built.
+    pub built_at: Option<Timestamp>,
+    /// How old the fix was on that day, days; none where a date is not known.
+    pub fix_age_days: Option<i64>,
+}
+
+/// An image that does not run a fix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageWithout {
+    /// Its version.
+    pub version: String,
+    /// The package's version in it.
+    pub has: String,
+    /// When it was built.
+    pub built_at: Option<Timestamp>,
+}
+
+/// An image and a date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dated {
+    /// The image's version.
+    pub version: String,
+    /// The date.
+    pub at: Timestamp,
+    /// How old the fix was on that day, days; none where its date is not known.
+    pub fix_age_days: Option<i64>,
+}
+
+/// All that can be said about where a vulnerability, or a vendor's record, is fixed first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FirstFixes {
+    /// What was asked for.
+    pub about: String,
+    /// When this was answered.
+    pub as_of: Timestamp,
+    /// By line of images and source package.
+    pub fixes: Vec<FirstFix>,
+    /// Lines in which no image has a package that it is about.
+    pub not_affected: Vec<String>,
+    /// Lines of which it cannot be told, and why.
+    pub unclear: Vec<(String, String)>,
+    /// Whether any advisory speaks of it at all.
+    pub is_known: bool,
+}
+
+/// How an image stands to a fix.
+enum Stand {
+    Runs(String),
+    Lacks(String),
+    NotThere,
+    Unclear(String),
+}
+
+/// Finds the first images that run a fix, in one line or in all.
+#[must_use]
+pub fn first_fix(
+    about: &str,
+    family: Option<&str>,
+    catalogue: &Catalogue,
+    sources: &Sources,
+    index: &Index,
+    now: Timestamp,
+) -> FirstFixes {
+    let is_wanted = |name: &str| name.eq_ignore_ascii_case(about);
+    let mut answer = FirstFixes {
+        about: about.to_owned(),
+        as_of: now,
+        fixes: Vec::new(),
+        not_affected: Vec::new(),
+        unclear: Vec::new(),
+        is_known: index.tells_of(is_wanted),
+    };
+    let families: Vec<String> = catalogue
+        .families()
+        .filter(|one| family.is_none_or(|wanted| wanted == *one))
+        .map(str::to_owned)
+        .collect();
+    for family in families {
+        line(&family, is_wanted, catalogue, sources, index, &mut answer);
+    }
+    answer
+}
+
+fn line(
+    family: &str,
+    is_wanted: impl Fn(&str) -> bool,
+    catalogue: &Catalogue,
+    sources: &Sources,
+    index: &Index,
+    answer: &mut FirstFixes,
+) {
+    let mut images: Vec<&Arc<ImageRelease>> =
+        catalogue.line(family).filter_map(|(_, image)| image.release.as_ref()).collect();
+    images.sort_by_key(|release| release.build());
+    let streams: BTreeSet<Stream> = images.iter().map(|release| stream_of(release)).collect();
+    let mut fixes: BTreeSet<(String, Tier, FixId)> = BTreeSet::new();
+    let mut binaries: BTreeSet<&str> = BTreeSet::new();
+    for stream in &streams {
+        for (speaking, source) in index.sources_about(stream, &is_wanted) {
+            binaries.insert(source);
+            binaries.extend(sources.binaries_of(stream, source));
+            let is_wanted = |id: &AliasId| is_wanted(&id.to_string());
+            let by_name = index.fixes_by_name(speaking, source, is_wanted).into_values();
+            let first = by_name.filter_map(|fixes| fixes.first().copied());
+            fixes.extend(first.map(|fix| (source.to_owned(), speaking.tier.clone(), fix)));
+        }
+    }
+    let is_asked = |name: &str| binaries.contains(name);
+    let matched: Vec<(&Arc<ImageRelease>, Result<ImageInventory, String>)> = images
+        .into_iter()
+        .map(|release| {
+            let image = ImageInventory::of_some(release, sources, index, is_asked);
+            (release, image.map_err(|why| why.to_string()))
+        })
+        .collect();
+    let listed = matched.iter().filter(|(_, inventory)| inventory.is_ok()).count();
+    if listed == 0 {
+        let why = matched.iter().find_map(|(_, inventory)| inventory.as_ref().err());
+        let why = why.map_or("no image of it has been imported", String::as_str);
+        answer.unclear.push((family.to_owned(), why.to_owned()));
+        return;
+    }
+    let before = answer.fixes.len();
+    for (source, tier, id) in fixes {
+        let Some(fix) = index.fix(id) else { continue };
+        let mut found = FirstFix {
+            family: family.to_owned(),
+            source: source.clone(),
+            record: fix.record.to_owned(),
+            fixed: fix.fixed.unwrap_or_default().to_owned(),
+            published: fix.published,
+            first: None,
+            last_without: None,
+            first_announced: None,
+            first_offered: None,
+            lost_again: Vec::new(),
+            looked_at: matched.len(),
+            unclear: Vec::new(),
+        };
+        for (release, inventory) in &matched {
+            let stand = match inventory {
+                Ok(image) if !image.inventory.tiers.contains(&tier) => Stand::NotThere,
+                Ok(image) => stand(image, &source, id, index),
+                Err(why) => Stand::Unclear(why.clone()),
+            };
+            found.take(release, stand, catalogue);
+        }
+        if found.first.is_some() || found.last_without.is_some() || !found.unclear.is_empty() {
+            answer.fixes.push(found);
+        }
+    }
+    if answer.fixes.len() == before {
+        answer.not_affected.push(family.to_owned());
+    }
+}
+
+fn stand(image: &ImageInventory, source: &str, fix: FixId, index: &Index) -> Stand {
+    let inventory = &image.inventory;
+    let order = inventory.stream.distribution.order();
+    let runs = match &inventory.kernel {
+        Ok(kernel) if kernel.source == source => Some(kernel.version.as_str()),
+        Err(why) if crate::matching::is_of_kernel(inventory.packages.manager, source) => {
+            return Stand::Unclear(why.clone());
+        }
+        _ => None,
+    };
+    let versions: BTreeSet<&str> = match runs {
+        Some(version) => BTreeSet::from([version]),
+        None => {
+            let packages = inventory.packages.installed.iter();
+            let of_source = packages.filter(|package| package.source == source);
+            of_source.map(|package| package.source_version.as_str()).collect()
+        }
+    };
+    if versions.is_empty() {
+        return Stand::NotThere;
+    }
+    let mut oldest: Option<(VersionKey, &str)> = None;
+    for version in versions {
+        let key = order.ok_or_else(|| "its versions cannot be ordered".to_owned());
+        let key = key.and_then(|order| {
+            VersionKey::parse(order, version).map_err(|why| format!("{version:?} {why}"))
+        });
+        match key {
+            Ok(key) if oldest.as_ref().is_none_or(|(least, _)| key.bytes() < least.bytes()) => {
+                oldest = Some((key, version));
+            }
+            Ok(_) => {}
+            Err(why) => return Stand::Unclear(why),
+        }
+    }
+    match oldest {
+        Some((key, version)) if index.is_behind(fix, &key) => Stand::Runs(version.to_owned()),
+        Some((_, version)) => Stand::Lacks(version.to_owned()),
+        None => Stand::NotThere,
+    }
+}
+
+impl FirstFix {
+    /// Takes the next image, in the order of builds.
+    fn take(&mut self, release: &ImageRelease, stand: Stand, catalogue: &Catalogue) {
+        let (built_at, _) = release.build();
+        let published = self.published.as_ref().map(|published| published.at);
+        let age_on = |at: Timestamp| published.map(|published| age(published, at).as_hours() / 24);
+        let version = release.version.clone();
+        match stand {
+            Stand::Runs(has) => {
+                let fix_age_days = built_at.and_then(age_on);
+                let with = ImageWithFix { version: version.clone(), has, built_at, fix_age_days };
+                self.first.get_or_insert(with);
+                let dated = |at| Dated { version: version.clone(), at, fix_age_days: age_on(at) };
+                let earlier = |place: &mut Option<Dated>, at: Timestamp| {
+                    if place.as_ref().is_none_or(|known| at < known.at) {
+                        *place = Some(dated(at));
+                    }
+                };
+                let image = catalogue.image(&release.family, &release.version);
+                if let Some(at) = image.and_then(|image| image.announced_at) {
+                    earlier(&mut self.first_announced, at);
+                }
+                let offered = catalogue.offered_to(&release.family, &release.version);
+                if let Some(at) = offered.iter().map(|(_, span)| span.since).min() {
+                    earlier(&mut self.first_offered, at);
+                }
+            }
+            Stand::Lacks(has) if self.first.is_none() => {
+                self.last_without = Some(ImageWithout { version, has, built_at });
+            }
+            Stand::Lacks(_) => self.lost_again.push(version),
+            Stand::NotThere => {}
+            Stand::Unclear(why) => self.unclear.push((version, why)),
+        }
+    }
+}
