@@ -14,6 +14,7 @@ pub mod image_list;
 pub mod image_note;
 pub mod instant;
 pub mod intake;
+pub mod offered;
 pub mod openvex;
 pub mod osv;
 pub mod oval;
