@@ -3,6 +3,7 @@
 //! node as `/opt/azure/vhd-install.complete`.
 
 mod label;
+mod patch;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,6 +11,10 @@ use serde::Serialize;
 pub use label::{
     ImageLabel, NoImageLabel, build_of, family_by_any_name, family_of, folder_of, is_version,
     named_by_path,
+};
+pub use patch::{
+    PackageChange, PatchBase, PatchDifference, PatchMisfit, PatchPart, PatchParts, SecurityPatch,
+    apply,
 };
 
 /// One release of one line of node images.

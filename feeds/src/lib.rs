@@ -20,6 +20,7 @@ pub mod osv;
 pub mod oval;
 mod purl;
 pub mod scan;
+pub mod security_patch;
 pub mod starter;
 pub mod stored;
 pub mod unread;
