@@ -4,6 +4,7 @@
 //! reason. Files, folders and transport are others'.
 
 pub mod acceptance;
+pub mod announced;
 pub mod archive;
 pub mod bulletin;
 pub mod causes;
