@@ -20,7 +20,7 @@ pub use alias::{Alias, AliasId, Rating};
 pub use bulletin::{Affected, Bulletin, BulletinKind, Probe};
 pub use feed::{Coverage, FeedState, FeedStatus, Feeds, Silence, StreamCoverage};
 pub use ledger::{FixKey, Ledger, Revision, Stated};
-pub use opinion::{ContainerOpinion, PackageOpinion, ScanReport};
+pub use opinion::{ContainerOpinion, Mitigation, MitigationReport, PackageOpinion, ScanReport};
 pub use published::{DateKind, Published};
 pub use range::{Lower, Range, Upper};
 pub use stream::{Distribution, Stream, Tier, Tiers};

@@ -9,6 +9,7 @@ pub mod first_fix;
 mod inventory;
 mod label;
 pub mod list;
+mod patch;
 pub mod sources;
 
 use std::sync::Arc;
@@ -21,6 +22,10 @@ pub use inventory::{ImageInventory, NotComparable};
 pub use label::{
     ImageLabel, NoImageLabel, build_of, family_by_any_name, family_of, folder_of, is_version,
     named_by_path,
+};
+pub use patch::{
+    PackageChange, PatchBase, PatchDifference, PatchMisfit, PatchPart, PatchParts, SecurityPatch,
+    apply,
 };
 
 /// One release of one line of node images.

@@ -27,6 +27,49 @@ impl fmt::Display for PoolKey {
     }
 }
 
+/// Which pools a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PoolPattern {
+    /// The cluster.
+    pub cluster: String,
+    /// The pool's name in it, where `*` stands for any run of characters.
+    pub pool: String,
+}
+
+impl PoolPattern {
+    /// Whether a pool is one of them.
+    #[must_use]
+    pub fn covers(&self, key: &PoolKey) -> bool {
+        self.cluster == key.cluster && is_like(&self.pool, &key.pool)
+    }
+
+    /// The one pool that it names, where there is no `*` in it.
+    #[must_use]
+    pub fn exact(&self) -> Option<PoolKey> {
+        let key = || PoolKey { cluster: self.cluster.clone(), pool: self.pool.clone() };
+        (!self.pool.contains('*')).then(key)
+    }
+}
+
+impl fmt::Display for PoolPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.cluster, self.pool)
+    }
+}
+
+/// Whether a name is like a pattern, in which `*` stands for any run of characters. The
+/// time is at most the product of their lengths.
+fn is_like(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        let Some(place) = name.find(part) else { return false };
+        name = &name[place + part.len()..];
+    }
+    name.ends_with(end)
+}
+
 /// What an operator's tools say of one pool. What is none was not stated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PoolProfile {
@@ -34,6 +77,8 @@ pub struct PoolProfile {
     pub key: PoolKey,
     /// When it was read from the provider: the file's own time, or that of the import.
     pub as_of: Timestamp,
+    /// The resource group that its cluster belongs to, not that of its machines.
+    pub resource_group: Option<String>,
     /// How many nodes it should have.
     pub nodes: Option<u32>,
     /// Least and most nodes, where an autoscaler changes the number.
@@ -70,10 +115,39 @@ pub struct PoolProfile {
     pub tags: Vec<(String, String)>,
 }
 
-/// What an operator's tools say of a cluster. What is none was not stated.
+impl PoolProfile {
+    /// A pool of which nothing is stated but its name.
+    #[must_use]
+    pub fn unstated(key: PoolKey, as_of: Timestamp) -> Self {
+        Self {
+            key,
+            as_of,
+            resource_group: None,
+            nodes: None,
+            autoscaled: None,
+            mode: None,
+            kubernetes: None,
+            image: None,
+            os_sku: None,
+            vm_size: None,
+            processors_per_node: None,
+            addresses_per_node: None,
+            zones: Vec::new(),
+            region: None,
+            power: None,
+            provisioning: None,
+            scaling: PoolScaling::default(),
+            channel: None,
+            upgrade: UpgradeSettings::default(),
+            tags: Vec::new(),
+        }
+    }
+}
+
+/// What an operator's tools say of a whole cluster. What is none was not stated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClusterProfile {
-    /// Its name.
+    /// Its name in the fleet.
     pub cluster: String,
     /// When it was read from the provider.
     pub as_of: Timestamp,
@@ -81,10 +155,118 @@ pub struct ClusterProfile {
     pub resource_group: Option<String>,
     /// Its region: `westeurope`.
     pub region: Option<String>,
-    /// The channel that brings node images.
+    /// The version of Kubernetes of its control plane.
+    pub kubernetes: Option<String>,
+    /// The channel that brings node images to its pools.
     pub channel: Option<NodeOsChannel>,
-    /// Whether pools of it come and go by node auto-provisioning.
+    /// Whether nodes come and go by node auto-provisioning, beside the pools that are listed.
     pub is_auto_provisioned: Option<bool>,
+}
+
+impl ClusterProfile {
+    /// Fills what a pool of it does not state itself. Pools that are listed stay scale sets
+    /// where nodes are provisioned by themselves, too: those nodes belong to other pools.
+    pub fn fill(&self, pool: &mut PoolProfile) {
+        if pool.key.cluster != self.cluster {
+            return;
+        }
+        pool.resource_group = pool.resource_group.take().or_else(|| self.resource_group.clone());
+        pool.region = pool.region.take().or_else(|| self.region.clone());
+        pool.channel = pool.channel.or(self.channel);
+    }
+}
+
+/// What an operator states of pools by hand: it stands in the place of what the provider's
+/// tools say. What is none is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolOverride {
+    /// Which pools.
+    pub pools: PoolPattern,
+    /// Of when it is.
+    pub as_of: Timestamp,
+    /// How many nodes they should have each.
+    pub nodes: Option<u32>,
+    /// What they are for.
+    pub mode: Option<PoolMode>,
+    /// Size of their machines.
+    pub vm_size: Option<String>,
+    /// Processors of one machine.
+    pub processors_per_node: Option<u32>,
+    /// Addresses that one node takes from the subnet.
+    pub addresses_per_node: Option<u32>,
+    /// Availability zones.
+    pub zones: Option<Vec<String>>,
+    /// Region.
+    pub region: Option<String>,
+    /// How their nodes come and go.
+    pub scaling: Option<PoolScaling>,
+    /// The channel that brings their images.
+    pub channel: Option<NodeOsChannel>,
+    /// Nodes added at a time.
+    pub max_surge: Option<Share>,
+    /// Nodes taken away at a time without one in their place.
+    pub max_unavailable: Option<Share>,
+    /// How long a node may take to drain, minutes.
+    pub drain_timeout_minutes: Option<u32>,
+    /// How long to wait after each node, minutes.
+    pub soak_minutes: Option<u32>,
+    /// What becomes of a node that cannot be drained.
+    pub undrainable: Option<Undrainable>,
+}
+
+impl PoolOverride {
+    /// Puts what it states into the profile of a pool that it is about.
+    pub fn apply(&self, pool: &mut PoolProfile) {
+        /// Puts a value in the place of another, where there is one.
+        fn put<T: Clone>(place: &mut T, value: Option<&T>) {
+            if let Some(value) = value {
+                place.clone_from(value);
+            }
+        }
+        if !self.pools.covers(&pool.key) {
+            return;
+        }
+        pool.nodes = self.nodes.or(pool.nodes);
+        pool.mode = self.mode.or(pool.mode);
+        pool.vm_size = self.vm_size.clone().or_else(|| pool.vm_size.take());
+        pool.processors_per_node = self.processors_per_node.or(pool.processors_per_node);
+        pool.addresses_per_node = self.addresses_per_node.or(pool.addresses_per_node);
+        put(&mut pool.zones, self.zones.as_ref());
+        pool.region = self.region.clone().or_else(|| pool.region.take());
+        put(&mut pool.scaling, self.scaling.as_ref());
+        pool.channel = self.channel.or(pool.channel);
+        put(&mut pool.upgrade.max_surge, self.max_surge.as_ref());
+        put(&mut pool.upgrade.max_unavailable, self.max_unavailable.as_ref());
+        put(&mut pool.upgrade.drain_timeout_minutes, self.drain_timeout_minutes.as_ref());
+        put(&mut pool.upgrade.soak_minutes, self.soak_minutes.as_ref());
+        put(&mut pool.upgrade.undrainable, self.undrainable.as_ref());
+    }
+}
+
+/// Processors that may still be taken: an upgrade with surge needs some.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Quota {
+    /// The cluster that may take them.
+    pub cluster: String,
+    /// The region they are in, where that is stated.
+    pub region: Option<String>,
+    /// The family of machines that they are of; of any where it is none.
+    pub vm_family: Option<String>,
+    /// So many are free.
+    pub processors_free: u32,
+    /// When that was so.
+    pub as_of: Timestamp,
+}
+
+/// Addresses that are still free in the subnet of some pools.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Subnet {
+    /// The pools whose nodes take addresses from it.
+    pub pools: PoolPattern,
+    /// So many are free.
+    pub addresses_free: u32,
+    /// When that was so.
+    pub as_of: Timestamp,
 }
 
 /// What a pool is for.
@@ -257,6 +439,27 @@ pub struct Surroundings {
     pub observed: BTreeSet<String>,
 }
 
+/// That an image is offered to every pool of a pattern, and of that image's line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct OfferedPattern {
+    /// Which pools.
+    pub pools: PoolPattern,
+    /// The newest image that the provider offers to them.
+    pub image: ImageLabel,
+    /// When that was so.
+    pub as_of: Timestamp,
+}
+
+impl OfferedPattern {
+    /// What it says of one pool, or none where it is not about that pool.
+    #[must_use]
+    pub fn to(&self, key: &PoolKey) -> Option<OfferedImage> {
+        let offered =
+            || OfferedImage { key: key.clone(), image: self.image.clone(), as_of: self.as_of };
+        self.pools.covers(key).then(offered)
+    }
+}
+
 /// That an image is offered to a pool.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct OfferedImage {
@@ -291,6 +494,63 @@ mod tests {
         for odd in ["-1", "-5%", "", "%", "a", "1.5", "4294967296"] {
             assert_eq!(Share::parse(odd), None, "{odd}");
         }
+    }
+
+    fn key(cluster: &str, pool: &str) -> PoolKey {
+        PoolKey { cluster: cluster.to_owned(), pool: pool.to_owned() }
+    }
+
+    fn pattern(pool: &str) -> PoolPattern {
+        PoolPattern { cluster: "one".to_owned(), pool: pool.to_owned() }
+    }
+
+    #[test]
+    fn a_pattern_covers_pools_of_its_own_cluster_only() {
+        for (like, name, expected) in [
+            ("*", "", true),
+            ("*", "user", true),
+            ("user", "user", true),
+            ("user", "users", false),
+            ("us*", "user", true),
+            ("*er", "user", true),
+            ("u*e*r", "user", true),
+            ("u**r", "user", true),
+            ("us*ser", "user", false),
+            ("*ä*", "xäx", true),
+            ("a*b*c", "abbc", true),
+            ("a*b*c", "acb", false),
+            ("", "user", false),
+        ] {
+            assert_eq!(pattern(like).covers(&key("one", name)), expected, "{like} {name}");
+            assert!(!pattern(like).covers(&key("two", name)));
+        }
+        assert_eq!(pattern("us*").exact(), None);
+        assert_eq!(pattern("user").exact(), Some(key("one", "user")));
+    }
+
+    #[test]
+    fn what_a_pool_says_itself_stays_and_what_the_operator_says_wins() {
+        let mut pool = PoolProfile::unstated(key("one", "user"), Timestamp::UNIX_EPOCH);
+        pool.region = Some("northeurope".to_owned());
+        let cluster = ClusterProfile {
+            cluster: "one".to_owned(),
+            as_of: Timestamp::UNIX_EPOCH,
+            resource_group: Some("group".to_owned()),
+            region: Some("westeurope".to_owned()),
+            kubernetes: None,
+            channel: Some(NodeOsChannel::NodeImage),
+            is_auto_provisioned: Some(true),
+        };
+        cluster.fill(&mut pool);
+        assert_eq!(pool.region.as_deref(), Some("northeurope"));
+        assert_eq!(pool.resource_group.as_deref(), Some("group"));
+        assert_eq!(
+            (pool.channel, pool.scaling),
+            (Some(NodeOsChannel::NodeImage), PoolScaling::ScaleSet)
+        );
+        let mut other = PoolProfile::unstated(key("two", "user"), Timestamp::UNIX_EPOCH);
+        cluster.fill(&mut other);
+        assert_eq!(other.channel, None);
     }
 
     #[test]

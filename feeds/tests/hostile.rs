@@ -4,16 +4,19 @@
 
 use std::io::Cursor;
 
+use nodeward_feeds::announced::read_announced;
 use nodeward_feeds::archive::{Limits, for_each_file};
 use nodeward_feeds::bulletin::read_bulletins;
 use nodeward_feeds::debian::read_dsa_list;
 use nodeward_feeds::image_list::read_image_list;
 use nodeward_feeds::image_note::read_image_note;
+use nodeward_feeds::offered::{ClusterNames, read_offered};
 use nodeward_feeds::openvex::OpenVexReader;
 use nodeward_feeds::osv::OsvReader;
 use nodeward_feeds::oval::read_oval;
 use nodeward_feeds::scan::{ColumnMapping, read_scan};
-use nodeward_feeds::vulnerability_api::read_scan_report;
+use nodeward_feeds::security_patch::read_security_patch;
+use nodeward_feeds::vulnerability_api::{read_mitigation_report, read_scan_report};
 use nodeward_feeds::{instant, starter};
 use proptest::prelude::*;
 
@@ -78,8 +81,39 @@ const GRYPE: &str = r#"{"matches":[{"vulnerability":{"id":"CVE-2026-0001","fix":
 const TABLE: &str =
     "CVE ID,Package,Version,Fix\r\n\"CVE-2026-0001, CVE-2026-0002\",curl,1,\"2; 3\"\r\n";
 
+const MITIGATIONS: &str = r#"{"package_name":"a","mitigations":[{"cve":{"id":"CVE-2026-0001"},
+"seen_in_vhd_release_versions":["a/1"],"mitigated_in_vhd_release_versions":["a/b/2"]}],
+"report_time":"2026-01-27T16:21:23Z"}"#;
+
+const POOL: &str = r#"[{"id":"/subscriptions/s/resourceGroups/g/providers/p/managedClusters/c/agentPools/a",
+"count":3,"minCount":1,"maxCount":5,"enableAutoScaling":true,"mode":"User","tags":{"a":"b"},
+"nodeImageVersion":"AKSUbuntu-2204-202607.02.0","upgradeSettings":{"maxSurge":"33%"}},
+{"id":"/subscriptions/s/resourceGroups/g/providers/p/managedClusters/c/agentPools/b/upgradeProfiles/d",
+"properties":{"latestNodeImageVersion":"AKSUbuntu-2204-202607.02.0"}}]"#;
+
+const STATED: &str = "[[offered]]\ncluster = \"a\"\npool = \"u*\"\n\
+image = \"AKSUbuntu-2204-202607.02.0\"\nas_of = 2026-11-01\n[[pool]]\ncluster = \"a\"\npool = \"b\"\n\
+max_surge = \"10%\"\n[[quota]]\ncluster = \"a\"\nprocessors_free = 4\n";
+
+const APT_PATCH: &str = "Release notes for security patch 20261120T000000Z timestamp\n\
+Package difference for Ubuntu 24.04 with 20261120T000000Z\nReboot required\n\
+Upgrade: a:amd64 (1-1, 1-2), b:amd64 (1:2, 1:3)\nInstall: c:amd64 (1, automatic)\nRemove: d:amd64 (1)\n";
+
+const RPM_PATCH: &str = "Release notes for security patch 20261120T000000Z timestamp\n\
+Package difference between 20261106T000000Z and 20261120T000000Z\n\nNo reboot required\n\n\
+=== New Packages ===\nkernel  6.6-1.azl3  base\n\n=== Package Updates ===\na  1:2-1.azl3  base\n";
+
+const ANNOUNCED: &str = "published\tfamily\tversion\tpath\n\
+2026-07-23T14:14:18-04:00\taks-ubuntu/AKSUbuntu-2204\t202607.02.0\ta.txt\n";
+
 /// All records, each good as it stands.
-const RECORDS: [&str; 15] = [
+const RECORDS: [&str; 21] = [
+    MITIGATIONS,
+    POOL,
+    STATED,
+    APT_PATCH,
+    RPM_PATCH,
+    ANNOUNCED,
     OSV,
     VEX,
     OVAL,
@@ -115,6 +149,11 @@ fn read_all(bytes: &[u8]) {
     let _ = read_bulletins("f", bytes);
     read_note(bytes);
     let _ = read_image_list("f", bytes);
+    let now = instant::read("2026-11-24").expect("a day");
+    let _ = read_offered("f", bytes, now, &ClusterNames::default());
+    let _ = read_security_patch("f", bytes);
+    let _ = read_announced("f", bytes);
+    let _ = read_mitigation_report("f", bytes);
     let _ = read_scan("f", bytes, None);
     let mapping: ColumnMapping = "cve=CVE ID,fixed=Fix".parse().expect("a mapping");
     let _ = read_scan("f", bytes, Some(&mapping));
@@ -162,6 +201,16 @@ fn the_records_are_good_before_they_are_spoilt() {
     assert!(read_dsa_list("f", LIST.as_bytes()).is_ok());
     assert!(read_scan_report("f", REPORT.as_bytes()).is_ok());
     assert!(read_bulletins("f", BULLETINS.as_bytes()).is_ok());
+    assert!(read_mitigation_report("f", MITIGATIONS.as_bytes()).is_ok());
+    for told in [POOL, STATED] {
+        let now = instant::read("2026-11-24").expect("a day");
+        assert!(read_offered("f", told.as_bytes(), now, &ClusterNames::default()).is_ok());
+    }
+    for patch in [APT_PATCH, RPM_PATCH] {
+        let file = "ubuntu2404/release_notes_delta_20261120T000000Z.txt";
+        assert!(read_security_patch(file, patch.as_bytes()).is_ok());
+    }
+    assert!(read_announced("f", ANNOUNCED.as_bytes()).is_ok());
     for note in [APT_NOTE, RPM_NOTE, WINDOWS_NOTE] {
         assert!(read_image_note(NOTE_FILE, note.as_bytes()).is_ok());
     }

@@ -185,6 +185,7 @@ impl Twin {
                 as_of: jiff::Timestamp::UNIX_EPOCH,
                 resource_group: None,
                 region: None,
+                kubernetes: None,
                 channel: Some(NodeOsChannel::named(channel).expect("a channel")),
                 is_auto_provisioned: None,
             });

@@ -2,10 +2,14 @@
 //! shares no code with the first, and real files of every other kind that feeds read. Reads the folder that `NODEWARD_CORPUS` names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "feeds_corpus/announced.rs"]
+mod announced;
 #[path = "feeds_corpus/azure_linux.rs"]
 mod azure_linux;
 #[path = "feeds_corpus/images.rs"]
 mod images;
+#[path = "feeds_corpus/patches.rs"]
+mod patches;
 #[path = "feeds_corpus/plain.rs"]
 mod plain;
 #[path = "feeds_corpus/samples.rs"]

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::AliasId;
+use crate::image::ImageLabel;
 
 /// What the provider says of one image release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,4 +70,29 @@ pub struct ContainerOpinion {
     pub digests: BTreeSet<String>,
     /// What there is a fix for that they lack.
     pub active: BTreeSet<AliasId>,
+}
+
+/// What the provider says of where the vulnerabilities of one package were seen, and where
+/// they no longer are. An image that stands in neither is not spoken of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MitigationReport {
+    /// The package: binary or source, which it does not say.
+    pub package: String,
+    /// Of when the report is.
+    pub reported_at: Timestamp,
+    /// By vulnerability.
+    pub mitigations: BTreeMap<AliasId, Mitigation>,
+}
+
+/// Where a vulnerability of a package was seen, and where it no longer is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Mitigation {
+    /// Versions of the package that have it.
+    pub seen_in_versions: BTreeSet<String>,
+    /// Versions of the package that have it no longer.
+    pub mitigated_in_versions: BTreeSet<String>,
+    /// Node images that have it.
+    pub seen_in: BTreeSet<ImageLabel>,
+    /// Node images that have it no longer.
+    pub mitigated_in: BTreeSet<ImageLabel>,
 }

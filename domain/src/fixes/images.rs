@@ -86,14 +86,15 @@ impl Images {
         pool: Option<&PoolKey>,
         now: Timestamp,
     ) -> Option<(&str, Option<OfferedSpan>)> {
-        let told = pool.map(|pool| self.catalogue.newest_offered(pool, now));
+        let line = self.line_of(node);
+        let told = pool.map(|pool| self.catalogue.newest_offered(pool, line, now));
         let told = match told {
             Some(NewestOffered::Known { image, span }) if node.is_of_line(&image.family) => {
                 Some((image.version.as_str(), Some(span)))
             }
             _ => None,
         };
-        let family = self.line_of(node).unwrap_or_default();
+        let family = line.unwrap_or_default();
         let of_all = self.offered.iter().map(|version| (version.as_str(), None));
         of_all.chain(told).max_by_key(|(version, _)| self.catalogue.build(family, version))
     }

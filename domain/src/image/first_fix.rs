@@ -269,12 +269,10 @@ impl FirstFix {
                         *place = Some(dated(at));
                     }
                 };
-                let image = catalogue.image(&release.family, &release.version);
-                if let Some(at) = image.and_then(|image| image.announced_at) {
+                if let Some(at) = catalogue.announced_at(&release.family, &release.version) {
                     earlier(&mut self.first_announced, at);
                 }
-                let offered = catalogue.offered_to(&release.family, &release.version);
-                if let Some(at) = offered.iter().map(|(_, span)| span.since).min() {
+                if let Some((_, at)) = catalogue.offered_to(&release.family, &release.version) {
                     earlier(&mut self.first_offered, at);
                 }
             }

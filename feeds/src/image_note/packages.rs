@@ -172,11 +172,14 @@ fn apt(line: &str) -> Option<AptEntry> {
 }
 
 fn rpm(line: &str) -> Option<RpmEntry> {
-    let (build, architecture) = match line.strip_prefix(RPM_KEY) {
-        Some(rest) if rest.starts_with('-') && !rest.contains('.') => (line, ""),
-        _ => line.rsplit_once('.')?,
+    // Keys alone have no architecture: elsewhere a dot with nothing behind it is half a line.
+    let (build, architecture, is_known) = match line.strip_prefix(RPM_KEY) {
+        Some(rest) if rest.starts_with('-') && !rest.contains('.') => (line, "", true),
+        _ => {
+            let (build, architecture) = line.rsplit_once('.')?;
+            (build, architecture, RPM_ARCHITECTURES.contains(&architecture))
+        }
     };
-    let is_known = architecture.is_empty() || RPM_ARCHITECTURES.contains(&architecture);
     let mut parts = build.rsplitn(3, '-');
     let (release, version, name) = (parts.next()?, parts.next()?, parts.next()?);
     let is_whole = [name, version, release].iter().all(|part| !part.is_empty());

@@ -77,7 +77,7 @@ fn whole(text: &str) -> ImageNote {
 #[test]
 fn a_note_of_apt_gives_name_time_kernel_system_and_packages() {
     let ImageNote { release, .. } = whole(&note(APT));
-    assert_eq!(release.label(), "AKSUbuntu-2204gen2containerd-202607.02.0");
+    assert_eq!(release.label().to_string(), "AKSUbuntu-2204gen2containerd-202607.02.0");
     assert_eq!(release.built_at, Some("2026-07-02T07:16:05Z".parse().expect("a moment")));
     assert_eq!(release.kernel.as_deref(), Some("5.15.0-1116-azure"));
     assert_eq!(release.os_id.as_deref(), Some("ubuntu"));
@@ -95,10 +95,12 @@ fn a_note_of_rpm_may_list_two_kernels_and_has_keys_among_its_packages() {
     let kernels: Vec<&str> = release.versions_of("kernel").collect();
     assert_eq!(kernels, ["6.6.57.1-6.azl3", "6.6.57.1-7.azl3"]);
     let packages = release.listed().unwrap_or_default();
-    assert_eq!(packages[1].architecture, "");
-    assert_eq!(packages[1].version, "3135ce90-5e6fda74");
-    assert_eq!(packages[3].version, "1.0.16-20250818.4601fb2.mariner.2.0");
-    assert_eq!(packages[5].architecture, "noarch");
+    let has = |version: &str, architecture: &str| {
+        packages.iter().any(|one| one.version == version && one.architecture == architecture)
+    };
+    assert!(has("3135ce90-5e6fda74", ""));
+    assert!(packages.iter().any(|one| one.version == "1.0.16-20250818.4601fb2.mariner.2.0"));
+    assert!(packages.iter().any(|one| one.architecture == "noarch"));
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn a_note_of_windows_gives_its_build_and_unknown_packages() {
     let path = "AKSWindows-2022-containerd/20348.5499.260812.txt";
     let note = read_image_note(path, text.as_bytes()).expect("a note");
     assert_eq!(note.render(), text);
-    assert_eq!(note.release.label(), "AKSWindows-2022-containerd-20348.5499.260812");
+    assert_eq!(note.release.label().to_string(), "AKSWindows-2022-containerd-20348.5499.260812");
     assert_eq!(note.release.os_id.as_deref(), Some("windows"));
     assert_eq!(note.release.os_version_id.as_deref(), Some("20348.5499"));
     assert_eq!(note.release.built_at, None);
@@ -227,8 +229,11 @@ fn an_error_names_the_line_and_the_reason() {
         changed(" amd64 [installed,automatic]", " amd64"),
         format!("{PATH}:16: no `name/suites version architecture [state]` of apt")
     );
-    let rpm = note(RPM).replace("7.azl3.x86_64", "7.azl3.x86_");
-    assert_eq!(refused(&rpm), format!("{PATH}:17: no `name-version-release.architecture` of rpm"));
+    for half in ["7.azl3.x86_", "7.azl3."] {
+        let rpm = note(RPM).replace("7.azl3.x86_64", half);
+        let what = "no `name-version-release.architecture` of rpm";
+        assert_eq!(refused(&rpm), format!("{PATH}:17: {what}"));
+    }
     assert_eq!(
         refused(&note("no list\n")),
         format!("{PATH}:13: no `name-version-release.architecture` of rpm")

@@ -6,6 +6,8 @@ use std::io::{Cursor, Write as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
+use nodeward_domain::image::{ImageRelease, ShippedPackage, ShippedPackages, apply};
+use nodeward_feeds::announced::{AnnouncedFamily, read_announced};
 use nodeward_feeds::archive::{Limits, for_each_file};
 use nodeward_feeds::bulletin::read_bulletins;
 use nodeward_feeds::content::Content;
@@ -14,12 +16,14 @@ use nodeward_feeds::held::{Declared, Held};
 use nodeward_feeds::image_list::read_image_list;
 use nodeward_feeds::image_note::read_image_note;
 use nodeward_feeds::intake::{FeedContent, Intake};
+use nodeward_feeds::offered::{ClusterNames, read_offered};
 use nodeward_feeds::openvex::OpenVexReader;
 use nodeward_feeds::osv::OsvReader;
 use nodeward_feeds::oval::read_oval;
 use nodeward_feeds::scan::{ColumnMapping, Scan, read_scan};
+use nodeward_feeds::security_patch::read_security_patch;
 use nodeward_feeds::stored::{pack_content, pack_recorded, unpack_content, unpack_recorded};
-use nodeward_feeds::vulnerability_api::read_scan_report;
+use nodeward_feeds::vulnerability_api::{read_mitigation_report, read_scan_report};
 
 const FILE: &str = "strange.toml";
 
@@ -78,6 +82,73 @@ pub(crate) fn bulletins(bytes: &[u8]) -> bool {
 pub(crate) fn scan_report(bytes: &[u8]) -> bool {
     let Some(report) = read(read_scan_report(FILE, bytes), FILE) else { return false };
     is_kept(&FeedContent::ScanReports(vec![report]));
+    true
+}
+
+pub(crate) fn mitigation_report(bytes: &[u8]) -> bool {
+    let Some(report) = read(read_mitigation_report(FILE, bytes), FILE) else { return false };
+    let images = report.mitigations.values().map(|one| one.seen_in.len() + one.mitigated_in.len());
+    assert!(images.sum::<usize>() <= bytes.len(), "more images than bytes");
+    true
+}
+
+pub(crate) fn offered(bytes: &[u8]) -> bool {
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a moment");
+    let _ = read(read_offered(FILE, bytes, now, &ClusterNames::one("prod")), FILE);
+    let names = ClusterNames::default();
+    let Some(mut told) = read(read_offered(FILE, bytes, now, &names), FILE) else { return false };
+    assert!(told.pools.is_sorted_by(|a, b| a.key < b.key), "a pool twice, or out of order");
+    assert!(told.offered.is_sorted_by(|a, b| a.key < b.key), "offered twice, or out of order");
+    for offered in &told.offered {
+        assert_eq!(told.offered_to(&offered.key, None).as_ref(), Some(offered));
+    }
+    for pool in &mut told.pools {
+        told.overrides.iter().for_each(|stated| stated.apply(pool));
+        let _ = told.offered_by_pattern.iter().filter_map(|one| one.to(&pool.key)).count();
+    }
+    true
+}
+
+pub(crate) fn security_patch(bytes: &[u8]) -> bool {
+    let Some(patch) = read(read_security_patch(FILE, bytes), FILE) else { return false };
+    let package = |name: &str, version: &str, architecture: &str| ShippedPackage {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        architecture: architecture.to_owned(),
+    };
+    let image = ImageRelease {
+        family: "AKSUbuntu-2204gen2containerd".to_owned(),
+        version: "202611.03.0".to_owned(),
+        built_at: None,
+        kernel: None,
+        os_id: Some(patch.os_id.clone()),
+        os_version_id: Some(patch.os_version_id.clone()),
+        packages: ShippedPackages::Listed(vec![
+            package("curl", "7.81.0-1", "amd64"),
+            package("kernel", "6.6.144.1-1.azl3", "x86_64"),
+        ]),
+    };
+    assert!(patch.is_for(&image));
+    for part in patch.listed().unwrap_or_default() {
+        let Ok(after) = apply(&image, part) else { continue };
+        let packages = after.listed().expect("they are known").len();
+        assert!(packages <= 2 + part.changes.len(), "more packages than were installed");
+        assert_eq!(after.label(), image.label());
+    }
+    true
+}
+
+pub(crate) fn announced(bytes: &[u8]) -> bool {
+    let Some(announced) = read(read_announced(FILE, bytes), FILE) else { return false };
+    assert!(announced.images.len() <= announced.rows && announced.rows <= bytes.len());
+    assert!(announced.unmapped.values().sum::<usize>() <= announced.rows);
+    assert!(announced.images.is_sorted(), "out of order");
+    for image in announced.images.iter().take(100) {
+        if let AnnouncedFamily::Label(family) = &image.family {
+            let at = announced.at(family, &image.version).expect("it is there");
+            assert!(at <= image.announced_at, "not the earliest");
+        }
+    }
     true
 }
 

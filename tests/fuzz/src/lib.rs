@@ -26,13 +26,25 @@ const fn of(name: &'static str, run: fn(&[u8]) -> bool, what: &'static str) -> T
 }
 
 /// All of them.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 25] = [
     of("osv", feeds::osv, "OSV records; what is read can be stored and comes back the same"),
     of("openvex", feeds::openvex, "OpenVEX documents; the same"),
     of("oval", feeds::oval, "OVAL definitions; the same"),
     of("dsa_list", feeds::dsa_list, "Debian's DSA list; the same"),
     of("bulletins", feeds::bulletins, "bulletins of a provider; the same"),
     of("scan_report", feeds::scan_report, "reports of the provider's scanner; the same"),
+    of(
+        "mitigation_report",
+        feeds::mitigation_report,
+        "reports of where vulnerabilities were mended; no more images than bytes",
+    ),
+    of(
+        "offered",
+        feeds::offered,
+        "answers about node pools and our own form; each pool once, and found by its name",
+    ),
+    of("security_patch", feeds::security_patch, "package deltas; applied to an image they add up"),
+    of("announced", feeds::announced, "tables of announcements; in order, each the earliest"),
     of(
         "image_note",
         feeds::image_note,

@@ -43,7 +43,7 @@ fn newer<'a>(
     let node = NodeOnImage::of(history);
     let pool = pool_of(history).zip(scope.outside.pool).map(|(_, pool)| &pool.key);
     let Some((version, span)) = images.newest_offered(node, pool, now) else {
-        return Err(Verdict::unknown(untold(images, pool, now), Vec::new()));
+        return Err(Verdict::unknown(untold(images, node, pool, now), Vec::new()));
     };
     let evidence = vec![Evidence::new(
         &name.path,
@@ -69,8 +69,14 @@ fn newer<'a>(
 }
 
 /// Why it is not known which image is the newest offered one.
-fn untold(images: &Images, pool: Option<&PoolKey>, now: Timestamp) -> String {
-    match pool.map(|pool| (pool, images.catalogue().newest_offered(pool, now))) {
+fn untold(
+    images: &Images,
+    node: NodeOnImage<'_>,
+    pool: Option<&PoolKey>,
+    now: Timestamp,
+) -> String {
+    let line = images.line_of(node);
+    match pool.map(|pool| (pool, images.catalogue().newest_offered(pool, line, now))) {
         None => "the node's pool is not known".to_owned(),
         Some((pool, NewestOffered::Untold)) => {
             format!("nobody told which image is offered to pool {pool}")

@@ -1,0 +1,328 @@
+//! Files about node images, whatever they are: which one a file is, is seen by its content.
+//! A document is kept whole, so that a later build may read more of it, and is named, so that
+//! importing it once more takes the place of the first.
+
+use std::io::{Read as _, Write as _};
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use jiff::Timestamp;
+use nodeward_domain::image::catalogue::Catalogue;
+use nodeward_domain::image::{ImageRelease, SecurityPatch, family_by_any_name};
+use sha2::{Digest as _, Sha256};
+
+use crate::announced::{Announced, AnnouncedError, AnnouncedFamily, read_announced};
+use crate::image_list::{ImageList, ImageListError, read_image_list};
+use crate::image_note::{ImageNoteError, read_image_note};
+use crate::offered::{ClusterNames, OfferedError, Told, read_offered};
+use crate::security_patch::{SecurityPatchError, read_security_patch};
+
+/// The longest document that is read.
+pub const LONGEST_DOCUMENT_BYTES: usize = 16 << 20;
+
+/// Why a document was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageDocumentError {
+    /// As a release note.
+    #[error(transparent)]
+    Note(#[from] ImageNoteError),
+    /// As a list of container images.
+    #[error(transparent)]
+    List(#[from] ImageListError),
+    /// As a security patch.
+    #[error(transparent)]
+    Patch(#[from] SecurityPatchError),
+    /// As a table of announcements.
+    #[error(transparent)]
+    Announced(#[from] AnnouncedError),
+    /// As what an operator tells of pools.
+    #[error(transparent)]
+    Offered(#[from] OfferedError),
+    /// It is about the findings of a scanner.
+    #[error("{file}: the report of a scanner is a feed: nodeward feed import")]
+    Report {
+        /// The file.
+        file: String,
+    },
+    /// It is of no kind that is known.
+    #[error(
+        "{file}: neither a release note, a list of container images, a security patch, a table of announcements nor what the provider's tools tell of pools"
+    )]
+    OfNoKind {
+        /// The file.
+        file: String,
+    },
+    /// What was stored cannot be unpacked.
+    #[error("{name}: cannot be unpacked: {why}")]
+    Packed {
+        /// The document.
+        name: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Which kind of document a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The release note of an image.
+    Note,
+    /// The container images that lie ready on an image.
+    List,
+    /// The package changes of a security patch.
+    Patch,
+    /// When images were announced.
+    Announced,
+    /// What an operator tells of pools, and which images are offered to them.
+    Offered,
+}
+
+impl Kind {
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::List => "list",
+            Self::Patch => "patch",
+            Self::Announced => "announced",
+            Self::Offered => "offered",
+        }
+    }
+}
+
+/// What a document says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// What an image is made of.
+    Note(Box<ImageRelease>),
+    /// Which container images lie ready on it.
+    List(ImageList),
+    /// What a security patch changes.
+    Patch(SecurityPatch),
+    /// When images were announced.
+    Announced(Announced),
+    /// What is offered to pools.
+    Offered(Box<Told>),
+}
+
+/// A document about images, as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageDocument {
+    /// Which kind it is.
+    pub kind: Kind,
+    /// Names it among all documents: another of that name takes its place.
+    pub name: String,
+    /// What it says.
+    pub content: Content,
+}
+
+/// Which kind of document some bytes are; none of a kind that is not known.
+#[must_use]
+pub fn kind_of(file: &str, bytes: &[u8]) -> Option<Kind> {
+    let start = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let begins = |text: &str| start.starts_with(text.as_bytes());
+    let is_of_patch = file
+        .rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with("release_notes_delta_") && name.ends_with(".txt"));
+    if begins("Starting build on ") || begins("Build Number:") {
+        return Some(Kind::Note);
+    }
+    if begins("Release notes for security patch") || is_of_patch {
+        return Some(Kind::Patch);
+    }
+    if begins("published\tfamily\t") {
+        return Some(Kind::Announced);
+    }
+    let has = |word: &str| start.windows(word.len()).any(|part| part == word.as_bytes());
+    match start.iter().find(|byte| !byte.is_ascii_whitespace())? {
+        b'{' if has("\"imageBom\"") => Some(Kind::List),
+        b'{' | b'[' => Some(Kind::Offered),
+        _ if file.ends_with(".toml") => Some(Kind::Offered),
+        _ => None,
+    }
+}
+
+/// Whether a file in a folder may be a document, by its name.
+#[must_use]
+pub fn is_wanted_in_folder(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_hidden = name.starts_with('.');
+    !is_hidden && [".txt", ".json", ".tsv", ".toml"].iter().any(|end| name.ends_with(end))
+}
+
+/// Reads a document. `now` is when what carries no time of its own is of.
+pub fn read_image_document(
+    file: &str,
+    bytes: &[u8],
+    names: &ClusterNames,
+    now: Timestamp,
+) -> Result<ImageDocument, ImageDocumentError> {
+    let of_no_kind = || ImageDocumentError::OfNoKind { file: file.to_owned() };
+    let kind = kind_of(file, bytes).ok_or_else(of_no_kind)?;
+    let (name, content) = match kind {
+        Kind::Note => {
+            let release = read_image_note(file, bytes)?.release;
+            (release.label().to_string(), Content::Note(Box::new(release)))
+        }
+        Kind::List => {
+            let list = read_image_list(file, bytes)?;
+            (format!("{}-{}", list.sku, list.version), Content::List(list))
+        }
+        Kind::Patch => {
+            let patch = read_security_patch(file, bytes)?;
+            let SecurityPatch { timestamp, os_id, os_version_id, .. } = &patch;
+            (format!("{os_id} {os_version_id} {timestamp}"), Content::Patch(patch))
+        }
+        Kind::Announced => (digest(bytes), Content::Announced(read_announced(file, bytes)?)),
+        Kind::Offered => {
+            let has = |word: &str| bytes.windows(word.len()).any(|part| part == word.as_bytes());
+            if has("\"vhd_release_version\"") {
+                return Err(ImageDocumentError::Report { file: file.to_owned() });
+            }
+            let told = read_offered(file, bytes, now, names)?;
+            (format!("{now} {}", digest(bytes)), Content::Offered(Box::new(told)))
+        }
+    };
+    Ok(ImageDocument { kind, name, content })
+}
+
+/// Sixteen hexadecimal digits that name some bytes.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl ImageDocument {
+    /// Puts what it says into the catalogue. Says whether any of it is news.
+    pub fn put_into(self, catalogue: &mut Catalogue) -> bool {
+        match self.content {
+            Content::Note(release) => catalogue.put_release(*release),
+            Content::List(list) => {
+                let family = family_by_any_name(&list.sku);
+                catalogue.put_containers(&family, &list.version, list.images.len())
+            }
+            Content::Patch(patch) => catalogue.put_patch(patch),
+            Content::Announced(announced) => {
+                let mut is_news = false;
+                for image in announced.images {
+                    if let AnnouncedFamily::Label(family) = &image.family {
+                        is_news |=
+                            catalogue.put_announced(family, &image.version, image.announced_at);
+                    }
+                }
+                is_news
+            }
+            Content::Offered(told) => put_told(*told, catalogue),
+        }
+    }
+}
+
+fn put_told(told: Told, catalogue: &mut Catalogue) -> bool {
+    let mut is_news = false;
+    for offered in told.offered {
+        is_news |= catalogue.put_offered(offered);
+    }
+    for offered in told.offered_by_pattern {
+        is_news |= catalogue.put_offered_by_pattern(offered);
+    }
+    for pool in told.pools {
+        is_news |= catalogue.put_pool(pool);
+    }
+    for cluster in told.clusters {
+        is_news |= catalogue.put_cluster(cluster);
+    }
+    for stated in told.overrides {
+        is_news |= catalogue.put_override(stated);
+    }
+    for quota in told.quotas {
+        is_news |= catalogue.put_quota(quota);
+    }
+    for subnet in told.subnets {
+        is_news |= catalogue.put_subnet(subnet);
+    }
+    is_news
+}
+
+/// Packs a document for the store.
+#[must_use]
+pub fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+    match packed.write_all(bytes).and_then(|()| packed.finish()) {
+        Ok(packed) => packed,
+        // Writing to memory does not fail.
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Unpacks a document from the store.
+pub fn unpack(name: &str, packed: &[u8]) -> Result<Vec<u8>, ImageDocumentError> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(LONGEST_DOCUMENT_BYTES).unwrap_or(u64::MAX);
+    let read = ZlibDecoder::new(packed).take(limit).read_to_end(&mut bytes);
+    read.map_err(|error| ImageDocumentError::Packed {
+        name: name.to_owned(),
+        why: error.to_string(),
+    })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-24T12:00:00Z";
+
+    fn read(file: &str, bytes: &[u8]) -> Result<ImageDocument, ImageDocumentError> {
+        let now = NOW.parse().expect("a moment");
+        read_image_document(file, bytes, &ClusterNames::default(), now)
+    }
+
+    #[test]
+    fn a_document_is_known_by_its_content() {
+        for (file, text, kind) in [
+            ("a/x.txt", "Starting build on  Tue Nov 3 10:00:00 UTC 2026\n", Some(Kind::Note)),
+            ("a/x.txt", "\u{feff}Build Number: 7\r\n", Some(Kind::Note)),
+            ("a/release_notes_delta_20260421T000000Z.txt", "", Some(Kind::Patch)),
+            ("x.json", "{\"sku\": \"s\", \"imageBom\": []}", Some(Kind::List)),
+            ("x.json", " [ ]", Some(Kind::Offered)),
+            ("x.toml", "[[offered]]", Some(Kind::Offered)),
+            ("x.tsv", "published\tfamily\tversion\tpath\n", Some(Kind::Announced)),
+            ("x.txt", "Total: 0 (UNKNOWN: 0)", None),
+            ("x.txt", "", None),
+        ] {
+            assert_eq!(kind_of(file, text.as_bytes()), kind, "{file} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let text = "line\n".repeat(10_000);
+        let packed = pack(text.as_bytes());
+        assert!(packed.len() < text.len() / 50);
+        assert_eq!(unpack("a", &packed).expect("it was packed"), text.as_bytes());
+        let error = unpack("a", &packed[..packed.len() / 2]).expect_err("cut off");
+        assert!(error.to_string().starts_with("a: cannot be unpacked"), "{error}");
+    }
+
+    #[test]
+    fn what_is_of_no_kind_and_what_is_a_feed_are_refused_by_name() {
+        let refused = |file: &str, text: &str| read(file, text.as_bytes()).expect_err("odd");
+        assert!(refused("notes.txt", "hello").to_string().starts_with("notes.txt: neither"));
+        let report = "{\"distro_name\": \"a\", \"vhd_release_version\": \"b\"}";
+        assert!(refused("r.json", report).to_string().contains("nodeward feed import"));
+    }
+
+    #[test]
+    fn what_is_told_of_pools_goes_into_the_catalogue_once() {
+        let text = "[[offered]]\ncluster = \"c\"\npool = \"p\"\n\
+                    image = \"AKSUbuntu-2204gen2containerd-202611.10.0\"\n\
+                    [[cluster]]\ncluster = \"c\"\nchannel = \"NodeImage\"\n";
+        let document = read("told.toml", text.as_bytes()).expect("told");
+        let mut catalogue = Catalogue::default();
+        assert!(document.clone().put_into(&mut catalogue));
+        assert!(!document.put_into(&mut catalogue), "the same once more is no news");
+        assert_eq!(catalogue.all_offered().count(), 1);
+    }
+}
