@@ -16,10 +16,12 @@ use nodeward_domain::node::NodeHistory;
 use nodeward_domain::policy::Policy;
 use nodeward_domain::pool::Surroundings;
 use nodeward_feeds::held::{Held, HeldFeed};
+use nodeward_feeds::image_document::ImageDocumentError;
 use nodeward_feeds::starter::StarterError;
 use nodeward_feeds::stored::{self, StoredError};
 use nodeward_proto::digest::Digest;
 
+use crate::images::catalogue_of;
 use crate::store::{FeedBlob, Store, StoreError};
 
 /// Why there are no advisories to judge by.
@@ -50,6 +52,9 @@ pub enum AdvisoriesError {
         /// Why.
         source: serde_json::Error,
     },
+    /// A document about images cannot be read.
+    #[error("store: {0}")]
+    Document(ImageDocumentError),
     /// What is stored of the ledger cannot be read.
     #[error("store: ledger of dates, entry {entry}: {source}")]
     Ledger {
@@ -133,7 +138,9 @@ impl Advisories {
             }
         }
         held.restore_ledger(ledger);
-        Ok((Self::of(held, Images::default(), 1)?, spoilt))
+        let (catalogue, unread) = catalogue_of(&store.documents().await?);
+        spoilt.extend(unread.into_iter().map(AdvisoriesError::Document));
+        Ok((Self::of(held, Images::with(catalogue), 1)?, spoilt))
     }
 
     /// Which generation this is.

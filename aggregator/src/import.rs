@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::advisories::{Advisories, AdvisoriesError};
 use crate::fleet::Fleet;
+use crate::images::{ImagesError, ImportedImages, ReadDocument, import_images};
 use crate::store::{FeedBatch, FeedBlob, Store, StoreError};
 
 /// Why an import changed nothing.
@@ -59,13 +60,15 @@ pub struct Imported {
     pub generation: u64,
 }
 
-/// Takes feeds in.
+/// One import after the other: each begins with what the last one left.
+pub type Turn = Arc<Mutex<()>>;
+
+/// Takes feeds in, and documents about images.
 #[derive(Clone)]
 pub struct Importer {
     fleet: Arc<Fleet>,
     store: Arc<dyn Store>,
-    /// One after the other: each begins with what the last one left.
-    turn: Arc<Mutex<()>>,
+    turn: Turn,
 }
 
 impl std::fmt::Debug for Importer {
@@ -79,6 +82,16 @@ impl Importer {
     #[must_use]
     pub fn new(fleet: Arc<Fleet>, store: Arc<dyn Store>) -> Self {
         Self { fleet, store, turn: Arc::default() }
+    }
+
+    /// Puts documents about images beside and in the place of those that are known.
+    pub async fn import_images(
+        &self,
+        read: Vec<ReadDocument>,
+        cluster: Option<String>,
+        now: Timestamp,
+    ) -> Result<ImportedImages, ImagesError> {
+        import_images(&self.fleet, &self.store, &self.turn, read, cluster, now).await
     }
 
     /// Puts what was read in the place of the last good states.

@@ -14,6 +14,7 @@ pub mod connections;
 pub mod fleet;
 pub mod health;
 pub mod http;
+pub mod images;
 pub mod import;
 pub mod ingest;
 pub mod metrics;

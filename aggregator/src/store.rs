@@ -130,6 +130,28 @@ pub struct StoredFeeds {
     pub ledger: Vec<Vec<u8>>,
 }
 
+/// What somebody handed in or made, kept whole: a release note of an image, a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its kind and name; another of the same takes its place.
+    pub key: DocumentKey,
+    /// When it was stored, by the aggregator's clock.
+    pub stored_at: Timestamp,
+    /// The name of the file that it came in, or nothing.
+    pub file: String,
+    /// Its bytes, packed as whoever stores it likes.
+    pub content: Vec<u8>,
+}
+
+/// Names a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DocumentKey {
+    /// Its kind.
+    pub kind: String,
+    /// Its name among those of its kind.
+    pub name: String,
+}
+
 /// One life of a node, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNode {
@@ -264,6 +286,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// All feeds, and the ledger.
     fn feeds(&self) -> StoreFuture<'_, StoredFeeds>;
+
+    /// Commits documents, all or none. Resolves after they would survive power loss.
+    fn put_documents(&self, documents: Vec<Document>) -> StoreFuture<'_, ChangeNumber>;
+
+    /// All documents, in the order in which they were stored.
+    fn documents(&self) -> StoreFuture<'_, Vec<Document>>;
 
     /// A value that belongs to the store as a whole, made by `make` when it is not
     /// there yet.

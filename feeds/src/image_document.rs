@@ -195,6 +195,23 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl ImageDocument {
+    /// What stands in it and could not be used, for the operator's eyes.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        match &self.content {
+            Content::Offered(told) => told.remarks.clone(),
+            Content::Announced(announced) => {
+                let unmapped = announced.unmapped.iter();
+                unmapped
+                    .map(|(family, rows)| {
+                        format!("family {family}: no label is known, {rows} rows")
+                    })
+                    .collect()
+            }
+            Content::Note(_) | Content::List(_) | Content::Patch(_) => Vec::new(),
+        }
+    }
+
     /// Puts what it says into the catalogue. Says whether any of it is news.
     pub fn put_into(self, catalogue: &mut Catalogue) -> bool {
         match self.content {

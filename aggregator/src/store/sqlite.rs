@@ -15,8 +15,8 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Batch, ChangeNumber, FeedBatch, Interval, Loaded, Seen, Store, StoreError, StoreFuture,
-    StoredFeeds,
+    Batch, ChangeNumber, Document, FeedBatch, Interval, Loaded, Seen, Store, StoreError,
+    StoreFuture, StoredFeeds,
 };
 use files::{Files, OpenFiles};
 use nodeward_proto::content::Content;
@@ -32,6 +32,7 @@ const GROUP: usize = 256;
 enum Write {
     Append(Box<Batch>, oneshot::Sender<Result<ChangeNumber, StoreError>>),
     Content(Content, oneshot::Sender<Result<ChangeNumber, StoreError>>),
+    Documents(Vec<Document>, oneshot::Sender<Result<ChangeNumber, StoreError>>),
     Feeds(Box<FeedBatch>, oneshot::Sender<Result<ChangeNumber, StoreError>>),
     Seen(Vec<Seen>, oneshot::Sender<Result<(), StoreError>>),
     Setting(&'static str, String, oneshot::Sender<Result<String, StoreError>>),
@@ -151,6 +152,14 @@ impl Store for SqliteStore {
 
     fn feeds(&self) -> StoreFuture<'_, StoredFeeds> {
         self.read("feeds", read::feeds)
+    }
+
+    fn put_documents(&self, documents: Vec<Document>) -> StoreFuture<'_, ChangeNumber> {
+        self.write(|done| Write::Documents(documents, done))
+    }
+
+    fn documents(&self) -> StoreFuture<'_, Vec<Document>> {
+        self.read("documents", read::documents)
     }
 
     fn setting(&self, key: &'static str, make: String) -> StoreFuture<'_, String> {

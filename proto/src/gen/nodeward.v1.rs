@@ -2886,6 +2886,244 @@ pub struct Elsewhere {
     pub nodes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListImagesRequest {
+    /// Only this line of images, by any of its names; empty means all.
+    #[prost(string, tag = "1")]
+    pub family: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListImagesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// The newest build of each line first.
+    #[prost(message, repeated, tag = "2")]
+    pub images: ::prost::alloc::vec::Vec<ImageRow>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImageRow {
+    #[prost(string, tag = "1")]
+    pub family: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub built_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether its note tells when it was built; else the day is that of its version.
+    #[prost(bool, tag = "4")]
+    pub is_built_by_note: bool,
+    #[prost(message, optional, tag = "5")]
+    pub announced_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was first told to be offered to a pool.
+    #[prost(message, optional, tag = "6")]
+    pub offered_since: ::core::option::Option<::prost_types::Timestamp>,
+    /// To so many pools, or patterns of pools.
+    #[prost(uint64, tag = "7")]
+    pub offered_to: u64,
+    #[prost(string, tag = "8")]
+    pub kernel: ::prost::alloc::string::String,
+    /// Absent where they are not known; `unknown` says why.
+    #[prost(uint64, optional, tag = "9")]
+    pub packages: ::core::option::Option<u64>,
+    #[prost(string, tag = "10")]
+    pub unknown: ::prost::alloc::string::String,
+    /// So many nodes run it, and so many different lists of packages these have.
+    #[prost(uint64, tag = "11")]
+    pub nodes: u64,
+    #[prost(uint64, tag = "12")]
+    pub variants: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffImagesRequest {
+    /// Labels, such as AKSUbuntu-2204gen2containerd-202607.02.0, or versions of `family`. May be
+    /// empty with a pool: then it is what the pool's nodes run.
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub to: ::prost::alloc::string::String,
+    /// The line of images of versions that are given alone, by any of its names.
+    #[prost(string, tag = "3")]
+    pub family: ::prost::alloc::string::String,
+    /// Fixes are those that the nodes of this pool lack, rather than those of the first image.
+    #[prost(string, tag = "4")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub pool: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffImagesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "2")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub from_built_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "5")]
+    pub to_built_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(uint64, tag = "6")]
+    pub from_packages: u64,
+    #[prost(uint64, tag = "7")]
+    pub to_packages: u64,
+    #[prost(string, tag = "8")]
+    pub from_kernel: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub to_kernel: ::prost::alloc::string::String,
+    #[prost(bool, tag = "10")]
+    pub is_of_one_system: bool,
+    #[prost(message, repeated, tag = "11")]
+    pub changed: ::prost::alloc::vec::Vec<ChangedPackage>,
+    #[prost(message, repeated, tag = "12")]
+    pub gained: ::prost::alloc::vec::Vec<ComparedFix>,
+    #[prost(message, repeated, tag = "13")]
+    pub left: ::prost::alloc::vec::Vec<ComparedFix>,
+    #[prost(message, repeated, tag = "14")]
+    pub brought_back: ::prost::alloc::vec::Vec<ComparedFix>,
+    /// Whether the second image has these cannot be told.
+    #[prost(message, repeated, tag = "15")]
+    pub unclear: ::prost::alloc::vec::Vec<ComparedFix>,
+    /// Packages whose source nobody knows.
+    #[prost(string, repeated, tag = "16")]
+    pub not_covered: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Absent where two images were held against each other.
+    #[prost(message, optional, tag = "17")]
+    pub from_nodes: ::core::option::Option<FromNodes>,
+    /// How far feeds are complete is told with them.
+    #[prost(message, repeated, tag = "18")]
+    pub feeds: ::prost::alloc::vec::Vec<FeedStatus>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FromNodes {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub pool: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub nodes: u64,
+    /// Nodes whose fixes cannot be judged.
+    #[prost(uint64, tag = "4")]
+    pub not_judged: u64,
+    /// Images that they run.
+    #[prost(string, repeated, tag = "5")]
+    pub images: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangedPackage {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub from: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    pub to: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// added, removed, later, jump, back or other.
+    #[prost(string, tag = "4")]
+    pub step: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ComparedFix {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub record: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub fixed: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub published: ::core::option::Option<Published>,
+    #[prost(message, repeated, tag = "7")]
+    pub aliases: ::prost::alloc::vec::Vec<Alias>,
+    #[prost(bool, tag = "8")]
+    pub is_over: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetFirstFixRequest {
+    /// CVE-2026-31431, USN-8226-1.
+    #[prost(string, tag = "1")]
+    pub about: ::prost::alloc::string::String,
+    /// Only this line of images, by any of its names; empty means all.
+    #[prost(string, tag = "2")]
+    pub family: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetFirstFixResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "2")]
+    pub about: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub fixes: ::prost::alloc::vec::Vec<FirstFix>,
+    /// Lines in which no image has a package that it is about.
+    #[prost(string, repeated, tag = "4")]
+    pub not_affected: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Lines of which it cannot be told, and why.
+    #[prost(message, repeated, tag = "5")]
+    pub unclear: ::prost::alloc::vec::Vec<Unclear>,
+    /// Whether any advisory speaks of it at all.
+    #[prost(bool, tag = "6")]
+    pub is_known: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FirstFix {
+    #[prost(string, tag = "1")]
+    pub family: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub record: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub fixed: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub published: ::core::option::Option<Published>,
+    /// Absent where no known image runs it.
+    #[prost(message, optional, tag = "6")]
+    pub first: ::core::option::Option<ImageWithFix>,
+    /// The last one, by its build, that does not.
+    #[prost(message, optional, tag = "7")]
+    pub last_without: ::core::option::Option<ImageWithFix>,
+    #[prost(message, optional, tag = "8")]
+    pub first_announced: ::core::option::Option<DatedImage>,
+    #[prost(message, optional, tag = "9")]
+    pub first_offered: ::core::option::Option<DatedImage>,
+    /// Images after the first one that do not run it any more.
+    #[prost(string, repeated, tag = "10")]
+    pub lost_again: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "11")]
+    pub looked_at: u64,
+    #[prost(message, repeated, tag = "12")]
+    pub unclear: ::prost::alloc::vec::Vec<Unclear>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImageWithFix {
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// The package's version in it.
+    #[prost(string, tag = "2")]
+    pub has: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub built_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How old the fix was on that day.
+    #[prost(int64, optional, tag = "4")]
+    pub fix_age_days: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DatedImage {
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(int64, optional, tag = "3")]
+    pub fix_age_days: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unclear {
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub why: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {
     /// Only this cluster; empty means all.
     #[prost(string, tag = "1")]
@@ -3287,6 +3525,83 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("nodeward.v1.QueryService", "LabelScan"));
             self.inner.unary(req, path, codec).await
         }
+        /// The node images that are known, and where they run.
+        pub async fn list_images(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListImagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/ListImages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "ListImages"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What moving from one image to another changes. Errors: INVALID_ARGUMENT for a name that
+        /// is none, NOT_FOUND for an image or pool of which nothing is known, FAILED_PRECONDITION
+        /// where what is in an image is not known.
+        pub async fn diff_images(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiffImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiffImagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/DiffImages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "DiffImages"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The first image of each line that runs a fix.
+        pub async fn get_first_fix(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetFirstFixRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetFirstFixResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/GetFirstFix",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "GetFirstFix"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3341,6 +3656,32 @@ pub mod query_service_server {
             request: tonic::Request<super::LabelScanRequest>,
         ) -> std::result::Result<
             tonic::Response<super::LabelScanResponse>,
+            tonic::Status,
+        >;
+        /// The node images that are known, and where they run.
+        async fn list_images(
+            &self,
+            request: tonic::Request<super::ListImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListImagesResponse>,
+            tonic::Status,
+        >;
+        /// What moving from one image to another changes. Errors: INVALID_ARGUMENT for a name that
+        /// is none, NOT_FOUND for an image or pool of which nothing is known, FAILED_PRECONDITION
+        /// where what is in an image is not known.
+        async fn diff_images(
+            &self,
+            request: tonic::Request<super::DiffImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiffImagesResponse>,
+            tonic::Status,
+        >;
+        /// The first image of each line that runs a fix.
+        async fn get_first_fix(
+            &self,
+            request: tonic::Request<super::GetFirstFixRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetFirstFixResponse>,
             tonic::Status,
         >;
     }
@@ -3645,6 +3986,141 @@ pub mod query_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/nodeward.v1.QueryService/ListImages" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListImagesSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::ListImagesRequest>
+                    for ListImagesSvc<T> {
+                        type Response = super::ListImagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListImagesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::list_images(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListImagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.QueryService/DiffImages" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiffImagesSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::DiffImagesRequest>
+                    for DiffImagesSvc<T> {
+                        type Response = super::DiffImagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiffImagesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::diff_images(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiffImagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.QueryService/GetFirstFix" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetFirstFixSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::GetFirstFixRequest>
+                    for GetFirstFixSvc<T> {
+                        type Response = super::GetFirstFixResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetFirstFixRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::get_first_fix(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetFirstFixSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -3727,6 +4203,59 @@ pub mod import_feed_request {
         #[prost(bytes, tag = "3")]
         Chunk(::prost::alloc::vec::Vec<u8>),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportImagesRequest {
+    #[prost(oneof = "import_images_request::Part", tags = "1, 2, 3")]
+    pub part: ::core::option::Option<import_images_request::Part>,
+}
+/// Nested message and enum types in `ImportImagesRequest`.
+pub mod import_images_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Part {
+        /// The first part.
+        #[prost(message, tag = "1")]
+        Head(super::ImportImagesHead),
+        /// A file begins.
+        #[prost(message, tag = "2")]
+        File(super::ImportFile),
+        /// The next bytes of the file that has begun.
+        #[prost(bytes, tag = "3")]
+        Chunk(::prost::alloc::vec::Vec<u8>),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportImagesHead {
+    /// What the cluster of files that tell of pools is called here; empty means as the provider
+    /// calls it.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportImagesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<ImportedDocuments>,
+    /// What stands in files and could not be used.
+    #[prost(string, repeated, tag = "2")]
+    pub remarks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Files of no known kind, and the first of them.
+    #[prost(uint64, tag = "3")]
+    pub passed_over: u64,
+    #[prost(string, tag = "4")]
+    pub first_passed_over: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub generation: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportedDocuments {
+    /// note, list, patch, announced or offered.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    /// So many said something that was not known.
+    #[prost(uint64, tag = "3")]
+    pub news: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportHead {
@@ -3889,6 +4418,35 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("nodeward.v1.AdminService", "ImportFeed"));
             self.inner.client_streaming(req, path, codec).await
         }
+        /// Takes documents about node images, and what operators tell of their pools: all of them,
+        /// or none. Errors: INVALID_ARGUMENT when a file cannot be read, naming file, place and
+        /// reason.
+        pub async fn import_images(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::ImportImagesRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportImagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.AdminService/ImportImages",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.AdminService", "ImportImages"));
+            self.inner.client_streaming(req, path, codec).await
+        }
         /// Pulls the feeds that the aggregator is configured with, now: each for itself.
         /// Errors: FAILED_PRECONDITION when none is configured.
         pub async fn pull_feeds(
@@ -3938,6 +4496,16 @@ pub mod admin_service_server {
             request: tonic::Request<tonic::Streaming<super::ImportFeedRequest>>,
         ) -> std::result::Result<
             tonic::Response<super::ImportFeedResponse>,
+            tonic::Status,
+        >;
+        /// Takes documents about node images, and what operators tell of their pools: all of them,
+        /// or none. Errors: INVALID_ARGUMENT when a file cannot be read, naming file, place and
+        /// reason.
+        async fn import_images(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ImportImagesRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportImagesResponse>,
             tonic::Status,
         >;
         /// Pulls the feeds that the aggregator is configured with, now: each for itself.
@@ -4058,6 +4626,53 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ImportFeedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.AdminService/ImportImages" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportImagesSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::ClientStreamingService<super::ImportImagesRequest>
+                    for ImportImagesSvc<T> {
+                        type Response = super::ImportImagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ImportImagesRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::import_images(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportImagesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -7,7 +7,9 @@ use rusqlite::{Connection, ErrorCode, Savepoint, Transaction, TransactionBehavio
 use tokio::sync::{mpsc, oneshot};
 
 use super::files::OpenFiles;
-use super::write::{append, append_feeds, change, probe, put_content, save_seen, setting};
+use super::write::{
+    append, append_feeds, change, probe, put_content, put_documents, save_seen, setting,
+};
 use super::{GROUP, StoreError, Write, failed};
 
 /// Runs until the store is closed or nobody can write to it any more.
@@ -128,6 +130,9 @@ impl Write {
             }
             Self::Content(content, _) => content.bytes.len(),
             Self::Feeds(batch, _) => batch.bytes(),
+            Self::Documents(documents, _) => {
+                documents.iter().map(|document| document.content.len()).sum()
+            }
             // As big as what failed, see `act`.
             Self::Ping(_) => failed_bytes,
             Self::Seen(..) | Self::Setting(..) | Self::Close(_) => 0,
@@ -142,7 +147,10 @@ impl Write {
             })
         }
         match self {
-            Self::Append(_, done) | Self::Content(_, done) | Self::Feeds(_, done) => tell(done),
+            Self::Append(_, done)
+            | Self::Content(_, done)
+            | Self::Documents(_, done)
+            | Self::Feeds(_, done) => tell(done),
             Self::Setting(_, _, done) => tell(done),
             Self::Seen(_, done) | Self::Ping(done) | Self::Close(done) => tell(done),
         }
@@ -170,6 +178,10 @@ fn act(
         Write::Feeds(batch, done) => {
             let put = |point: &Savepoint<'_>| append_feeds(point, &batch);
             tell(apart(transaction, "append feeds", broken, put), done)
+        }
+        Write::Documents(documents, done) => {
+            let put = |point: &Savepoint<'_>| put_documents(point, &documents);
+            tell(apart(transaction, "put documents", broken, put), done)
         }
         Write::Seen(seen, done) => {
             let save =

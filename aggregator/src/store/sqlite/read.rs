@@ -6,7 +6,9 @@ use rusqlite::{Connection, Row, Transaction, params, types::Type};
 use super::schema::why;
 use super::{ChangeNumber, Interval};
 use crate::peer::Peer;
-use crate::store::{FeedBlob, Loaded, SeenStanding, Spoilt, StoredFeeds, StoredNode};
+use crate::store::{
+    Document, DocumentKey, FeedBlob, Loaded, SeenStanding, Spoilt, StoredFeeds, StoredNode,
+};
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
@@ -92,6 +94,23 @@ pub(super) fn feeds(reader: &Connection) -> rusqlite::Result<StoredFeeds> {
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(StoredFeeds { feeds, ledger })
+}
+
+/// All documents, in the order in which they were stored.
+pub(super) fn documents(reader: &Connection) -> rusqlite::Result<Vec<Document>> {
+    reader
+        .prepare_cached(
+            "SELECT kind, name, stored_at, file, content FROM document ORDER BY number",
+        )?
+        .query_map([], |row| {
+            Ok(Document {
+                key: DocumentKey { kind: row.get(0)?, name: row.get(1)? },
+                stored_at: timestamp(row, 2)?,
+                file: row.get(3)?,
+                content: row.get(4)?,
+            })
+        })?
+        .collect()
 }
 
 fn key(peer: &Peer) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The version of the tables that this build writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Says in a database's header that it is ours, since version 3: "NdWd".
 pub(super) const APPLICATION_ID: u32 = 0x4e64_5764;
@@ -90,15 +90,32 @@ CREATE TABLE feed_ledger (
 ) STRICT;
 ";
 
+/// What version 5 added: documents, kept whole, in the order in which they came. They belong to
+/// the store as a whole.
+const DOCUMENTS: &str = "
+CREATE TABLE document (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (kind, name)
+) STRICT;
+
+CREATE UNIQUE INDEX document_by_number ON document (number);
+";
+
 /// Makes the tables in an empty database, or brings those of an older build up to this
 /// one's. A database that it refuses has not been changed.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |error: rusqlite::Error| why(&error);
     tune(connection).map_err(text)?;
     let lacking: &[&str] = match (version(connection).map_err(text)?, is_empty(connection)) {
-        (0, Ok(true)) => &[TABLES, STANDINGS, FEEDS],
-        (1, Ok(false)) => &[STANDINGS, FEEDS],
-        (2..=3, Ok(false)) => &[FEEDS],
+        (0, Ok(true)) => &[TABLES, STANDINGS, FEEDS, DOCUMENTS],
+        (1, Ok(false)) => &[STANDINGS, FEEDS, DOCUMENTS],
+        (2..=3, Ok(false)) => &[FEEDS, DOCUMENTS],
+        (4, Ok(false)) => &[DOCUMENTS],
         (VERSION, Ok(false)) => &[],
         (_, Err(error)) => return Err(why(&error)),
         (other, _) => {
@@ -168,7 +185,9 @@ mod tests {
     #[test]
     fn every_key_of_the_fleet_begins_with_the_cluster() {
         let connection = Connection::open_in_memory().expect("a database");
-        connection.execute_batch(&[TABLES, STANDINGS, FEEDS].concat()).expect("the tables");
+        connection
+            .execute_batch(&[TABLES, STANDINGS, FEEDS, DOCUMENTS].concat())
+            .expect("the tables");
         let mut tables = connection
             .prepare(
                 "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
@@ -179,10 +198,12 @@ mod tests {
             .expect("tables")
             .collect::<rusqlite::Result<_>>()
             .expect("names");
-        assert_eq!(tables.len(), 8);
+        assert_eq!(tables.len(), 9);
         for table in tables {
             // These belong to the store as a whole, or are named by their content.
-            if ["setting", "change", "content", "feed", "feed_ledger"].contains(&table.as_str()) {
+            if ["setting", "change", "content", "document", "feed", "feed_ledger"]
+                .contains(&table.as_str())
+            {
                 continue;
             }
             let first: String = connection
@@ -205,9 +226,12 @@ mod tests {
 
     #[test]
     fn older_tables_are_known_as_ours_and_get_what_they_lack() {
-        for (version, tables) in
-            [(1, vec![TABLES]), (2, vec![TABLES, STANDINGS]), (3, vec![TABLES, STANDINGS])]
-        {
+        for (version, tables) in [
+            (1, vec![TABLES]),
+            (2, vec![TABLES, STANDINGS]),
+            (3, vec![TABLES, STANDINGS]),
+            (4, vec![TABLES, STANDINGS, FEEDS]),
+        ] {
             let mut old = Connection::open_in_memory().expect("a database");
             assert!(!is_older(&old).expect("read"), "empty");
             old.execute_batch(&tables.concat()).expect("the tables");
@@ -215,8 +239,10 @@ mod tests {
             old.pragma_update(None, "user_version", version).expect("set");
             assert!(is_older(&old).expect("read"));
             prepare(&mut old).expect("an older version");
-            old.execute_batch("SELECT * FROM check_standing; SELECT * FROM feed_ledger")
-                .expect("the new tables");
+            old.execute_batch(
+                "SELECT * FROM check_standing; SELECT * FROM feed_ledger; SELECT * FROM document",
+            )
+            .expect("the new tables");
             let id: u32 =
                 old.pragma_query_value(None, "application_id", |row| row.get(0)).expect("a mark");
             assert_eq!(id, APPLICATION_ID);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Savepoint, params};
 
 use super::{Batch, ChangeNumber, Seen};
-use crate::store::{EARLIER_BOOTS, FeedBatch, FeedBlob, Transition};
+use crate::store::{Document, DocumentKey, EARLIER_BOOTS, FeedBatch, FeedBlob, Transition};
 use nodeward_proto::content::Content;
 
 pub(super) fn change(point: &Savepoint<'_>) -> rusqlite::Result<ChangeNumber> {
@@ -84,6 +84,26 @@ pub(super) fn append_feeds(
         point
             .prepare_cached("INSERT INTO feed_ledger (imported_at, added) VALUES (?1, ?2)")?
             .execute(params![imported_at, added])?;
+    }
+    Ok(number)
+}
+
+/// Puts documents in the place of those of their names.
+pub(super) fn put_documents(
+    point: &Savepoint<'_>,
+    documents: &[Document],
+) -> rusqlite::Result<ChangeNumber> {
+    let number = change(point)?;
+    for Document { key, stored_at, file, content } in documents {
+        let DocumentKey { kind, name } = key;
+        point
+            .prepare_cached(
+                "INSERT INTO document (kind, name, number, stored_at, file, content)
+                 VALUES (?1, ?2, coalesce((SELECT max(number) FROM document), 0) + 1, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET number = excluded.number,
+                 stored_at = excluded.stored_at, file = excluded.file, content = excluded.content",
+            )?
+            .execute(params![kind, name, stored_at.as_microsecond(), file, content])?;
     }
     Ok(number)
 }
