@@ -7,12 +7,12 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::image::ImageLabel;
 
 /// A pool's name in the fleet: cluster first, as everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PoolKey {
     /// The cluster.
     pub cluster: String,
@@ -27,7 +27,7 @@ impl fmt::Display for PoolKey {
 }
 
 /// What an operator's tools say of one pool. What is none was not stated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolProfile {
     /// Which pool.
     pub key: PoolKey,
@@ -70,7 +70,7 @@ pub struct PoolProfile {
 }
 
 /// What a pool is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolMode {
     /// The cluster's own parts run in it.
@@ -80,7 +80,7 @@ pub enum PoolMode {
 }
 
 /// Whether machines run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Power {
     /// They do.
@@ -90,7 +90,7 @@ pub enum Power {
 }
 
 /// How a pool's nodes come and go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolScaling {
     /// As a scale set, whose image is upgraded by a command.
@@ -101,7 +101,7 @@ pub enum PoolScaling {
 }
 
 /// The channel of a cluster that brings node images or security patches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeOsChannel {
     /// Nothing by itself.
@@ -135,7 +135,7 @@ impl NodeOsChannel {
 }
 
 /// A number of nodes, or a share of those of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Share {
     /// So many.
@@ -178,7 +178,7 @@ impl fmt::Display for Share {
 }
 
 /// How an upgrade goes through a pool. Defaults are the provider's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpgradeSettings {
     /// Nodes added at a time.
     pub max_surge: Share,
@@ -205,7 +205,7 @@ impl Default for UpgradeSettings {
 }
 
 /// What becomes of a node that cannot be drained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undrainable {
     /// The upgrade stops at it (`Schedule`).
@@ -215,7 +215,7 @@ pub enum Undrainable {
 }
 
 /// That an image is offered to a pool.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OfferedImage {
     /// Which pool.
     pub key: PoolKey,
