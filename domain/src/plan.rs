@@ -7,6 +7,7 @@
 mod blocker;
 mod check;
 mod explain;
+pub mod export;
 pub mod input;
 mod judge;
 mod order;
@@ -17,6 +18,7 @@ pub mod selection;
 mod tests;
 mod unknown;
 mod warning;
+pub mod watch;
 pub mod window;
 pub mod words;
 
