@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::input::{PoolInput, Target};
-use super::judge::{Rules, judge};
+use super::judge::{Rules, judge, pots};
 use super::selection::{Selected, Selection};
 use super::{Blocker, Plan, PoolPlan, Standing, Warning};
 use crate::image::ImageLabel;
@@ -157,8 +157,10 @@ impl std::fmt::Display for Change {
 pub fn check(plan: &Plan, pools: &[PoolInput], policy: &Policy, now: Timestamp) -> Check {
     let fresh: BTreeMap<&PoolKey, &PoolInput> =
         pools.iter().map(|pool| (&pool.key, pool)).collect();
+    let pots = pots(pools.iter().filter(|pool| plan.pool(&pool.key).is_some()));
     let rules = Rules {
         policy,
+        pots: &pots,
         target: &plan.request.target,
         accept: &plan.request.accept,
         assumed: &plan.request.assumed,
@@ -176,9 +178,11 @@ pub fn check(plan: &Plan, pools: &[PoolInput], policy: &Policy, now: Timestamp) 
     // The text was read when the plan was made; if it cannot be now, nothing is new.
     if let Ok(selection) = Selection::parse(&plan.request.select) {
         let known: BTreeSet<&PoolKey> = plan.pools.iter().map(|pool| &pool.key).collect();
-        let was_undecided = |key: &PoolKey| plan.undecided.iter().any(|one| one.key == *key);
+        let undecided: BTreeSet<&PoolKey> = plan.undecided.iter().map(|one| &one.key).collect();
         let new = fresh.iter().filter(|(key, pool)| {
-            !known.contains(**key) && !was_undecided(key) && selection.of(pool) == Selected::Yes
+            !known.contains(**key)
+                && !undecided.contains(**key)
+                && selection.of(pool) == Selected::Yes
         });
         check.changes.extend(new.map(|(key, _)| Change::PoolNew { key: (*key).clone() }));
     }
@@ -200,11 +204,17 @@ impl Check {
         if planned.at.is_some_and(|span| span.starts_at <= rules.now) {
             judged.blockers.retain(|blocker| !matches!(blocker, Blocker::OperationRunning { .. }));
         }
-        // What only a schedule can tell stands until another plan is made.
-        let of_schedule = |blocker: &&Blocker| {
-            matches!(blocker, Blocker::NoWindowLeft { .. } | Blocker::LongerThanWindows { .. })
+        // What only a schedule can tell stands until another plan is made; of the age of a target
+        // as long as it is the same image.
+        let of_schedule = |blocker: &&Blocker| match blocker {
+            Blocker::NoWindowLeft { .. } | Blocker::LongerThanWindows { .. } => true,
+            Blocker::TargetTooOld { image, from } => {
+                judged.target.as_ref() == Some(image) && rules.now < *from
+            }
+            _ => false,
         };
-        judged.blockers.extend(planned.blockers.iter().filter(of_schedule).cloned());
+        let stands: Vec<Blocker> = planned.blockers.iter().filter(of_schedule).cloned().collect();
+        judged.blockers.extend(stands);
         if judged.is_on_target {
             if planned.standing != Standing::OnTarget {
                 self.changes.push(Change::Reached { key });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::judge::Draw;
 use crate::pool::{PoolKey, Share};
 
 /// A pool that can go, as far as order and time depend on it.
@@ -23,8 +24,8 @@ pub(super) struct Candidate<'a> {
     pub(super) risk_per_node: u64,
     /// Its wave must be over before.
     pub(super) deadline: Option<Timestamp>,
-    /// What it draws from: whether addresses, the pot's name, how much, of how much.
-    pub(super) draws: Vec<(bool, &'a str, u32, u32)>,
+    /// What its surge draws from pots.
+    pub(super) draws: Vec<Draw<'a>>,
 }
 
 /// The canary and the rest, each in their order.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::judge::PotOf;
 use super::order::Candidate;
 use super::window::Opening;
 
@@ -116,8 +117,7 @@ impl Placing<'_> {
 enum Shared<'a> {
     Disruption,
     Cluster(&'a str),
-    Processors(&'a str),
-    Addresses(&'a str),
+    Pot(PotOf, &'a str),
 }
 
 /// How much of something a pool takes, and how much there is of it in a wave.
@@ -128,10 +128,11 @@ fn takes<'a>(pool: &Candidate<'a>, bounds: &Bounds) -> Vec<Take<'a>> {
         (Shared::Disruption, u64::from(pool.batch), u64::from(bounds.cap)),
         (Shared::Cluster(&pool.key.cluster), 1, u64::from(bounds.per_cluster)),
     ];
-    takes.extend(pool.draws.iter().map(|(is_addresses, name, needs, left)| {
-        let shared = if *is_addresses { Shared::Addresses(name) } else { Shared::Processors(name) };
-        (shared, u64::from(*needs), u64::from(*left))
-    }));
+    takes.extend(
+        pool.draws.iter().map(|draw| {
+            (Shared::Pot(draw.of, draw.pot), u64::from(draw.needs), u64::from(draw.left))
+        }),
+    );
     takes
 }
 

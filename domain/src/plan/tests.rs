@@ -1,12 +1,23 @@
 //! Tests of plans: a fleet to plan for, and one file per question.
 
+mod blockers;
+mod changes;
+mod exports;
+mod order;
+mod properties;
+mod simulator;
 mod skeleton;
+mod upgrades;
+mod windows;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::input::*;
+use super::rollout::number;
 use super::*;
+use crate::policy::Policy;
 use crate::pool::*;
+use crate::responsibility::Responsible;
 
 pub(super) const OLD: &str = "AKSUbuntu-2204gen2containerd-202605.14.0";
 pub(super) const NEW: &str = "AKSUbuntu-2204gen2containerd-202607.02.0";

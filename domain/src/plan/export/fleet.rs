@@ -169,6 +169,13 @@ impl FleetStages {
                 list(&several)
             ));
         }
+        let has_canary = self.stages.first().is_some_and(|stage| stage.name.contains("canary"));
+        if !self.stages.is_empty() && !has_canary && plan.waves.iter().any(|wave| wave.is_canary) {
+            self.notes.push(
+                "no stage is the canary and nothing soaks: all clusters of the canary are left out"
+                    .to_owned(),
+            );
+        }
         if !self.stages.is_empty() {
             self.notes.push(
                 "each group is named like its cluster: put every member cluster into a group of \
