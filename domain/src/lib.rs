@@ -19,6 +19,7 @@ pub mod measured;
 pub mod node;
 pub mod observed;
 pub mod patch_age;
+pub mod plan;
 pub mod platform;
 pub mod policy;
 pub mod pool;

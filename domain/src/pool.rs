@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::image::ImageLabel;
 
 /// A pool's name in the fleet: cluster first, as everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PoolKey {
     /// The cluster.
     pub cluster: String,
@@ -71,7 +71,7 @@ fn is_like(pattern: &str, name: &str) -> bool {
 }
 
 /// What an operator's tools say of one pool. What is none was not stated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolProfile {
     /// Which pool.
     pub key: PoolKey,
@@ -270,7 +270,7 @@ pub struct Subnet {
 }
 
 /// What a pool is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolMode {
     /// The cluster's own parts run in it.
@@ -280,7 +280,7 @@ pub enum PoolMode {
 }
 
 /// Whether machines run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Power {
     /// They do.
@@ -290,7 +290,7 @@ pub enum Power {
 }
 
 /// How a pool's nodes come and go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolScaling {
     /// As a scale set, whose image is upgraded by a command.
@@ -301,7 +301,7 @@ pub enum PoolScaling {
 }
 
 /// The channel of a cluster that brings node images or security patches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeOsChannel {
     /// Nothing by itself.
@@ -341,7 +341,7 @@ impl NodeOsChannel {
 }
 
 /// A number of nodes, or a share of those of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Share {
     /// So many.
@@ -384,7 +384,7 @@ impl fmt::Display for Share {
 }
 
 /// How an upgrade goes through a pool. Defaults are the provider's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpgradeSettings {
     /// Nodes added at a time.
     pub max_surge: Share,
@@ -411,7 +411,7 @@ impl Default for UpgradeSettings {
 }
 
 /// What becomes of a node that cannot be drained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undrainable {
     /// The upgrade stops at it (`Schedule`).
@@ -461,7 +461,7 @@ impl OfferedPattern {
 }
 
 /// That an image is offered to a pool.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OfferedImage {
     /// Which pool.
     pub key: PoolKey,

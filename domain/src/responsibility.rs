@@ -45,6 +45,9 @@ pub enum Automation {
     /// The channel that brings new node images, or security patches, onto nodes within a
     /// maintenance window.
     NodeOsChannel,
+    /// Node auto-provisioning (Karpenter), which replaces nodes that have drifted from the
+    /// image that is offered.
+    NodeAutoProvisioning,
 }
 
 impl Automation {
@@ -55,6 +58,7 @@ impl Automation {
             Self::AutoRepair => "auto-repair",
             Self::Kured => "kured",
             Self::NodeOsChannel => "node OS upgrade channel",
+            Self::NodeAutoProvisioning => "node auto-provisioning",
         }
     }
 }

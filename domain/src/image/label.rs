@@ -8,14 +8,14 @@ use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::midnight;
 use crate::facts::built_on;
 
 /// A node's image as its label names it: `AKSUbuntu-2204gen2containerd-202607.02.0`, and with
 /// the day of its last security patch behind it where one was applied in place.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ImageLabel {
     /// The line of images: `AKSUbuntu-2204gen2containerd`.
     pub family: String,

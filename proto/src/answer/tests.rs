@@ -27,6 +27,7 @@ fn responsible() -> Vec<Responsible> {
         Responsible::Automation { by: Automation::AutoRepair },
         Responsible::Automation { by: Automation::Kured },
         Responsible::Automation { by: Automation::NodeOsChannel },
+        Responsible::Automation { by: Automation::NodeAutoProvisioning },
         Responsible::Vendor,
         Responsible::NobodyYet { until: at(7) },
         Responsible::Unknown { missing: "the offered image".to_owned() },

@@ -21,6 +21,9 @@ impl From<&Responsible> for v1::Responsible {
             Responsible::Automation { by: Automation::NodeOsChannel } => {
                 Who::Automation("node_os_channel".to_owned())
             }
+            Responsible::Automation { by: Automation::NodeAutoProvisioning } => {
+                Who::Automation("node_auto_provisioning".to_owned())
+            }
             Responsible::Vendor => Who::Vendor(Vendor {}),
             Responsible::NobodyYet { until } => Who::NobodyUntil(timestamp_out(*until)),
             Responsible::Unknown { missing } => Who::Unknown(missing.clone()),
@@ -43,6 +46,9 @@ impl TryFrom<v1::Responsible> for Responsible {
             Who::Automation(by) if by == "kured" => Self::Automation { by: Automation::Kured },
             Who::Automation(by) if by == "node_os_channel" => {
                 Self::Automation { by: Automation::NodeOsChannel }
+            }
+            Who::Automation(by) if by == "node_auto_provisioning" => {
+                Self::Automation { by: Automation::NodeAutoProvisioning }
             }
             Who::Automation(by) => {
                 return Err(Invalid::new(
