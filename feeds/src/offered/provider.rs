@@ -110,7 +110,7 @@ impl Reader<'_> {
                 self.told.pools.push(profile);
                 Ok(())
             }
-            (None, false) => self.cluster(cluster, id.group, object),
+            (None, false) => self.cluster(&cluster, id.group, object),
             (None, true) => Err(self.no_kind(
                 place,
                 "it is the upgrade profile of a cluster, which names no node image",
@@ -163,12 +163,12 @@ impl Reader<'_> {
 
     fn cluster(
         &mut self,
-        cluster: String,
+        cluster: &str,
         group: String,
         object: &Map<String, Value>,
     ) -> Result<(), OfferedError> {
         self.once(format!("cluster {cluster}"))?;
-        let fields = Fields::of(self.file, &cluster, object);
+        let fields = Fields::of(self.file, cluster, object);
         let (mut remarks, mut pools) = (Vec::new(), Vec::new());
         let channel = match fields.below("autoUpgradeProfile", "autoUpgradeProfile.")? {
             Some(upgrades) => {
@@ -190,7 +190,7 @@ impl Reader<'_> {
             None => None,
         };
         let profile = ClusterProfile {
-            cluster: cluster.clone(),
+            cluster: cluster.to_owned(),
             as_of: self.now,
             resource_group: Some(group),
             region: fields.text("location")?,
@@ -209,7 +209,7 @@ impl Reader<'_> {
             let Some(pool) = Fields::of(self.file, &place, object).text("name")? else {
                 return Err(self.no_kind(&place, "it has no name"));
             };
-            pools.push((PoolKey { cluster: cluster.clone(), pool }, object));
+            pools.push((PoolKey { cluster: cluster.to_owned(), pool }, object));
         }
         self.told.remarks.append(&mut remarks);
         for (key, object) in pools {

@@ -213,8 +213,8 @@ impl Reader<'_> {
         At { file: self.file.to_owned(), line: line(self.text, Some(one.span())) }
     }
 
-    fn once(&mut self, at: &At, what: String) -> Result<(), OfferedError> {
-        match self.seen.insert(what.clone()) {
+    fn once(&mut self, at: &At, what: &str) -> Result<(), OfferedError> {
+        match self.seen.insert(what.to_owned()) {
             true => Ok(()),
             false => Err(at.wrong(format!("{what} stands twice"))),
         }
@@ -222,15 +222,15 @@ impl Reader<'_> {
 
     /// The cluster's name in the fleet: as it stands there, or the one that the whole file is
     /// about.
-    fn cluster_name(&self, at: &At, cluster: Option<String>) -> Result<String, OfferedError> {
-        let cluster = cluster.as_ref().or(self.names.one.as_ref());
+    fn cluster_name(&self, at: &At, cluster: Option<&str>) -> Result<String, OfferedError> {
+        let cluster = cluster.or(self.names.one.as_deref());
         at.name("cluster", cluster.ok_or_else(|| at.wrong("no cluster is named"))?)
     }
 
     fn pools(
         &self,
         at: &At,
-        cluster: Option<String>,
+        cluster: Option<&str>,
         pool: &str,
     ) -> Result<PoolPattern, OfferedError> {
         Ok(PoolPattern { cluster: self.cluster_name(at, cluster)?, pool: at.name("pool", pool)? })
@@ -256,17 +256,17 @@ impl Reader<'_> {
     }
 
     fn offered(&mut self, at: &At, one: Offered, told: &mut Told) -> Result<(), OfferedError> {
-        let pools = self.pools(at, one.cluster, &one.pool)?;
+        let pools = self.pools(at, one.cluster.as_deref(), &one.pool)?;
         let image =
             ImageLabel::parse(&one.image).map_err(|error| at.wrong(format!("image: {error}")))?;
         let as_of = self.as_of(at, one.as_of)?;
         match pools.exact() {
             Some(key) => {
-                self.once(at, format!("what is offered to {key}"))?;
+                self.once(at, &format!("what is offered to {key}"))?;
                 told.offered.push(OfferedImage { key, image, as_of });
             }
             None => {
-                self.once(at, format!("what is offered to {pools} of {}", image.family))?;
+                self.once(at, &format!("what is offered to {pools} of {}", image.family))?;
                 told.offered_by_pattern.push(OfferedPattern { pools, image, as_of });
             }
         }
@@ -274,8 +274,8 @@ impl Reader<'_> {
     }
 
     fn pool(&mut self, at: &At, one: Pool) -> Result<PoolOverride, OfferedError> {
-        let pools = self.pools(at, one.cluster, &one.pool)?;
-        self.once(at, format!("pool {pools}"))?;
+        let pools = self.pools(at, one.cluster.as_deref(), &one.pool)?;
+        self.once(at, &format!("pool {pools}"))?;
         let zone = |zone: String| at.name("zones", &zone);
         let stated = PoolOverride {
             pools,
@@ -324,8 +324,8 @@ impl Reader<'_> {
     }
 
     fn cluster(&mut self, at: &At, one: Cluster) -> Result<ClusterProfile, OfferedError> {
-        let cluster = self.cluster_name(at, one.cluster)?;
-        self.once(at, format!("cluster {cluster}"))?;
+        let cluster = self.cluster_name(at, one.cluster.as_deref())?;
+        self.once(at, &format!("cluster {cluster}"))?;
         Ok(ClusterProfile {
             cluster,
             as_of: self.as_of(at, one.as_of)?,
@@ -339,7 +339,7 @@ impl Reader<'_> {
 
     fn quota(&mut self, at: &At, one: QuotaOf) -> Result<Quota, OfferedError> {
         let quota = Quota {
-            cluster: self.cluster_name(at, one.cluster)?,
+            cluster: self.cluster_name(at, one.cluster.as_deref())?,
             region: at.optional("region", one.region)?,
             vm_family: at
                 .optional("vm_family", one.vm_family)?
@@ -349,13 +349,13 @@ impl Reader<'_> {
         };
         let of = |text: &Option<String>| text.clone().unwrap_or_else(|| "any".to_owned());
         let (family, region) = (of(&quota.vm_family), of(&quota.region));
-        self.once(at, format!("the quota of {}: {family} in {region}", quota.cluster))?;
+        self.once(at, &format!("the quota of {}: {family} in {region}", quota.cluster))?;
         Ok(quota)
     }
 
     fn subnet(&mut self, at: &At, one: SubnetOf) -> Result<Subnet, OfferedError> {
-        let pools = self.pools(at, one.cluster, one.pool.as_deref().unwrap_or("*"))?;
-        self.once(at, format!("the subnet of {pools}"))?;
+        let pools = self.pools(at, one.cluster.as_deref(), one.pool.as_deref().unwrap_or("*"))?;
+        self.once(at, &format!("the subnet of {pools}"))?;
         Ok(Subnet { pools, addresses_free: one.addresses_free, as_of: self.as_of(at, one.as_of)? })
     }
 }

@@ -23,8 +23,9 @@ fn real_announcements_come_after_the_build() {
         announced.unmapped
     );
     assert!(unmapped < 10);
-    let labels =
-        announced.images.iter().filter(|one| matches!(one.family, AnnouncedFamily::Label(_)));
+    let is_label = |family: &AnnouncedFamily| matches!(family, AnnouncedFamily::Label(_));
+    let labels = announced.images.iter().filter(|image| is_label(&image.family)).count();
+    assert_eq!((announced.images.len(), labels), (664, 664 - unmapped));
 
     let index = std::fs::read_to_string(corpus.join("images/index.tsv")).expect("an index");
     let mut lags: BTreeMap<i64, usize> = BTreeMap::new();
