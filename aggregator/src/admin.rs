@@ -6,6 +6,7 @@ use std::io::{Seek as _, Write as _};
 use jiff::Timestamp;
 use nodeward_feeds::causes::with_causes;
 use nodeward_feeds::held::Declared;
+use nodeward_feeds::image_document::{LONGEST_DOCUMENT_BYTES, kind_of};
 use nodeward_feeds::intake::{Intake, IntakeError};
 use nodeward_proto::v1;
 use nodeward_proto::v1::admin_service_server::AdminService;
@@ -13,6 +14,7 @@ use nodeward_proto::v1::import_feed_request::Part;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::images::{ImagesError, ReadDocument, names_of, read_document};
 use crate::import::{ImportError, Importer};
 use crate::pull::Puller;
 
@@ -56,6 +58,30 @@ impl AdminService for Admin {
             passed_over: u64::try_from(passed_over).unwrap_or(u64::MAX),
             first_passed_over,
             generation,
+        }))
+    }
+
+    async fn import_images(
+        &self,
+        request: Request<Streaming<v1::ImportImagesRequest>>,
+    ) -> Result<Response<v1::ImportImagesResponse>, Status> {
+        may(&request)?;
+        let now = Timestamp::now();
+        let received = receive_images(request.into_inner(), now).await?;
+        let imported = self.importer.import_images(received.read, received.cluster, now).await;
+        let imported = imported.map_err(|error| image_status(&error))?;
+        let documents =
+            imported.documents.into_iter().map(|(kind, count, news)| v1::ImportedDocuments {
+                kind: kind.word().to_owned(),
+                count: u64::try_from(count).unwrap_or(u64::MAX),
+                news: u64::try_from(news).unwrap_or(u64::MAX),
+            });
+        Ok(Response::new(v1::ImportImagesResponse {
+            documents: documents.collect(),
+            remarks: imported.remarks,
+            passed_over: u64::try_from(received.passed_over).unwrap_or(u64::MAX),
+            first_passed_over: received.first_passed_over,
+            generation: imported.generation,
         }))
     }
 
@@ -112,6 +138,93 @@ fn status(error: &ImportError) -> Status {
         ImportError::Refused { .. } => Status::failed_precondition(text),
         ImportError::Store(_) => Status::unavailable(text),
         _ => Status::internal(text),
+    }
+}
+
+/// An error of an import of images with all of its causes, as the one who asked may mend it.
+fn image_status(error: &ImagesError) -> Status {
+    let text = with_causes(error);
+    match error {
+        ImagesError::Document(_) | ImagesError::Nothing => Status::invalid_argument(text),
+        ImagesError::Store(_) => Status::unavailable(text),
+        ImagesError::Advisories(_) | ImagesError::Stopped => Status::internal(text),
+    }
+}
+
+/// What came of an import of images.
+#[derive(Default)]
+struct ReceivedImages {
+    cluster: Option<String>,
+    read: Vec<ReadDocument>,
+    passed_over: usize,
+    first_passed_over: String,
+}
+
+/// Takes documents about images, each in memory until it is whole: none is long.
+async fn receive_images(
+    mut parts: Streaming<v1::ImportImagesRequest>,
+    now: Timestamp,
+) -> Result<ReceivedImages, Status> {
+    use v1::import_images_request::Part;
+    let mut received = ReceivedImages::default();
+    let mut file: Option<(v1::ImportFile, Vec<u8>)> = None;
+    let mut files = 0;
+    while let Some(part) = parts.message().await? {
+        match part.part {
+            Some(Part::Head(head)) => {
+                received.cluster = Some(head.cluster).filter(|cluster| !cluster.is_empty());
+            }
+            Some(Part::File(head)) => {
+                files += 1;
+                if files > MOST_FILES {
+                    return Err(Status::invalid_argument(format!("more than {MOST_FILES} files")));
+                }
+                if let Some(whole) = file.replace((head, Vec::new())) {
+                    received = received.read(whole, now).await?;
+                }
+            }
+            Some(Part::Chunk(chunk)) => match &mut file {
+                Some((head, bytes)) => {
+                    if bytes.len() + chunk.len() > LONGEST_DOCUMENT_BYTES {
+                        let limit = LONGEST_DOCUMENT_BYTES;
+                        let why = format!("{}: more than {limit} bytes", head.name);
+                        return Err(Status::invalid_argument(why));
+                    }
+                    bytes.extend_from_slice(&chunk);
+                }
+                None => return Err(Status::invalid_argument("chunk: no file has begun")),
+            },
+            None => return Err(Status::invalid_argument("part: is missing")),
+        }
+    }
+    match file {
+        Some(whole) => received.read(whole, now).await,
+        None => Ok(received),
+    }
+}
+
+impl ReceivedImages {
+    /// Reads a whole file where blocking does no harm.
+    async fn read(
+        mut self,
+        (head, bytes): (v1::ImportFile, Vec<u8>),
+        now: Timestamp,
+    ) -> Result<Self, Status> {
+        // What lies in a folder and is of no kind of ours is counted, not refused.
+        if !head.is_named && kind_of(&head.name, &bytes).is_none() {
+            if self.passed_over == 0 {
+                self.first_passed_over = head.name;
+            }
+            self.passed_over += 1;
+            return Ok(self);
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            let names = names_of(self.cluster.as_deref());
+            let document = read_document(&head.name, &bytes, &names, now)?;
+            self.read.push(document);
+            Ok(self)
+        });
+        read.await.unwrap_or(Err(ImagesError::Stopped)).map_err(|error| image_status(&error))
     }
 }
 

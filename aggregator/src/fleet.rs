@@ -2,9 +2,11 @@
 //! however many nodes have it. Queries are answered from here alone; what must last
 //! is in the store.
 
+mod images;
 mod load;
 mod node;
 mod place;
+mod plan;
 pub mod pools;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,6 +23,7 @@ use nodeward_domain::policy::Policy;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
+pub use images::{AskedDiff, NoImage};
 pub use node::{NodeMemory, Turn};
 pub use place::{Place, Visit};
 pub use pools::Pools;

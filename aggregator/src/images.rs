@@ -83,7 +83,7 @@ pub async fn import_images(
     }
     let _turn = turn.lock().await;
     let before = fleet.advisories();
-    let made = tokio::task::spawn_blocking(move || next(&before, read, cluster, now));
+    let made = tokio::task::spawn_blocking(move || next(&before, read, cluster.as_deref(), now));
     let (advisories, documents, imported) = made.await.map_err(|_| ImagesError::Stopped)??;
     store.put_documents(documents).await?;
     fleet.put_advisories(advisories);
@@ -96,7 +96,7 @@ pub async fn import_images(
 fn next(
     before: &Advisories,
     read: Vec<ReadDocument>,
-    cluster: Option<String>,
+    cluster: Option<&str>,
     now: Timestamp,
 ) -> Result<(Advisories, Vec<Document>, ImportedImages), AdvisoriesError> {
     let mut catalogue = before.images().catalogue().clone();
@@ -106,14 +106,14 @@ fn next(
         let kind = document.kind;
         imported.remarks.extend(document.remarks());
         // A file that names no cluster is told again under the one that was named.
-        let name = match (&cluster, kind) {
+        let name = match (cluster, kind) {
             (Some(cluster), Kind::Offered) => format!("{} {cluster}", document.name),
             _ => document.name.clone(),
         };
         documents.push(Document {
             key: DocumentKey { kind: kind.word().to_owned(), name },
             stored_at: now,
-            file: match &cluster {
+            file: match cluster {
                 Some(cluster) if kind == Kind::Offered => format!("{cluster}\n{file}"),
                 _ => format!("\n{file}"),
             },

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{NodeRow, Standing};
+use nodeward_feeds::causes::with_causes;
 use nodeward_proto::answer::scan::{self, AskedScan};
 use nodeward_proto::answer::{PAGE_LIMIT, patch_age, standing};
 use nodeward_proto::report::timestamp;
@@ -11,7 +12,7 @@ use nodeward_proto::v1;
 use nodeward_proto::v1::query_service_server::QueryService;
 use tonic::{Request, Response, Status};
 
-use crate::fleet::{Filter, Fleet, NoAnswer};
+use crate::fleet::{AskedDiff, Filter, Fleet, NoAnswer, NoImage};
 
 /// Answers readers.
 #[derive(Debug)]
@@ -103,6 +104,43 @@ impl QueryService for Query {
         Ok(Response::new(patch_age::page(&answer, first, size)))
     }
 
+    async fn list_images(
+        &self,
+        request: Request<v1::ListImagesRequest>,
+    ) -> Result<Response<v1::ListImagesResponse>, Status> {
+        let family = Some(request.into_inner().family).filter(|family| !family.is_empty());
+        let answer = self.fleet.image_list(family.as_deref(), Timestamp::now());
+        Ok(Response::new((&answer).into()))
+    }
+
+    async fn diff_images(
+        &self,
+        request: Request<v1::DiffImagesRequest>,
+    ) -> Result<Response<v1::DiffImagesResponse>, Status> {
+        let v1::DiffImagesRequest { from, to, family, cluster, pool } = request.into_inner();
+        let asked = AskedDiff { from, to, family, cluster, pool };
+        let fleet = Arc::clone(&self.fleet);
+        let diff = tokio::task::spawn_blocking(move || fleet.image_diff(&asked, Timestamp::now()));
+        let diff = diff.await.map_err(|error| Status::internal(error.to_string()))?;
+        diff.map(|diff| Response::new((&diff).into())).map_err(|error| no_image(&error))
+    }
+
+    async fn get_first_fix(
+        &self,
+        request: Request<v1::GetFirstFixRequest>,
+    ) -> Result<Response<v1::GetFirstFixResponse>, Status> {
+        let v1::GetFirstFixRequest { about, family } = request.into_inner();
+        if about.trim().is_empty() {
+            return Err(Status::invalid_argument("about: is missing"));
+        }
+        let fleet = Arc::clone(&self.fleet);
+        let answer = tokio::task::spawn_blocking(move || {
+            let family = Some(family.as_str()).filter(|family| !family.is_empty());
+            v1::GetFirstFixResponse::from(&fleet.first_fix(about.trim(), family, Timestamp::now()))
+        });
+        Ok(Response::new(answer.await.map_err(|error| Status::internal(error.to_string()))?))
+    }
+
     async fn list_feeds(
         &self,
         _: Request<v1::ListFeedsRequest>,
@@ -128,6 +166,18 @@ impl QueryService for Query {
             scan::response(&labels, &asked.places)
         });
         Ok(Response::new(answer.await.map_err(|error| Status::internal(error.to_string()))?))
+    }
+}
+
+/// Why there is no answer about images, as whoever asked may mend it.
+fn no_image(error: &NoImage) -> Status {
+    let text = with_causes(error);
+    match error {
+        NoImage::NoName { .. } => Status::invalid_argument(text),
+        NoImage::Unknown { .. } | NoImage::NoPool { .. } => Status::not_found(text),
+        NoImage::Patch(_) | NoImage::NotComparable(_) | NoImage::Ambiguous { .. } => {
+            Status::failed_precondition(text)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::FeedStatus;
+use nodeward_feeds::image_document;
 use nodeward_feeds::intake::is_wanted_in_folder;
 use nodeward_proto::CHUNK_BYTES;
 use nodeward_proto::report::{Invalid, timestamp};
@@ -157,18 +158,7 @@ pub async fn import(
     is_complete: bool,
     as_of: Option<Timestamp>,
 ) -> Result<Imported, AdminError> {
-    // Whoever mistypes a path hears of it before anything is sent.
-    let mut files = Vec::new();
-    for path in paths {
-        let found: Vec<Found> = paths::files(path)?
-            .into_iter()
-            .filter(|found| found.is_named() || is_wanted_in_folder(&found.below))
-            .collect();
-        if found.is_empty() {
-            return Err(AdminError::Nothing { path: path.clone() });
-        }
-        files.extend(found);
-    }
+    let files = found(paths, is_wanted_in_folder)?;
     let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
     let channel = connect(socket).await?;
     let (parts, sent) = mpsc::channel(PARTS);
@@ -193,6 +183,96 @@ pub async fn import(
     })
 }
 
+/// What became of documents about images.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportedImages {
+    /// By kind.
+    pub documents: Vec<ImportedDocuments>,
+    /// What stands in files and could not be used.
+    pub remarks: Vec<String>,
+    /// Files of no known kind that lay beside them.
+    pub passed_over: u64,
+    /// The first of these.
+    pub first_passed_over: String,
+}
+
+/// Documents of one kind.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportedDocuments {
+    /// `note`, `list`, `patch`, `announced` or `offered`.
+    pub kind: String,
+    /// So many.
+    pub count: u64,
+    /// So many of them said something that was not known.
+    pub news: u64,
+}
+
+/// Hands documents about images over. `cluster` is what the cluster of those that tell of
+/// pools is called here.
+pub async fn import_images(
+    socket: &Path,
+    paths: &[PathBuf],
+    cluster: Option<&str>,
+) -> Result<ImportedImages, AdminError> {
+    use v1::import_images_request::Part;
+    let files = found(paths, image_document::is_wanted_in_folder)?;
+    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
+    let channel = connect(socket).await?;
+    let (parts, sent) = mpsc::channel(PARTS);
+    let head = v1::ImportImagesHead { cluster: cluster.unwrap_or_default().to_owned() };
+    let sending = tokio::task::spawn_blocking(move || {
+        let give =
+            |part: Part| parts.blocking_send(v1::ImportImagesRequest { part: Some(part) }).is_ok();
+        if !give(Part::Head(head)) {
+            return Ok(());
+        }
+        send_files(&files, |piece| {
+            give(match piece {
+                Piece::File(file) => Part::File(file),
+                Piece::Chunk(chunk) => Part::Chunk(chunk),
+            })
+        })
+    });
+    let answer = AdminServiceClient::new(channel).import_images(ReceiverStream::new(sent)).await;
+    let sent = sending.await.unwrap_or(Ok(()));
+    let answer = match answer {
+        // What could not be read here is why the stream ended.
+        Err(status) => {
+            sent?;
+            return Err(refused(&status, unreachable));
+        }
+        Ok(answer) => answer.into_inner(),
+    };
+    sent?;
+    let documents = answer.documents.into_iter().map(|one| ImportedDocuments {
+        kind: one.kind,
+        count: one.count,
+        news: one.news,
+    });
+    Ok(ImportedImages {
+        documents: documents.collect(),
+        remarks: answer.remarks,
+        passed_over: answer.passed_over,
+        first_passed_over: answer.first_passed_over,
+    })
+}
+
+/// The files below some paths: whoever mistypes a path hears of it before anything is sent.
+fn found(paths: &[PathBuf], is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>, AdminError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let found: Vec<Found> = paths::files(path)?
+            .into_iter()
+            .filter(|found| found.is_named() || is_wanted(&found.below))
+            .collect();
+        if found.is_empty() {
+            return Err(AdminError::Nothing { path: path.clone() });
+        }
+        files.extend(found);
+    }
+    Ok(files)
+}
+
 fn refused(status: &Status, unreachable: impl Fn(String) -> AdminError) -> AdminError {
     match status.code() {
         Code::InvalidArgument | Code::FailedPrecondition | Code::PermissionDenied => {
@@ -212,10 +292,26 @@ fn send(
     if !give(Part::Head(head)) {
         return Ok(());
     }
+    send_files(files, |piece| {
+        give(match piece {
+            Piece::File(file) => Part::File(file),
+            Piece::Chunk(chunk) => Part::Chunk(chunk),
+        })
+    })
+}
+
+/// A file begins, or its next bytes.
+enum Piece {
+    File(v1::ImportFile),
+    Chunk(Vec<u8>),
+}
+
+/// Reads files and gives them away piece by piece, until nobody takes them any more.
+fn send_files(files: &[Found], give: impl Fn(Piece) -> bool) -> Result<(), AdminError> {
     for found in files {
         let mut file = paths::open(&found.path)?;
         let name = found.path.to_string_lossy().into_owned();
-        if !give(Part::File(v1::ImportFile { name, is_named: found.is_named() })) {
+        if !give(Piece::File(v1::ImportFile { name, is_named: found.is_named() })) {
             return Ok(());
         }
         loop {
@@ -226,7 +322,7 @@ fn send(
             if chunk.is_empty() {
                 break;
             }
-            if !give(Part::Chunk(chunk)) {
+            if !give(Piece::Chunk(chunk)) {
                 return Ok(());
             }
         }

@@ -111,6 +111,9 @@ pub enum Command {
     /// Lists that others made: how what is in them stands on the nodes.
     #[command(subcommand)]
     Import(Import),
+    /// Node images: what is in them, what moving to another changes, which fixes what first.
+    #[command(subcommand)]
+    Image(Image),
     /// Every check, or one of them in full. Needs no aggregator.
     Checks {
         /// Explain this check.
@@ -233,6 +236,110 @@ pub enum Feed {
     },
     /// How the aggregator's feeds stand: how old each is, and for what it is complete.
     Status,
+}
+
+/// What can be done with node images.
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// Take release notes, lists of container images, package deltas of security patches and
+    /// tables of announcements in: all of them, or none when one is refused.
+    Import {
+        /// Files, or folders of them: notes lie in <family>/<version>.txt.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The aggregator's socket for administrators.
+        #[command(flatten)]
+        admin: AdminSocket,
+    },
+    /// What is offered to pools.
+    #[command(subcommand)]
+    Offered(ImageOffered),
+    /// The images that are known: when each was built, announced and offered, and where it
+    /// runs.
+    List {
+        /// Only this line of images, such as 2204gen2containerd.
+        #[arg(long, value_name = "FAMILY")]
+        family: Option<String>,
+        /// What is known without an aggregator.
+        #[command(flatten)]
+        known: KnownImages,
+    },
+    /// What moving from one image to another fixes, leaves and brings back.
+    Diff {
+        /// Two images, by their labels, or by versions of --family; with --pool the second
+        /// one is enough.
+        #[arg(required = true, num_args = 1..=2, value_name = "IMAGE")]
+        images_named: Vec<String>,
+        /// The line of images, such as 2204gen2containerd.
+        #[arg(long, alias = "sku", value_name = "FAMILY")]
+        family: Option<String>,
+        /// From what the nodes of this pool have, as POOL or CLUSTER/POOL.
+        #[arg(long, value_name = "POOL", conflicts_with_all = ["images", "feeds"])]
+        pool: Option<String>,
+        /// What is known without an aggregator.
+        #[command(flatten)]
+        known: KnownImages,
+    },
+    /// The first image of each line that runs a fix: when it was built, announced and offered.
+    FirstFix {
+        /// Such as CVE-2025-15467, or USN-7980-1.
+        id: String,
+        /// Only this line of images, such as 2204gen2containerd.
+        #[arg(long, alias = "sku", value_name = "FAMILY")]
+        family: Option<String>,
+        /// What is known without an aggregator.
+        #[command(flatten)]
+        known: KnownImages,
+    },
+}
+
+/// What can be done with what is offered.
+#[derive(Debug, Subcommand)]
+pub enum ImageOffered {
+    /// Take in what the provider's tools say of pools (`az aks nodepool get-upgrades`,
+    /// `az aks nodepool list`, `az aks show`, each with -o json), or a small TOML.
+    Import {
+        /// Files, or folders of them.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// What their cluster is called here, where the provider calls it otherwise.
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+        /// The aggregator's socket for administrators.
+        #[command(flatten)]
+        admin: AdminSocket,
+    },
+}
+
+/// Where an aggregator listens for administrators.
+#[derive(Debug, Args)]
+pub struct AdminSocket {
+    /// The aggregator's socket for administrators.
+    #[arg(
+        long,
+        env = "NODEWARD_ADMIN_SOCKET",
+        value_name = "PATH",
+        default_value = DEFAULT_ADMIN_SOCKET
+    )]
+    pub admin_socket: PathBuf,
+}
+
+/// Images and advisories out of files, without an aggregator.
+#[derive(Debug, Args)]
+pub struct KnownImages {
+    /// Answer out of these release notes, and the other documents beside them, without an
+    /// aggregator.
+    #[arg(long, value_name = "PATH")]
+    pub images: Vec<PathBuf>,
+    /// Advisories beside those that come with the program: a file, an archive, or a folder.
+    #[arg(long = "feed", value_name = "PATH", requires = "images")]
+    pub feeds: Vec<PathBuf>,
+    /// The feeds have everything that their vendors published on the releases in them.
+    #[arg(long, requires = "feeds")]
+    pub complete: bool,
+    /// Answer as if it were this moment, such as 2026-11-24T12:00:00Z.
+    #[arg(long, value_name = "TIME", requires = "images")]
+    pub now: Option<Timestamp>,
 }
 
 /// What can be done with lists that others made.

@@ -8,6 +8,9 @@ use nodeward_domain::advisory::FeedStatus;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge};
 use nodeward_domain::fixes::scan::{Reported, ScanLabels};
+use nodeward_domain::image::compare::ImageDiff;
+use nodeward_domain::image::first_fix::FirstFixes;
+use nodeward_domain::image::list::ImageList;
 use nodeward_proto::MESSAGE_LIMIT_BYTES;
 use nodeward_proto::answer::scan::{self, SCAN_ROWS};
 use nodeward_proto::answer::{instant, patch_age};
@@ -234,6 +237,36 @@ impl Client {
         answer.ok_or_else(|| {
             AskError::Invalid(Invalid { field: "rows".to_owned(), why: "are missing".to_owned() })
         })
+    }
+
+    /// The images that are known, of one line or of all.
+    pub async fn images(&mut self, family: Option<&str>) -> Result<ImageList, AskError> {
+        let family = family.unwrap_or_default().to_owned();
+        let answer = self.service.list_images(v1::ListImagesRequest { family }).await;
+        Ok(answer.map_err(|status| self.failed(&status))?.into_inner().try_into()?)
+    }
+
+    /// What moving from one image to another changes.
+    pub async fn image_diff(
+        &mut self,
+        request: v1::DiffImagesRequest,
+    ) -> Result<ImageDiff, AskError> {
+        let answer = self.service.diff_images(request).await;
+        Ok(answer.map_err(|status| self.failed(&status))?.into_inner().try_into()?)
+    }
+
+    /// The first image of each line that runs a fix.
+    pub async fn first_fix(
+        &mut self,
+        about: &str,
+        family: Option<&str>,
+    ) -> Result<FirstFixes, AskError> {
+        let request = v1::GetFirstFixRequest {
+            about: about.to_owned(),
+            family: family.unwrap_or_default().to_owned(),
+        };
+        let answer = self.service.get_first_fix(request).await;
+        Ok(answer.map_err(|status| self.failed(&status))?.into_inner().try_into()?)
     }
 
     /// How the feeds stand, and for which moment that is.

@@ -9,11 +9,16 @@ use nodeward_domain::advisory::{Bulletin, Feeds, ScanReport};
 use nodeward_domain::fixes::Knowledge;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::ImageRelease;
+use nodeward_domain::image::catalogue::Catalogue;
 use nodeward_domain::matching::{Index, TooManyStatements};
 use nodeward_feeds::acceptance::Refusal;
 use nodeward_feeds::held::{Declared, Held};
-use nodeward_feeds::image_note::{ImageNoteError, LONGEST_NOTE_BYTES, read_image_note};
+use nodeward_feeds::image_document::{
+    self, ImageDocumentError, LONGEST_DOCUMENT_BYTES, read_image_document,
+};
+use nodeward_feeds::image_note::{ImageNoteError, read_image_note};
 use nodeward_feeds::intake::{Intake, IntakeError, is_wanted_in_folder};
+use nodeward_feeds::offered::ClusterNames;
 use nodeward_feeds::starter::StarterError;
 
 use crate::paths::{self, PathError};
@@ -38,6 +43,9 @@ pub enum KnowledgeError {
     /// A file is no release note of a node image.
     #[error(transparent)]
     Image(#[from] ImageNoteError),
+    /// A file is no document about node images.
+    #[error(transparent)]
+    Document(#[from] ImageDocumentError),
     /// A folder has nothing in it.
     #[error("{path}: no file of a known kind is in it")]
     Nothing {
@@ -114,6 +122,42 @@ fn take(intake: &mut Intake, path: &Path) -> Result<(), KnowledgeError> {
     if is_any { Ok(()) } else { Err(KnowledgeError::Nothing { path: path.to_owned() }) }
 }
 
+/// Reads documents about node images, and those in folders, into a catalogue.
+pub fn read_catalogue(paths: &[PathBuf], now: Timestamp) -> Result<Catalogue, KnowledgeError> {
+    let mut catalogue = Catalogue::default();
+    for path in paths {
+        let mut is_any = false;
+        for found in paths::files(path)? {
+            let name = found.path.to_string_lossy();
+            if !found.is_named() && !image_document::is_wanted_in_folder(&found.below) {
+                continue;
+            }
+            let bytes = read_whole(&found.path)?;
+            if !found.is_named() && image_document::kind_of(&name, &bytes).is_none() {
+                continue;
+            }
+            let names = ClusterNames::default();
+            read_image_document(&name, &bytes, &names, now)?.put_into(&mut catalogue);
+            is_any = true;
+        }
+        if !is_any {
+            return Err(KnowledgeError::Nothing { path: path.clone() });
+        }
+    }
+    Ok(catalogue)
+}
+
+/// The bytes of a file, as far as one may be long.
+fn read_whole(path: &Path) -> Result<Vec<u8>, PathError> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(LONGEST_DOCUMENT_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    paths::open(path)?
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|source| PathError::Unreadable { path: path.to_owned(), source })?;
+    Ok(bytes)
+}
+
 /// Reads release notes of node images, and those in folders: `family/version.txt`.
 pub fn read_images(paths: &[PathBuf]) -> Result<Vec<ImageRelease>, KnowledgeError> {
     let mut releases = Vec::new();
@@ -124,12 +168,7 @@ pub fn read_images(paths: &[PathBuf]) -> Result<Vec<ImageRelease>, KnowledgeErro
             if !found.is_named() && !name.ends_with(".txt") {
                 continue;
             }
-            let mut bytes = Vec::new();
-            paths::open(&found.path)?
-                .take(u64::try_from(LONGEST_NOTE_BYTES).unwrap_or(u64::MAX).saturating_add(1))
-                .read_to_end(&mut bytes)
-                .map_err(|source| PathError::Unreadable { path: found.path.clone(), source })?;
-            releases.push(read_image_note(&name, &bytes)?.release);
+            releases.push(read_image_note(&name, &read_whole(&found.path)?)?.release);
         }
         if releases.len() == before {
             return Err(KnowledgeError::Nothing { path: path.clone() });

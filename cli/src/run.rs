@@ -25,8 +25,10 @@ use crate::screen::{self, FeedsAnswer, FleetAnswer, ScreenError, Style};
 use crate::support::{self, SupportError};
 
 mod fixes;
+mod images;
 
 pub use fixes::FixQuestion;
+pub use images::ImagesError;
 
 /// The width of a table that goes neither to a terminal nor has one told.
 const PLAIN_WIDTH: usize = 100;
@@ -60,6 +62,9 @@ pub enum Failure {
         /// The reasons that are most like it, the most like first.
         nearest: Vec<&'static str>,
     },
+    /// Nothing can be said of images.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
     /// Nothing was exported.
     #[error(transparent)]
     Support(#[from] SupportError),
@@ -180,6 +185,7 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             let answer = FeedsAnswer { as_of, feeds };
             Ok(Shown { text: screen::feeds(&answer, style)?, exit: answer.exit() })
         }
+        Command::Image(command) => images::image(command, aggregator, style).await,
         Command::Import(Import::Scan(asked)) => import_scan(asked, aggregator, style).await,
         Command::Checks { explain, policy } => {
             let text = match explain {

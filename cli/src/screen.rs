@@ -4,6 +4,7 @@
 mod checks;
 mod feeds;
 mod fixes;
+mod images;
 mod layout;
 mod node;
 mod nodes;
@@ -18,6 +19,7 @@ use crate::inert;
 
 pub use checks::{checks, explain};
 pub use feeds::{FeedsAnswer, feeds, imported, pulled};
+pub use images::{first_fix, image_diff, images, imported_images};
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};

@@ -266,11 +266,8 @@ fn put_told(told: Told, catalogue: &mut Catalogue) -> bool {
 #[must_use]
 pub fn pack(bytes: &[u8]) -> Vec<u8> {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
-    match packed.write_all(bytes).and_then(|()| packed.finish()) {
-        Ok(packed) => packed,
-        // Writing to memory does not fail.
-        Err(_) => Vec::new(),
-    }
+    // Writing to memory does not fail.
+    packed.write_all(bytes).and_then(|()| packed.finish()).unwrap_or_default()
 }
 
 /// Unpacks a document from the store.

@@ -13,6 +13,7 @@ use crate::convert::{Invalid, list, required, timestamp_in, timestamp_out};
 use crate::v1;
 
 mod fixes;
+mod image;
 pub mod patch_age;
 pub mod scan;
 mod turn;

@@ -181,7 +181,7 @@ impl Twin {
         }
         if let Some(channel) = &self.images.channel {
             catalogue.put_cluster(ClusterProfile {
-                cluster: key.cluster.clone(),
+                cluster: key.cluster,
                 as_of: jiff::Timestamp::UNIX_EPOCH,
                 resource_group: None,
                 region: None,

@@ -14,6 +14,7 @@ use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Packages};
 use nodeward_domain::fixes::Place;
 use nodeward_domain::fixes::node::{NodeAbout, NodeFixes, pool_of};
+use nodeward_domain::image::ImageLabel;
 use nodeward_domain::node::{Holding, NodeHistory};
 use nodeward_domain::observed::{State, Unavailable};
 use nodeward_domain::policy::Policy;
@@ -409,6 +410,63 @@ impl NodeMemory {
             Row { row: answer.row(), valid_until, generation, surroundings }
         });
         &self.row.insert(row).row
+    }
+
+    /// Its cluster and pool, as it shows them.
+    pub(super) fn pool(&self) -> Option<PoolKey> {
+        let pool = pool_of(&self.history)?.to_owned();
+        Some(PoolKey { cluster: self.peer.cluster.clone(), pool })
+    }
+
+    /// The line and version of its image, as its disk names them.
+    pub(super) fn image_name(&self) -> Option<(String, String)> {
+        let name = self.history.node_image.present()?.name.as_ref()?;
+        Some((name.sku.clone(), name.version.clone()))
+    }
+
+    /// Since when it has run its image, as far as is remembered.
+    pub(super) fn image_since(&self) -> Option<Timestamp> {
+        self.history.node_image.newest().map(|run| run.first_observed_at)
+    }
+
+    /// Its image as its label names it: that may be forged, and may name a security patch.
+    pub(super) fn label(&self) -> Option<ImageLabel> {
+        let image = self.history.node_image.present()?;
+        ImageLabel::parse(image.label("kubernetes.azure.com/node-image-version")?).ok()
+    }
+
+    /// Its availability zone, where its kubelet is told of it.
+    pub(super) fn zone(&self) -> Option<String> {
+        let image = self.history.node_image.present()?;
+        image.label("topology.kubernetes.io/zone").map(str::to_owned)
+    }
+
+    /// The version of its kubelet.
+    pub(super) fn kubernetes(&self) -> Option<String> {
+        let kubelet = self.history.kubelet.present()?;
+        kubelet.version.as_ref().map(|version| version.version.clone())
+    }
+
+    /// When its last report arrived.
+    pub(super) const fn last_report_at(&self) -> Timestamp {
+        self.last_report_at
+    }
+
+    /// Whether that is too long ago to be believed.
+    pub(super) fn is_stale(&self, now: Timestamp) -> bool {
+        is_stale(self.last_report_at, now)
+    }
+
+    /// The boot of its last report.
+    pub(super) fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    /// `ID` and `VERSION_ID` of its system, and the release of the kernel that runs.
+    pub(super) fn system(&self) -> Option<(String, String, Option<String>)> {
+        let os = self.history.os_release.present()?;
+        let kernel = self.history.kernel.present().map(|kernel| kernel.release.clone());
+        Some((os.id.clone(), os.version_id.clone(), kernel))
     }
 
     /// The fixes that the node lacks, for sums over many.

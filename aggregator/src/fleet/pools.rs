@@ -11,6 +11,9 @@ use nodeward_domain::pool::{PoolKey, PoolTruth, Surroundings};
 
 use super::Place;
 
+/// Cluster, line and version.
+type Image<'a> = (&'a str, &'a str, &'a str);
+
 /// A node's image and pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stand {
@@ -42,7 +45,7 @@ impl Pools {
             .filter_map(|place| place.memory().node.as_ref().and_then(super::NodeMemory::stand))
             .collect();
         let mut truths: BTreeMap<PoolKey, PoolTruth> = BTreeMap::new();
-        let mut runs: BTreeMap<(&str, &str, &str), BTreeSet<(PoolKey, String)>> = BTreeMap::new();
+        let mut runs: BTreeMap<Image<'_>, BTreeSet<(PoolKey, String)>> = BTreeMap::new();
         for one in &nodes {
             let truth = truths
                 .entry(one.pool.clone())

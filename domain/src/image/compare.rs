@@ -12,10 +12,11 @@ use serde::Serialize;
 use super::inventory::is_of_one_system;
 use super::sources::Sources;
 use super::{ImageInventory, ImageRelease, NotComparable};
-use crate::advisory::{Alias, Published};
+use crate::advisory::{Alias, Feeds, Published, Silence, Stream};
 use crate::matching::{FixId, Index, Matched, Standing, match_inventory};
 use crate::patch_age::age;
 use crate::policy::Policy;
+use crate::pool::PoolKey;
 use crate::version::key::{Order, VersionKey};
 
 /// An image as it was matched.
@@ -121,6 +122,10 @@ pub enum PackageStep {
 }
 
 impl PackageStep {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Added, Self::Removed, Self::Later, Self::Jump, Self::Back, Self::Other];
+
     /// Its word.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -138,6 +143,13 @@ impl PackageStep {
 /// What moving from one image to another changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageDiff {
+    /// For which moment.
+    pub as_of: Timestamp,
+    /// The nodes whose fixes were held against the second image; none where two images were
+    /// held against each other.
+    pub from_nodes: Option<FromNodes>,
+    /// Why there may be more fixes than are told; none where the feeds are complete.
+    pub partial: Option<String>,
     /// The first image, by its label.
     pub from: String,
     /// The second one.
@@ -173,21 +185,51 @@ impl ImageDiff {
     }
 }
 
-/// Holds two images against each other.
+/// The nodes of a pool, as far as their fixes are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FromNodes {
+    /// Their pool.
+    pub pool: PoolKey,
+    /// So many they are.
+    pub nodes: usize,
+    /// So many of them cannot be judged.
+    pub not_judged: usize,
+    /// Images that they run, by their labels.
+    pub images: Vec<String>,
+}
+
+/// What the nodes of a pool lack.
+#[derive(Debug, Clone)]
+pub struct NodesMatched<'a> {
+    /// Which nodes.
+    pub from: FromNodes,
+    /// What was found about each list of packages of theirs.
+    pub matched: Vec<&'a Matched>,
+}
+
+/// Holds two images against each other; or, where nodes are given, what they lack against the
+/// second image.
 #[must_use]
 pub fn diff(
     from: &MatchedImage,
     to: &MatchedImage,
-    index: &Index,
+    nodes: Option<NodesMatched<'_>>,
+    (index, feeds): (&Index, &Feeds),
     policy: &Policy,
     now: Timestamp,
 ) -> ImageDiff {
-    let fixes = compare_fixes(&[&from.matched], to, index, policy, now);
+    let fixes = match &nodes {
+        Some(nodes) => compare_fixes(&nodes.matched, to, index, policy, now),
+        None => compare_fixes(&[&from.matched], to, index, policy, now),
+    };
     let not_covered: BTreeSet<&String> =
         from.inventory.not_covered.iter().chain(&to.inventory.not_covered).collect();
     let kernel = |image: &MatchedImage| image.release.kernel.clone().unwrap_or_default();
     let count = |image: &MatchedImage| image.release.listed().map_or(0, <[_]>::len);
     ImageDiff {
+        as_of: now,
+        from_nodes: nodes.map(|nodes| nodes.from),
+        partial: partial(feeds, &to.inventory.inventory.stream, now),
         from: from.release.label().to_string(),
         to: to.release.label().to_string(),
         built: (from.release.build().0, to.release.build().0),
@@ -200,6 +242,14 @@ pub fn diff(
         brought_back: fixes.brought_back,
         unclear: fixes.unclear,
         not_covered: not_covered.into_iter().cloned().collect(),
+    }
+}
+
+/// Why what no advisory speaks of may be missing all the same.
+fn partial(feeds: &Feeds, stream: &Stream, now: Timestamp) -> Option<String> {
+    match feeds.silence(stream, now) {
+        Silence::NothingMissing { .. } => None,
+        Silence::Unknown(why) => Some(why),
     }
 }
 

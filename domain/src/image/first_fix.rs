@@ -12,7 +12,7 @@ use super::catalogue::Catalogue;
 use super::inventory::stream_of;
 use super::sources::Sources;
 use super::{ImageInventory, ImageRelease};
-use crate::advisory::{AliasId, Published, Stream, Tier};
+use crate::advisory::{AliasId, Feeds, Published, Silence, Stream, Tier};
 use crate::matching::{FixId, Index};
 use crate::patch_age::age;
 use crate::version::key::VersionKey;
@@ -113,7 +113,7 @@ pub fn first_fix(
     family: Option<&str>,
     catalogue: &Catalogue,
     sources: &Sources,
-    index: &Index,
+    (index, feeds): (&Index, &Feeds),
     now: Timestamp,
 ) -> FirstFixes {
     let is_wanted = |name: &str| name.eq_ignore_ascii_case(about);
@@ -131,7 +131,7 @@ pub fn first_fix(
         .map(str::to_owned)
         .collect();
     for family in families {
-        line(&family, is_wanted, catalogue, sources, index, &mut answer);
+        line(&family, is_wanted, catalogue, sources, (index, feeds), &mut answer);
     }
     answer
 }
@@ -141,7 +141,7 @@ fn line(
     is_wanted: impl Fn(&str) -> bool,
     catalogue: &Catalogue,
     sources: &Sources,
-    index: &Index,
+    (index, feeds): (&Index, &Feeds),
     answer: &mut FirstFixes,
 ) {
     let mut images: Vec<&Arc<ImageRelease>> =
@@ -205,7 +205,15 @@ fn line(
         }
     }
     if answer.fixes.len() == before {
-        answer.not_affected.push(family.to_owned());
+        // Silence says something only where the advisories are complete.
+        let silent = streams.iter().find_map(|stream| match feeds.silence(stream, answer.as_of) {
+            Silence::NothingMissing { .. } => None,
+            Silence::Unknown(why) => Some(why),
+        });
+        match silent {
+            None => answer.not_affected.push(family.to_owned()),
+            Some(why) => answer.unclear.push((family.to_owned(), why)),
+        }
     }
 }
 

@@ -130,7 +130,11 @@ pub fn family_by_any_name(name: &str) -> String {
             family.eq_ignore_ascii_case(name) || definition.eq_ignore_ascii_case(name)
         })
     };
-    family_of(name).or_else(of_label).unwrap_or(name).to_owned()
+    match (family_of(name).or_else(of_label), name.strip_prefix("windows-")) {
+        (Some(family), _) => family.to_owned(),
+        (None, Some(definition)) => format!("AKSWindows-{definition}"),
+        (None, None) => name.to_owned(),
+    }
 }
 
 /// When an image was built, as an AKS image version tells: midnight of the day that it begins
@@ -247,6 +251,7 @@ mod tests {
             family_by_any_name("AKSUbuntu/gen2/2404containerd"),
             "AKSUbuntu-2404gen2containerd"
         );
+        assert_eq!(family_by_any_name("windows-2025-gen2"), "AKSWindows-2025-gen2");
         assert_eq!(family_by_any_name("something"), "something");
     }
 

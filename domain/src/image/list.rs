@@ -24,6 +24,15 @@ pub struct NodeOfImage {
     pub packages: Option<String>,
 }
 
+/// The list of images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageList {
+    /// For which moment.
+    pub as_of: Timestamp,
+    /// The newest build of each line first.
+    pub images: Vec<ImageRow>,
+}
+
 /// One image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageRow {

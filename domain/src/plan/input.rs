@@ -5,10 +5,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::check::midnight;
 use crate::image::{ImageLabel, build_of};
-use crate::policy::Policy;
+use crate::policy::{KubernetesMinor, Policy};
 use crate::pool::{OfferedImage, PoolKey, PoolProfile};
 use crate::responsibility::Responsible;
+use crate::version::kubernetes::KubernetesVersion;
 
 pub use super::request::{Accepted, Assumptions, PlanRequest, Target};
 
@@ -301,6 +303,39 @@ pub enum KubernetesSupport {
         /// The version.
         version: String,
     },
+}
+
+impl KubernetesSupport {
+    /// By the calendar of a policy edition; none where the edition does not know the version.
+    /// The minor before the oldest that is supported is upgraded by the provider still.
+    #[must_use]
+    pub fn of(text: &str, policy: &Policy, now: Timestamp) -> Option<Self> {
+        let version = KubernetesVersion::parse(text)?;
+        let is_over = |minor: &&KubernetesMinor, is_long_term: bool| {
+            let last = if is_long_term { minor.long_term_until } else { minor.supported_until };
+            let end = last.tomorrow().ok().and_then(midnight);
+            end.is_none_or(|end| now >= end)
+        };
+        let minors = &policy.kubernetes_minors;
+        let named = || version.to_string();
+        match minors.iter().find(|minor| minor.is_of(version)) {
+            Some(minor) if !is_over(&minor, version.is_long_term()) => Some(Self::Supported),
+            Some(_) => {
+                let next = KubernetesVersion { minor: version.minor + 1, ..version };
+                let is_next_supported =
+                    minors.iter().any(|minor| minor.is_of(next) && !is_over(&minor, false));
+                Some(match is_next_supported {
+                    true => Self::PlatformOnly { version: named() },
+                    false => Self::Outside { version: named() },
+                })
+            }
+            // Older than all that the edition knows.
+            None if !minors.is_empty() && !minors.iter().any(|one| one.is_before(version)) => {
+                Some(Self::Outside { version: named() })
+            }
+            None => None,
+        }
+    }
 }
 
 /// How an image does on the fleet's own nodes.

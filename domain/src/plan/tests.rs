@@ -67,6 +67,7 @@ pub(super) fn profile(key: &PoolKey, nodes: u32) -> PoolProfile {
     PoolProfile {
         key: key.clone(),
         as_of: now(),
+        resource_group: None,
         nodes: Some(nodes),
         autoscaled: None,
         mode: Some(PoolMode::User),

@@ -33,6 +33,7 @@ pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
         &[
             "nodeward/v1/facts.proto",
             "nodeward/v1/report.proto",
+            "nodeward/v1/plan.proto",
             "nodeward/v1/turn.proto",
             "nodeward/v1/fixes.proto",
             "nodeward/v1/scan.proto",

@@ -123,7 +123,7 @@ pub(crate) fn security_patch(bytes: &[u8]) -> bool {
         kernel: None,
         os_id: Some(patch.os_id.clone()),
         os_version_id: Some(patch.os_version_id.clone()),
-        packages: ShippedPackages::Listed(vec![
+        packages: ShippedPackages::listed(vec![
             package("curl", "7.81.0-1", "amd64"),
             package("kernel", "6.6.144.1-1.azl3", "x86_64"),
         ]),
