@@ -19,6 +19,7 @@ pub mod import;
 pub mod ingest;
 pub mod metrics;
 pub mod peer;
+pub mod plans;
 pub mod pull;
 pub mod query;
 pub mod serve;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeward_proto::v1::admin_service_server::AdminServiceServer;
+use nodeward_proto::v1::plan_service_server::PlanServiceServer;
 use nodeward_proto::v1::query_service_server::QueryServiceServer;
 use nodeward_proto::v1::report_service_server::ReportServiceServer;
 use nodeward_proto::{DESCRIPTOR_SET, MESSAGE_LIMIT_BYTES};
@@ -29,6 +30,7 @@ use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::peer::{Authenticator, ByConnection, CertificateAuthenticator, LoopbackAuthenticator};
+use crate::plans::Plans;
 use crate::pull::{self, Puller};
 use crate::query::Query;
 use crate::store::sqlite::SqliteStore;
@@ -143,7 +145,10 @@ impl Aggregator {
             ReportServiceServer::new(ingest).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         let query = QueryServiceServer::new(Query::new(Arc::clone(&self.fleet)))
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        let plans = Plans::load(Arc::clone(&self.fleet), Arc::clone(&self.store)).await?;
+        let plans = PlanServiceServer::new(plans).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         reporter.set_serving::<ReportServiceServer<Ingest>>().await;
+        reporter.set_serving::<PlanServiceServer<Plans>>().await;
         reporter.set_serving::<QueryServiceServer<Query>>().await;
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -161,6 +166,7 @@ impl Aggregator {
             .add_service(reflection().build_v1alpha()?)
             .add_service(ingest)
             .add_service(query)
+            .add_service(plans)
             .serve_with_incoming_shutdown(
                 Connections::of(self.grpc, limit).into_stream(),
                 told_to_stop(stopped.clone()),

@@ -114,6 +114,9 @@ pub enum Command {
     /// Node images: what is in them, what moving to another changes, which fixes what first.
     #[command(subcommand)]
     Image(Image),
+    /// Plans of node image upgrades: what goes, in which order, and what stands in the way.
+    #[command(subcommand)]
+    Plan(Plan),
     /// Every check, or one of them in full. Needs no aggregator.
     Checks {
         /// Explain this check.
@@ -236,6 +239,94 @@ pub enum Feed {
     },
     /// How the aggregator's feeds stand: how old each is, and for what it is complete.
     Status,
+}
+
+/// What can be done with plans. Nodeward changes nothing itself.
+#[derive(Debug, Subcommand)]
+pub enum Plan {
+    /// Make a plan and keep it under its name.
+    Create(CreatePlan),
+    /// The plans that are kept.
+    List,
+    /// A plan as it was made.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// A plan judged again on what is known now; fails when a pool that went is blocked.
+    Check {
+        /// Its name.
+        name: String,
+    },
+    /// A plan for the tools that act: a script of az commands, the stages of Azure Kubernetes
+    /// Fleet Manager, or the text of a change ticket.
+    Export {
+        /// Its name.
+        name: String,
+        /// For what.
+        #[arg(long = "as", value_enum, value_name = "FORM", default_value = "script")]
+        form: ExportForm,
+    },
+    /// How far the upgrade is, by the reports of nodes, never by what the provider says.
+    Watch {
+        /// Its name.
+        name: String,
+        /// Look again every so long, such as 30s, until it is done; once when not given.
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        every: Option<Duration>,
+    },
+    /// Forget a plan.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What is asked of a plan.
+#[derive(Debug, Args)]
+pub struct CreatePlan {
+    /// Its name.
+    pub name: String,
+    /// Which pools, such as cluster=prod-*,mode=user,tag:env!=frozen [default: all].
+    #[arg(long, value_name = "SELECTION", default_value = "")]
+    pub select: String,
+    /// When steps may begin, such as 'Sat 22:00-06:00 Europe/Amsterdam not 2026-12-24..2026-12-26';
+    /// may be given several times [default: any time].
+    #[arg(long = "window", value_name = "WINDOW")]
+    pub windows: Vec<String>,
+    /// How many of the selected nodes may be out of use at any time: 5%, or a number
+    /// [default: 5%].
+    #[arg(long, value_name = "SHARE", default_value = "", hide_default_value = true)]
+    pub max_disrupted: String,
+    /// newest-offered, or the version of an image [default: newest-offered].
+    #[arg(long, value_name = "IMAGE", default_value = "", hide_default_value = true)]
+    pub target: String,
+    /// How many pools of one cluster may go at a time.
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub pools_at_once: u32,
+    /// How many of the pools are the canary, beside one per line of images [default: 1].
+    #[arg(long, value_name = "SHARE", default_value = "", hide_default_value = true)]
+    pub canary: String,
+    /// How long to wait behind the canary, hours [default: 12].
+    #[arg(long, value_name = "HOURS")]
+    pub soak_hours: Option<u32>,
+    /// What was looked at and is taken: drift, unmanaged. It warns in the place of blocking.
+    #[arg(long, value_name = "WHAT")]
+    pub accept: Vec<String>,
+    /// Take the place of a plan of that name.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// For what a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// A shell script of az commands, a wave at a time.
+    Script,
+    /// Stages of Azure Kubernetes Fleet Manager, as JSON.
+    Fleet,
+    /// Markdown for a change ticket.
+    Ticket,
 }
 
 /// What can be done with node images.

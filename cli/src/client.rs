@@ -11,14 +11,20 @@ use nodeward_domain::fixes::scan::{Reported, ScanLabels};
 use nodeward_domain::image::compare::ImageDiff;
 use nodeward_domain::image::first_fix::FirstFixes;
 use nodeward_domain::image::list::ImageList;
+use nodeward_domain::plan::watch::Progress;
+use nodeward_domain::plan::{Check, Plan};
 use nodeward_proto::MESSAGE_LIMIT_BYTES;
 use nodeward_proto::answer::scan::{self, SCAN_ROWS};
 use nodeward_proto::answer::{instant, patch_age};
 use nodeward_proto::report::Invalid;
 use nodeward_proto::v1;
+use nodeward_proto::v1::plan_service_client::PlanServiceClient;
 use nodeward_proto::v1::query_service_client::QueryServiceClient;
+use serde::de::DeserializeOwned;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
+
+use crate::screen::PlansAnswer;
 
 /// A connection must stand, and a call be answered, in this time.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -52,6 +58,9 @@ pub enum AskError {
     /// No such node.
     #[error("{0}")]
     NoSuchNode(String),
+    /// What was asked for is not there, or cannot be so.
+    #[error("{0}")]
+    Cannot(String),
     /// The question has several answers.
     #[error("{0}")]
     Ambiguous(String),
@@ -94,6 +103,7 @@ pub struct Nodes {
 pub struct Client {
     url: String,
     service: QueryServiceClient<Channel>,
+    plans: PlanServiceClient<Channel>,
 }
 
 impl Client {
@@ -106,9 +116,11 @@ impl Client {
             return Err(invalid("must be like http://127.0.0.1:7443".to_owned()));
         }
         let channel = endpoint.connect_timeout(CONNECT_LIMIT).timeout(CALL_LIMIT).connect_lazy();
+        let plans =
+            PlanServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_LIMIT_BYTES);
         let service =
             QueryServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT_BYTES);
-        Ok(Self { url: url.to_owned(), service })
+        Ok(Self { url: url.to_owned(), service, plans })
     }
 
     /// All nodes that match, page by page.
@@ -243,7 +255,7 @@ impl Client {
     pub async fn images(&mut self, family: Option<&str>) -> Result<ImageList, AskError> {
         let family = family.unwrap_or_default().to_owned();
         let answer = self.service.list_images(v1::ListImagesRequest { family }).await;
-        Ok(answer.map_err(|status| self.failed(&status))?.into_inner().try_into()?)
+        Ok(answer.map_err(|status| self.cannot(&status))?.into_inner().try_into()?)
     }
 
     /// What moving from one image to another changes.
@@ -252,7 +264,7 @@ impl Client {
         request: v1::DiffImagesRequest,
     ) -> Result<ImageDiff, AskError> {
         let answer = self.service.diff_images(request).await;
-        Ok(answer.map_err(|status| self.failed(&status))?.into_inner().try_into()?)
+        Ok(answer.map_err(|status| self.cannot(&status))?.into_inner().try_into()?)
     }
 
     /// The first image of each line that runs a fix.
@@ -266,15 +278,75 @@ impl Client {
             family: family.unwrap_or_default().to_owned(),
         };
         let answer = self.service.get_first_fix(request).await;
-        Ok(answer.map_err(|status| self.failed(&status))?.into_inner().try_into()?)
+        Ok(answer.map_err(|status| self.cannot(&status))?.into_inner().try_into()?)
     }
 
     /// How the feeds stand, and for which moment that is.
     pub async fn feeds(&mut self) -> Result<(Timestamp, Vec<FeedStatus>), AskError> {
         let answer = self.service.list_feeds(v1::ListFeedsRequest {}).await;
-        let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
+        let answer = answer.map_err(|status| self.cannot(&status))?.into_inner();
         let feeds = answer.feeds.into_iter().map(FeedStatus::try_from);
         Ok((instant("as_of", answer.as_of)?, feeds.collect::<Result<_, _>>()?))
+    }
+
+    /// Makes a plan.
+    pub async fn create_plan(&mut self, request: v1::CreatePlanRequest) -> Result<Plan, AskError> {
+        let answer = self.plans.create_plan(request).await;
+        self.document(answer)
+    }
+
+    /// The plans that are kept.
+    pub async fn plans(&mut self) -> Result<PlansAnswer, AskError> {
+        let answer = self.plans.list_plans(v1::ListPlansRequest {}).await;
+        let answer = answer.map_err(|status| self.cannot(&status))?.into_inner();
+        Ok(PlansAnswer::try_from(answer)?)
+    }
+
+    /// A plan as it was made.
+    pub async fn plan(&mut self, name: &str) -> Result<Plan, AskError> {
+        let answer = self.plans.get_plan(v1::GetPlanRequest { name: name.to_owned() }).await;
+        self.document(answer)
+    }
+
+    /// A plan judged again.
+    pub async fn check_plan(&mut self, name: &str) -> Result<Check, AskError> {
+        let answer = self.plans.check_plan(v1::GetPlanRequest { name: name.to_owned() }).await;
+        self.document(answer)
+    }
+
+    /// How far a plan is.
+    pub async fn watch_plan(&mut self, name: &str) -> Result<Progress, AskError> {
+        let answer = self.plans.watch_plan(v1::GetPlanRequest { name: name.to_owned() }).await;
+        self.document(answer)
+    }
+
+    /// Forgets a plan.
+    pub async fn delete_plan(&mut self, name: &str) -> Result<(), AskError> {
+        let answer = self.plans.delete_plan(v1::GetPlanRequest { name: name.to_owned() }).await;
+        answer.map(|_| ()).map_err(|status| self.cannot(&status))
+    }
+
+    /// What an answer about plans holds.
+    fn document<T: DeserializeOwned>(
+        &self,
+        answer: Result<Response<v1::PlanResponse>, Status>,
+    ) -> Result<T, AskError> {
+        let answer = answer.map_err(|status| self.cannot(&status))?.into_inner();
+        serde_json::from_str(&answer.document).map_err(|error| {
+            AskError::Invalid(Invalid { field: "document".to_owned(), why: error.to_string() })
+        })
+    }
+
+    /// An error of a question about images or plans, which says itself what to do.
+    fn cannot(&self, status: &Status) -> AskError {
+        match status.code() {
+            Code::NotFound
+            | Code::FailedPrecondition
+            | Code::AlreadyExists
+            | Code::ResourceExhausted
+            | Code::InvalidArgument => AskError::Cannot(status.message().to_owned()),
+            _ => self.failed(status),
+        }
     }
 
     fn failed(&self, status: &Status) -> AskError {

@@ -26,6 +26,7 @@ use crate::support::{self, SupportError};
 
 mod fixes;
 mod images;
+mod plan;
 
 pub use fixes::FixQuestion;
 pub use images::ImagesError;
@@ -186,6 +187,7 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             Ok(Shown { text: screen::feeds(&answer, style)?, exit: answer.exit() })
         }
         Command::Image(command) => images::image(command, aggregator, style).await,
+        Command::Plan(command) => plan::plan(command, aggregator, style).await,
         Command::Import(Import::Scan(asked)) => import_scan(asked, aggregator, style).await,
         Command::Checks { explain, policy } => {
             let text = match explain {

@@ -9,6 +9,7 @@ mod layout;
 mod node;
 mod nodes;
 mod patch_age;
+mod plan;
 mod scan;
 mod support;
 
@@ -23,6 +24,7 @@ pub use images::{first_fix, image_diff, images, imported_images};
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};
+pub use plan::{PlansAnswer, fleet_stages, plan, plan_check, plan_progress, plans};
 pub use scan::scan;
 pub use support::exported;
 

@@ -108,6 +108,27 @@ impl QueryService for Canned {
         }))
     }
 
+    async fn list_images(
+        &self,
+        _: Request<v1::ListImagesRequest>,
+    ) -> Result<Response<v1::ListImagesResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn diff_images(
+        &self,
+        _: Request<v1::DiffImagesRequest>,
+    ) -> Result<Response<v1::DiffImagesResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn get_first_fix(
+        &self,
+        _: Request<v1::GetFirstFixRequest>,
+    ) -> Result<Response<v1::GetFirstFixResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
     async fn list_feeds(
         &self,
         _: Request<v1::ListFeedsRequest>,

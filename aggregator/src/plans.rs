@@ -1,0 +1,281 @@
+//! Plans of node image upgrades: made, kept, judged again and followed. A plan is a document of
+//! the store; nothing here acts on anything.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use nodeward_domain::plan::input::{Accepted, PlanRequest, Target};
+use nodeward_domain::plan::{self, Plan, watch};
+use nodeward_domain::pool::Share;
+use nodeward_feeds::causes::with_causes;
+use nodeward_feeds::image_document::{pack, unpack};
+use nodeward_proto::report::timestamp;
+use nodeward_proto::v1;
+use nodeward_proto::v1::plan_service_server::PlanService;
+use serde::Serialize;
+use tonic::{Request, Response, Status};
+
+use crate::fleet::Fleet;
+use crate::store::{Document, DocumentKey, Store, StoreError};
+
+/// So many plans are kept.
+const MOST_PLANS: usize = 200;
+
+/// The longest text that a request may hold.
+const LONGEST_TEXT_BYTES: usize = 4096;
+
+/// The kind of documents that plans are.
+const KIND: &str = "plan";
+
+/// The plans, by name.
+#[derive(Debug, Clone)]
+pub struct Plans {
+    fleet: Arc<Fleet>,
+    store: PlanStore,
+}
+
+/// Plans in memory and in the store.
+#[derive(Clone)]
+struct PlanStore {
+    store: Arc<dyn Store>,
+    plans: Arc<RwLock<BTreeMap<String, Arc<Plan>>>>,
+}
+
+impl std::fmt::Debug for PlanStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlanStore").finish_non_exhaustive()
+    }
+}
+
+impl Plans {
+    /// Those of a store. A plan that cannot be read costs itself alone.
+    pub async fn load(fleet: Arc<Fleet>, store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let mut plans = BTreeMap::new();
+        for document in store.documents().await? {
+            if document.key.kind != KIND {
+                continue;
+            }
+            match read(&document) {
+                // An empty one was forgotten.
+                Ok(None) => {
+                    plans.remove(&document.key.name);
+                }
+                Ok(Some(plan)) => {
+                    plans.insert(document.key.name, Arc::new(plan));
+                }
+                Err(why) => {
+                    tracing::error!(plan = document.key.name, why, "a plan cannot be read");
+                }
+            }
+        }
+        let plans = Arc::new(RwLock::new(plans));
+        Ok(Self { fleet, store: PlanStore { store, plans } })
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Plan>, Status> {
+        let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
+        let plan = plans.get(name).cloned();
+        plan.ok_or_else(|| Status::not_found(format!("no plan {name:?} is kept")))
+    }
+
+    async fn keep(&self, name: &str, plan: Option<Plan>, now: Timestamp) -> Result<(), Status> {
+        let content = match &plan {
+            Some(plan) => serde_json::to_vec(plan)
+                .map_err(|error| Status::internal(format!("the plan cannot be kept: {error}")))?,
+            None => Vec::new(),
+        };
+        let document = Document {
+            key: DocumentKey { kind: KIND.to_owned(), name: name.to_owned() },
+            stored_at: now,
+            file: String::new(),
+            content: pack(&content),
+        };
+        let put = self.store.store.put_documents(vec![document]).await;
+        put.map_err(|error| Status::unavailable(with_causes(&error)))?;
+        let mut plans = self.store.plans.write().unwrap_or_else(PoisonError::into_inner);
+        match plan {
+            Some(plan) => plans.insert(name.to_owned(), Arc::new(plan)),
+            None => plans.remove(name),
+        };
+        Ok(())
+    }
+}
+
+fn read(document: &Document) -> Result<Option<Plan>, String> {
+    let bytes = unpack(&document.key.name, &document.content).map_err(|why| with_causes(&why))?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(|why| why.to_string())
+}
+
+/// Time zones by their names, as the program knows them.
+#[must_use]
+pub fn zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+fn answer<T: Serialize>(
+    document: &T,
+    as_of: Timestamp,
+) -> Result<Response<v1::PlanResponse>, Status> {
+    let document = serde_json::to_string(document)
+        .map_err(|error| Status::internal(format!("the answer cannot be written: {error}")))?;
+    Ok(Response::new(v1::PlanResponse { as_of: Some(timestamp(as_of)), document }))
+}
+
+/// What is asked of a plan, in the words of the planner.
+fn asked(request: v1::CreatePlanRequest, now: Timestamp) -> Result<(PlanRequest, bool), Status> {
+    let v1::CreatePlanRequest {
+        name,
+        select,
+        windows,
+        max_disrupted,
+        target,
+        pools_at_once_per_cluster,
+        canary,
+        soak_hours,
+        accept,
+        replace,
+    } = request;
+    let wrong = |field: &str, why: &str| Status::invalid_argument(format!("{field}: {why}"));
+    let texts = [&name, &select, &max_disrupted, &target, &canary];
+    let longest = texts.into_iter().chain(&windows).chain(&accept).map(String::len).max();
+    if longest > Some(LONGEST_TEXT_BYTES) || windows.len() > 50 || accept.len() > 10 {
+        return Err(wrong("request", "is too long"));
+    }
+    let share = |field: &str, text: &str, usual: Share| match text {
+        "" => Ok(usual),
+        text => Share::parse(text)
+            .ok_or_else(|| wrong(field, &format!("{text:?} is neither a number nor a share"))),
+    };
+    let usual = PlanRequest::new(&name, now);
+    let target = match target.as_str() {
+        "" => Target::NewestOffered,
+        text => Target::parse(text).ok_or_else(|| {
+            wrong("target", &format!("{text:?} is neither newest-offered nor a version"))
+        })?,
+    };
+    let accept = accept
+        .iter()
+        .map(|word| {
+            Accepted::named(word)
+                .ok_or_else(|| wrong("accept", &format!("{word:?} is neither drift nor unmanaged")))
+        })
+        .collect::<Result<_, _>>()?;
+    let request = PlanRequest {
+        select,
+        windows,
+        max_disrupted: share("max_disrupted", &max_disrupted, usual.max_disrupted)?,
+        target,
+        pools_at_once_per_cluster: match pools_at_once_per_cluster {
+            0 => usual.pools_at_once_per_cluster,
+            number => number,
+        },
+        canary: share("canary", &canary, usual.canary)?,
+        soak_hours: soak_hours.unwrap_or(usual.soak_hours),
+        accept,
+        ..usual
+    };
+    Ok((request, replace))
+}
+
+#[tonic::async_trait]
+impl PlanService for Plans {
+    async fn create_plan(
+        &self,
+        request: Request<v1::CreatePlanRequest>,
+    ) -> Result<Response<v1::PlanResponse>, Status> {
+        let now = Timestamp::now();
+        let (request, replace) = asked(request.into_inner(), now)?;
+        {
+            let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
+            let is_known = plans.contains_key(&request.name);
+            if is_known && !replace {
+                let why =
+                    format!("plan {:?} is there already: --replace, or another name", request.name);
+                return Err(Status::already_exists(why));
+            }
+            if !is_known && plans.len() >= MOST_PLANS {
+                let why = format!("{MOST_PLANS} plans are kept: nodeward plan delete NAME");
+                return Err(Status::resource_exhausted(why));
+            }
+        }
+        let fleet = Arc::clone(&self.fleet);
+        let made = tokio::task::spawn_blocking(move || {
+            let inputs = fleet.plan_inputs(&request, now);
+            plan::create(&request, &inputs, fleet.policy(), &zone)
+        });
+        let plan = made
+            .await
+            .map_err(|error| Status::internal(error.to_string()))?
+            .map_err(|error| Status::invalid_argument(with_causes(&error)))?;
+        let response = answer(&plan, now)?;
+        let name = plan.request.name.clone();
+        self.keep(&name, Some(plan), now).await?;
+        Ok(response)
+    }
+
+    async fn list_plans(
+        &self,
+        _: Request<v1::ListPlansRequest>,
+    ) -> Result<Response<v1::ListPlansResponse>, Status> {
+        let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = plans.values().map(|plan| v1::PlanRow {
+            name: plan.request.name.clone(),
+            created_at: Some(timestamp(plan.request.created_at)),
+            select: plan.request.select.clone(),
+            go: plan.totals.go,
+            warn: plan.totals.warn,
+            blocked: plan.totals.blocked,
+            on_target: plan.totals.on_target,
+            ends_at_earliest: plan.totals.ends_at_earliest.map(timestamp),
+        });
+        let as_of = Some(timestamp(Timestamp::now()));
+        Ok(Response::new(v1::ListPlansResponse { as_of, plans: rows.collect() }))
+    }
+
+    async fn get_plan(
+        &self,
+        request: Request<v1::GetPlanRequest>,
+    ) -> Result<Response<v1::PlanResponse>, Status> {
+        let plan = self.named(&request.into_inner().name)?;
+        answer(&*plan, Timestamp::now())
+    }
+
+    async fn check_plan(
+        &self,
+        request: Request<v1::GetPlanRequest>,
+    ) -> Result<Response<v1::PlanResponse>, Status> {
+        let plan = self.named(&request.into_inner().name)?;
+        let (fleet, now) = (Arc::clone(&self.fleet), Timestamp::now());
+        let check = tokio::task::spawn_blocking(move || {
+            let inputs = fleet.plan_inputs(&plan.request, now);
+            plan::check(&plan, &inputs, fleet.policy(), now)
+        });
+        answer(&check.await.map_err(|error| Status::internal(error.to_string()))?, now)
+    }
+
+    async fn watch_plan(
+        &self,
+        request: Request<v1::GetPlanRequest>,
+    ) -> Result<Response<v1::PlanResponse>, Status> {
+        let plan = self.named(&request.into_inner().name)?;
+        let (fleet, now) = (Arc::clone(&self.fleet), Timestamp::now());
+        let progress =
+            tokio::task::spawn_blocking(move || watch::watch(&plan, &fleet.sightings(), now));
+        answer(&progress.await.map_err(|error| Status::internal(error.to_string()))?, now)
+    }
+
+    async fn delete_plan(
+        &self,
+        request: Request<v1::GetPlanRequest>,
+    ) -> Result<Response<v1::DeletePlanResponse>, Status> {
+        let name = request.into_inner().name;
+        self.named(&name)?;
+        self.keep(&name, None, Timestamp::now()).await?;
+        Ok(Response::new(v1::DeletePlanResponse {}))
+    }
+}
