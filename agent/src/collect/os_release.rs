@@ -82,9 +82,8 @@ fn found(root: &HostRoot) -> Result<(&'static str, String), HostError> {
 
 /// What its last line of that name says, as to a shell.
 fn value(text: &str, key: &str) -> Option<String> {
-    let values = text.lines().filter_map(|line| line.trim().split_once('='));
-    let last = values.filter(|(found, _)| *found == key).last();
-    last.and_then(|(_, value)| unquote(value))
+    let mut values = text.lines().filter_map(|line| line.trim().split_once('='));
+    values.rfind(|(found, _)| *found == key).and_then(|(_, value)| unquote(value))
 }
 
 /// `/proc/sys/kernel/arch` exists since Linux 6.1; before, the agent's own tells, if
