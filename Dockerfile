@@ -13,6 +13,8 @@ ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
 FROM ${BASE} AS agent
 ARG BINARY=out/nodeward-agent
 COPY ${BINARY} /usr/bin/nodeward-agent
+# What the allocator may keep, see docs/performance.md.
+ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 ENTRYPOINT ["/usr/bin/nodeward-agent"]
 
 FROM ${RUST_IMAGE} AS build
@@ -21,9 +23,10 @@ COPY . .
 # The target is named so that only the program is static, not cargo's own plug-ins.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
     && RUSTFLAGS="-C target-feature=+crt-static" \
-       cargo build --locked --release --package nodeward-agent --target "$target" \
-    && cp "target/$target/release/nodeward-agent" /nodeward-agent
+       cargo build --locked --profile agent --package nodeward-agent --target "$target" \
+    && cp "target/$target/agent/nodeward-agent" /nodeward-agent
 
 FROM ${BASE} AS agent-from-source
 COPY --from=build /nodeward-agent /usr/bin/nodeward-agent
+ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 ENTRYPOINT ["/usr/bin/nodeward-agent"]

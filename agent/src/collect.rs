@@ -1,4 +1,4 @@
-//! Collecting: one collector per component, one file each. All of a round run side by
+//! Collecting: one collector per component, one file each. A few of a round run side by
 //! side, each on a thread of its own with a time limit, so that a read that hangs or
 //! a collector that panics costs its own component and nothing else.
 
@@ -28,6 +28,7 @@ use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::{State, Unavailable};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::host::{Host, HostError, namespace, process};
@@ -126,6 +127,14 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
 /// room for what it reads besides.
 pub const COLLECTOR_LIMIT: Duration = Duration::from_secs(8);
 
+/// So many collectors run side by side: the allocator keeps memory for every thread that
+/// there ever was at once, and a node's other programs want the processors too.
+const SIDE_BY_SIDE: usize = 4;
+
+/// The next one waits for such a part of the limit until one of these is done. One that hangs
+/// keeps nobody: if all did, the last of them would still have three quarters of the limit.
+const TURNS: u32 = 40;
+
 /// One component, observed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
@@ -168,6 +177,7 @@ impl Rounds {
     /// Runs every collector once. Takes at most the limit, whatever they do.
     pub async fn run(&mut self) -> Vec<Observation> {
         let started = Instant::now();
+        let turns = Arc::new(Semaphore::new(SIDE_BY_SIDE));
         let mut observations = Vec::with_capacity(self.collectors.len());
         let mut running = Vec::with_capacity(self.collectors.len());
         for collector in &self.collectors {
@@ -180,9 +190,12 @@ impl Rounds {
                 }
                 self.stuck.remove(&component);
             }
+            let turn = Arc::clone(&turns).acquire_owned();
+            let turn = tokio::time::timeout(self.limit / TURNS, turn).await;
             let host = Arc::clone(&self.host);
             let collect = collector.collect;
             let thread = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
                 let begun = Instant::now();
                 let collected = collect(&host);
                 (collected, Timestamp::now(), begun.elapsed())

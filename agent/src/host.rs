@@ -5,6 +5,7 @@
 mod certificates;
 mod error;
 mod kept;
+mod locks;
 pub(crate) mod namespace;
 mod outline;
 pub(crate) mod process;
@@ -14,15 +15,16 @@ mod value;
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use error::HostError;
 pub use kept::Kept;
+pub use locks::locked;
 pub use namespace::{Foreign, namespace};
 pub use outline::{Assignment, Outline};
 pub use process::{
     Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
-    is_inside_container, is_roots, pids, started,
+    is_inside_container, is_roots, is_systems, pids, started,
 };
 pub use root::{HostRoot, Identity, Resolution};
 
@@ -52,15 +54,35 @@ impl Host {
     }
 
     /// When a file was last written. Only a machine that runs keeps that: of a copy its
-    /// recording says it.
+    /// recording says it. A time that is yet to come is none: an age made of it would be
+    /// less than nothing.
     pub fn modified(&self, path: &str) -> Result<Timestamp, HostError> {
         let modified = self.root.modified(path)?;
-        match self.probes.recording() {
-            None if self.probes.is_live() => Ok(modified),
+        let at = match self.probes.recording() {
+            None if self.probes.is_live() => modified,
             recording => recording
                 .and_then(|recording| recording.modified.get(path).copied())
-                .ok_or_else(|| HostError::TimeNotKept { path: path.to_owned() }),
+                .ok_or_else(|| HostError::TimeNotKept { path: path.to_owned() })?,
+        };
+        past(path, at, self.now())
+    }
+}
+
+/// How far a file's time may lie ahead of ours: a file system of another machine has a
+/// clock of its own, and clocks are slewed.
+const AHEAD: SignedDuration = SignedDuration::from_secs(2);
+
+/// Refuses the time of a file that is yet to come.
+pub(crate) fn past(
+    path: &str,
+    at: Timestamp,
+    now: Option<Timestamp>,
+) -> Result<Timestamp, HostError> {
+    match now {
+        Some(now) if at.duration_since(now) > AHEAD => {
+            Err(HostError::InFuture { path: path.to_owned(), at })
         }
+        _ => Ok(at),
     }
 }
 
@@ -87,6 +109,18 @@ mod tests {
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
         assert_eq!(host.modified("/b"), Err(HostError::TimeNotKept { path: "/b".to_owned() }));
         assert_eq!(host.modified("/gone"), Err(HostError::Missing { path: "/gone".to_owned() }));
+        let recorded = |at: i64| {
+            let at = Timestamp::from_second(at).expect("a moment");
+            let mut recording = Recording { recorded_at: Some(at), ..Recording::default() };
+            recording.modified.insert("/a".to_owned(), Timestamp::UNIX_EPOCH);
+            Probes::Recorded(Box::new(recording))
+        };
+        // The clock was set back since the file was written.
+        host.probes = recorded(-60);
+        let error = host.modified("/a").expect_err("yet to come");
+        assert_eq!(error.to_string(), "was written at 1970-01-01T00:00:00Z, which is yet to come");
+        host.probes = recorded(-1);
+        assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
         host.probes = Probes::Off("a copy".to_owned());
         assert_eq!(host.modified("/a"), Err(HostError::TimeNotKept { path: "/a".to_owned() }));
     }

@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use nodeward_agent::config::{Arguments, Command, Config, ConfigError};
@@ -31,8 +32,9 @@ fn start() -> Result<(), ServiceError> {
     let config = configured(config);
     start_logs(config.as_ref().is_ok_and(|config| config.log_json));
     let config = config?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread waits for the network; what blocks runs on others, which end between rounds.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .thread_keep_alive(Duration::from_secs(1))
         .enable_all()
         .build()
         .map_err(ServiceError::Signal)?;

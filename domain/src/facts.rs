@@ -28,10 +28,12 @@ pub use kubelet::Kubelet;
 pub use managed_images::{ImageNames, ManagedContainer, ManagedImage, ManagedImages};
 pub use node_image::{ImageName, Label, NodeImage, built_on};
 pub use os_release::{Fips, OsRelease, UbuntuPro};
-pub use packages::{Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage};
+pub use packages::{
+    DatabaseLock, Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage,
+};
 pub use process::Process;
 pub use reboot::{OutdatedProcess, Reboot, Sentinel};
-pub use sysctl::{ExpectedValue, LiveValue, Namespace, Setting, Sysctl};
+pub use sysctl::{ExpectedValue, LiveValue, Namespace, PassedOver, Setting, Sysctl};
 pub use time_sync::{
     Chrony, ChronyAnswer, ConfiguredSource, DaemonUnit, KernelClock, LeapStatus, PhcDevice,
     PhcTarget, PtpClock, SourceDirective, SourceMode, SourceState, TimeDaemon, TimeSource,

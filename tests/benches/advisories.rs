@@ -13,7 +13,7 @@ use nodeward_domain::advisory::{
     Advisory, Alias, AliasId, Authority, DateKind, Dated, Epochs, Published, Range, Rating,
     Statement, Stream,
 };
-use nodeward_domain::facts::{Package, PackageManager, Packages};
+use nodeward_domain::facts::{DatabaseLock, Package, PackageManager, Packages};
 use nodeward_domain::matching::{Index, Inventory, MatchKey, Matched, match_inventory};
 use nodeward_domain::patch_age::{Fixed, ImageLine, Known, Offered, Shipped, Situation, answer};
 use nodeward_domain::platform::Platform;
@@ -146,6 +146,7 @@ fn inventory(seed: u64, one_behind_in: usize) -> Inventory {
             path: "/var/lib/dpkg/status".to_owned(),
             installed,
             unfinished: Vec::new(),
+            lock: DatabaseLock::Free,
         }),
         stream: Stream::of_os_release("ubuntu", "22.04"),
         tiers: BTreeSet::from([nodeward_domain::advisory::Tier::Base]),

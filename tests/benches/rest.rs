@@ -65,7 +65,13 @@ async fn main() {
 fn agent(aggregator: &Aggregator, authority: &Authority, containerd: &Containerd) -> Command {
     let shown = authority.client(Some("nodeward://prod/node/rest/1"));
     let address = aggregator.tls.as_ref().expect("it serves over TLS");
-    let mut command = Command::new(programs::agent());
+    let mut command = Command::new(programs::shipped_agent());
+    // As Dockerfile and manifests set them, unless the caller of the benchmark does.
+    for (key, value) in [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")] {
+        if std::env::var_os(key).is_none() {
+            command.env(key, value);
+        }
+    }
     command
         .args(["run", "--interval", "30s", "--aggregator", &format!("https://{address}")])
         .arg("--containerd-socket")

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use nodeward_domain::advisory::ledger::Extent;
 use nodeward_domain::advisory::{Ledger, Revision};
+use nodeward_domain::facts::{
+    DatabaseLock, Kernel, KernelImages, OsRelease, Package, PackageManager, Packages,
+};
 use nodeward_domain::facts::{Fips, UbuntuPro};
-use nodeward_domain::facts::{Kernel, KernelImages, OsRelease, Package, PackageManager, Packages};
 use nodeward_domain::matching::{Index, Inventory};
 use nodeward_feeds::content::Content;
 
@@ -108,7 +110,13 @@ impl Note {
         mut installed: Vec<Package>,
     ) -> Inventory {
         installed.sort();
-        let packages = Packages { manager, path: String::new(), installed, unfinished: Vec::new() };
+        let packages = Packages {
+            manager,
+            path: String::new(),
+            installed,
+            unfinished: Vec::new(),
+            lock: DatabaseLock::Free,
+        };
         let os_release = OsRelease {
             path: "/etc/os-release".to_owned(),
             id: id.to_owned(),

@@ -11,6 +11,24 @@ pub fn agent() -> PathBuf {
     built("nodeward-agent")
 }
 
+/// `nodeward-agent` as it is shipped, by the profile of that name; NODEWARD_BENCH_AGENT names
+/// another build to compare it with.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn shipped_agent() -> PathBuf {
+    if let Some(other) = std::env::var_os("NODEWARD_BENCH_AGENT") {
+        return other.into();
+    }
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--profile", "agent", "--package", "nodeward-agent"]);
+    let status = build.arg("--target-dir").arg(target()).status();
+    let status = status.expect("cargo is there, it built this test");
+    assert!(status.success(), "the agent could not be built");
+    target().join("agent/nodeward-agent")
+}
+
 /// `nodeward-aggregator`.
 #[must_use]
 pub fn aggregator() -> PathBuf {
@@ -60,16 +78,20 @@ fn built(program: &str) -> PathBuf {
 /// Builds the programs into the folder that this very test was built into.
 fn build() -> PathBuf {
     let folder = folder();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
+    let mut build = cargo();
     build.args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(target());
     if folder.ends_with("release") {
         build.arg("--release");
     }
-    let status = build
-        .current_dir(super::project::root())
-        .status()
-        .expect("cargo is there, it built this test");
+    let status = build.status().expect("cargo is there, it built this test");
     assert!(status.success(), "the programs could not be built");
     folder
+}
+
+/// cargo, in the project's folder.
+fn cargo() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(super::project::root());
+    command
 }

@@ -17,9 +17,13 @@ use nodeward_tests::twin::Twin;
 const ALONE: &str = "asked of a machine that runs alone";
 
 /// What no host root leads to, each with the reason.
-const NOT_IN_HOST_ROOTS: [(&str, &str); 5] = [
+const NOT_IN_HOST_ROOTS: [(&str, &str); 9] = [
     ("/proc/{pid}", ALONE),
     ("/proc/{pid}/ns/{namespace}", ALONE),
+    ("/proc/thread-self/net/udp", ALONE),
+    ("/proc/thread-self/net/udp6", ALONE),
+    ("/proc/{pid}/fd", ALONE),
+    ("/proc/{pid}/fd/{number}", ALONE),
     ("/run/systemd/system", ALONE),
     ("/run/dbus/system_bus_socket", ALONE),
     ("/run/systemd/**", ALONE),

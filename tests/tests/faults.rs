@@ -109,7 +109,12 @@ fn is_no_fault((component, path): (Component, &str), fault: Fault) -> bool {
         // for no last newline.
         Component::Sysctl => matches!(
             fault,
-            Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
+            Fault::Missing
+                | Fault::Empty
+                | Fault::Truncated
+                | Fault::LinkOutOfTheRoot
+                // Of such a line it is told that it was passed over.
+                | Fault::NotText
         ),
         // A kernel may have been built without modules, or have loaded none. No file of
         // modprobe.d(5) is needed, one may be empty and may end anywhere.
@@ -120,7 +125,11 @@ fn is_no_fault((component, path): (Component, &str), fault: Fault) -> bool {
         // chronyd runs without a file too, and lines that are none of sources do not matter.
         Component::TimeSync => matches!(
             fault,
-            Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
+            Fault::Missing
+                | Fault::Empty
+                | Fault::Truncated
+                | Fault::LinkOutOfTheRoot
+                | Fault::NotText
         ),
         // Then none is configured.
         Component::Cni => fault == Fault::Missing,

@@ -6,7 +6,9 @@ mod real_dpkg {
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
+    use nodeward_domain::facts::DatabaseLock;
     use nodeward_domain::version::dpkg::compare;
     use nodeward_tests::counts::count;
     use nodeward_tests::programs::installed;
@@ -220,10 +222,35 @@ mod real_dpkg {
         let done = install(&first);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         assert_eq!(read(&root), told_by_dpkg(&root));
+        let waits =
+            "touch \"$DPKG_ROOT/at-work\"; while [ -e \"$DPKG_ROOT/at-work\" ]; do sleep 0.1; done";
+        let slow = build("slow", "1", waits);
+        std::thread::scope(|scope| {
+            let working = scope.spawn(|| install(&[slow]));
+            let mark = root.join("at-work");
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while !mark.exists() {
+                assert!(Instant::now() < deadline, "dpkg did not come to configure it");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            // As the kernel tells it of this machine's processes, these among them.
+            std::fs::create_dir(root.join("proc")).expect("made");
+            std::fs::copy("/proc/locks", root.join("proc/locks")).expect("procfs");
+            let lock = packages(&root).map(|packages| packages.lock);
+            std::fs::remove_file(&mark).expect("made by it");
+            let done = working.join().expect("no panic");
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            let held = DatabaseLock::Held("/var/lib/dpkg/lock-frontend".to_owned());
+            assert_eq!(lock, Ok(held), "a dpkg at work");
+        });
         let killed = install(&[build("killed", "2", "kill -9 $PPID")]);
         assert!(!killed.status.success(), "it was not killed");
         let told = told_by_dpkg(&root);
-        assert_eq!(told, ["calm 1 install ok installed", "killed 2 install ok half-configured"]);
+        let left = ["calm 1 install ok installed", "killed 2 install ok half-configured"];
+        assert_eq!(told[..2], left);
         assert_eq!(read(&root), told);
+        std::fs::copy("/proc/locks", root.join("proc/locks")).expect("procfs");
+        let lock = packages(&root).map(|packages| packages.lock);
+        assert_eq!(lock, Ok(DatabaseLock::Free), "a dpkg that was killed holds nothing");
     }
 }

@@ -2,6 +2,7 @@
 //! of its note, marks of building and provisioning, and the labels that the kubelet is
 //! told to register; elsewhere what os-release(5) says of an image.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nodeward_domain::facts::{ComponentState, ImageName, Label, NodeImage};
@@ -43,7 +44,7 @@ pub(super) const READS: &[Read] = &[
     Read::of(&MARKS, "Whether it is there: a mark of AKS's provisioning."),
     Read::of(
         &["/etc/default/kubelet"],
-        "The value of KUBELET_NODE_LABELS, byte by byte: the file may hold a bootstrap token, and \
+        "The last value of KUBELET_NODE_LABELS, byte by byte: the file may hold a bootstrap token, and \
          of its other lines nothing is kept, not even in a buffer.",
     ),
     Read::of(
@@ -108,14 +109,14 @@ fn labels(root: &HostRoot) -> Result<Vec<Label>, HostError> {
         Err(HostError::Missing { .. }) => None,
         value => value?,
     };
-    let mut labels: Vec<Label> = value
+    // Of two of one key the kubelet takes the last.
+    let by_key: BTreeMap<&str, &str> = value
         .iter()
         .flat_map(|value| unquoted(value).split(','))
         .filter_map(|label| label.trim().split_once('='))
-        .map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned() })
         .collect();
-    labels.sort_unstable();
-    Ok(labels)
+    let label = |(key, value): (&str, &str)| Label { key: key.to_owned(), value: value.to_owned() };
+    Ok(by_key.into_iter().map(label).collect())
 }
 
 /// A value without quotes around it, which systemd takes away from one of an environment
@@ -158,9 +159,14 @@ mod tests {
         {
             assert!(matches!(labels_of(&text), Err(HostError::TooLong { .. })));
         }
-        assert_eq!(
-            labels_of(&format!("KUBELET_NODE_LABELS=a=b\n{far}")),
-            Ok(vec!["a=b".to_owned()])
-        );
+        // Behind it another one may follow, which counts.
+        let behind = labels_of(&format!("KUBELET_NODE_LABELS=a=b\n{far}"));
+        assert!(matches!(behind, Err(HostError::TooLong { .. })));
+    }
+
+    #[test]
+    fn of_two_assignments_and_of_two_labels_of_one_key_the_last_counts() {
+        let text = "KUBELET_NODE_LABELS=a=1,b=2\nTOKEN=x\nKUBELET_NODE_LABELS=c=1,a=2,c=3\n";
+        assert_eq!(labels_of(text), Ok(vec!["a=2".to_owned(), "c=3".to_owned()]));
     }
 }

@@ -30,7 +30,8 @@ const FIPS: &str = "/proc/sys/crypto/fips_enabled";
 pub(super) const READS: &[Read] = &[
     Read::of(
         &["/etc/os-release"],
-        "ID, VERSION_ID, VERSION_CODENAME, PRETTY_NAME and VARIANT_ID, os-release(5).",
+        "ID, VERSION_ID, VERSION_CODENAME, PRETTY_NAME and VARIANT_ID, os-release(5), with its \
+         defaults of those that are not set.",
     ),
     Read::of(&["/usr/lib/os-release"], "The same, where the first is not there."),
     Read::of(
@@ -79,10 +80,10 @@ fn found(root: &HostRoot) -> Result<(&'static str, String), HostError> {
     Err(HostError::Missing { path: PATHS.join(" and ") })
 }
 
-/// What its line of that name says.
+/// What its last line of that name says, as to a shell.
 fn value(text: &str, key: &str) -> Option<String> {
     let mut values = text.lines().filter_map(|line| line.trim().split_once('='));
-    values.find(|(found, _)| *found == key).and_then(|(_, value)| unquote(value))
+    values.rfind(|(found, _)| *found == key).and_then(|(_, value)| unquote(value))
 }
 
 /// `/proc/sys/kernel/arch` exists since Linux 6.1; before, the agent's own tells, if
@@ -143,6 +144,7 @@ fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {
         fips: Fips::NotSupported,
         ubuntu_pro: UbuntuPro::NotThere,
     };
+    let mut is_empty = true;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -151,6 +153,7 @@ fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {
         let Some((key, value)) = line.split_once('=') else {
             return Err(malformed(format!("line {}: no `=`", index + 1)));
         };
+        is_empty = false;
         let field = match key {
             "ID" => &mut os.id,
             "VERSION_ID" => &mut os.version_id,
@@ -162,8 +165,15 @@ fn parse(path: &str, text: &str) -> Result<OsRelease, HostError> {
         *field = unquote(value)
             .ok_or_else(|| malformed(format!("line {}: quote does not end", index + 1)))?;
     }
-    if os.id.is_empty() {
-        return Err(malformed("has no ID".to_owned()));
+    // What os-release(5) says of fields that are not set would hold of such a file too; one
+    // that was emptied is likelier.
+    if is_empty {
+        return Err(malformed("has no line".to_owned()));
+    }
+    for (field, default) in [(&mut os.id, "linux"), (&mut os.pretty_name, "Linux")] {
+        if field.is_empty() {
+            default.clone_into(field);
+        }
     }
     Ok(os)
 }
@@ -207,6 +217,18 @@ mod tests {
     fn a_fault_names_its_line() {
         let error = parse("/etc/os-release", "ID=debian\nPRETTY_NAME=\"Deb").expect_err("cut");
         assert_eq!(error.to_string(), "line 2: quote does not end");
-        assert_eq!(parse("/x", "").expect_err("empty").to_string(), "has no ID");
+        for empty in ["", "# ID=debian\n\n"] {
+            assert_eq!(parse("/x", empty).expect_err("empty").to_string(), "has no line");
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_set_have_their_defaults_and_the_last_of_two_counts() {
+        let os = parse("/x", "VERSION_ID=1\nPRETTY_NAME=\n").expect("an os-release");
+        assert_eq!((os.id.as_str(), os.pretty_name.as_str()), ("linux", "Linux"));
+        assert_eq!((os.version_id.as_str(), os.variant_id.as_str()), ("1", ""));
+        let text = "ID=debian\nID=ubuntu\nIMAGE_VERSION=1\nIMAGE_VERSION='2'\n";
+        assert_eq!(parse("/x", text).expect("an os-release").id, "ubuntu");
+        assert_eq!(value(text, "IMAGE_VERSION").as_deref(), Some("2"));
     }
 }

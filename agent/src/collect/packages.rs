@@ -32,6 +32,14 @@ pub(super) const READS: &[Read] = &[
         "Whether it is there: a folder without a status file has lost it.",
     ),
     Read::of(
+        &["/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend"],
+        "Which file it is, where packages are unfinished. Neither is opened.",
+    ),
+    Read::of(
+        &["/proc/locks"],
+        "Whether somebody holds a lock on one of them: then a package manager is at work.",
+    ),
+    Read::of(
         &["/usr/lib/sysimage/rpm/rpmdb.sqlite"],
         "The headers of all packages: name, architecture, epoch, version, release, source, \
          vendor, and when those were installed that take effect at boot.",
@@ -111,7 +119,10 @@ fn read(host: &Host) -> Result<Option<PackageList>, HostError> {
             let packages = rpm::with_holds(root, list.packages)?;
             Ok(Some(PackageList { packages, ..list }))
         }
-        Some(list) => Ok(Some(list)),
+        Some(list) => {
+            let packages = dpkg::with_lock(root, list.packages);
+            Ok(Some(PackageList { packages, ..list }))
+        }
         None => absent(root).map(|()| None),
     }
 }

@@ -27,7 +27,7 @@ pub(super) const READS: &[Read] = &[
             "/usr/lib/sysctl.d/**",
         ],
         "What files say that kernel parameters should be, sysctl.d(5). A link to `/dev/null` \
-         masks files of its name.",
+         masks files of its name. A line that says nothing is passed over, and told.",
     ),
     Read::of(
         &["/proc/sys/**"],
@@ -46,7 +46,7 @@ fn read(host: &Host) -> Result<State<Sysctl>, HostError> {
     if !host.root.exists(LIVE)? {
         return Err(HostError::Missing { path: LIVE.to_owned() });
     }
-    let expected = files::read(&host.root)?;
+    let files::Files { expected, passed_over } = files::read(&host.root)?;
     let foreign = foreign_namespaces(host);
     let keys: BTreeSet<String> = expected.keys().cloned().chain(keys_of_policies()).collect();
     let settings = keys
@@ -57,7 +57,7 @@ fn read(host: &Host) -> Result<State<Sysctl>, HostError> {
             key,
         })
         .collect();
-    Ok(State::Present(Arc::new(Sysctl { settings })))
+    Ok(State::Present(Arc::new(Sysctl { settings, passed_over })))
 }
 
 /// Every parameter that some shipped edition limits: which one holds is not for an agent

@@ -4,6 +4,7 @@
 mod configuration;
 mod container;
 mod daemons;
+mod listener;
 mod ptp;
 mod units;
 
@@ -23,6 +24,7 @@ use crate::probe::clock::KernelTime;
 use crate::reads::Read;
 use configuration::Endpoint;
 use daemons::CHRONYD;
+use listener::Listener;
 
 /// chronyd must answer all questions in this time.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -42,6 +44,20 @@ pub(super) const READS: &[Read] = &[
         "What `chronyc tracking`, `sources` and `activity` show. The usual port is 323; the \
          address is one of loopback, by `bindcmdaddress` and `cmdport`. Asked only where chronyd \
          is installed or runs, and only on the node's own loopback.",
+    ),
+    Read::of(
+        &["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"],
+        "Which sockets listen where chronyd is asked. The agent's own network is the host's, or \
+         nothing is asked.",
+    ),
+    Read::of(
+        &["/proc/{pid}/fd"],
+        "Of chronyd alone the numbers of its files. Needs SYS_PTRACE: without it an answer is \
+         believed, and that is told.",
+    ),
+    Read::of(
+        &["/proc/{pid}/fd/{number}"],
+        "Of chronyd alone which sockets are its own. Where another listens nothing is asked.",
     ),
     Read::usually(
         &["/etc/chrony/chrony.conf"],
@@ -128,9 +144,9 @@ fn read(host: &Host) -> Result<(TimeSync, Measurements), HostError> {
         Some(chronyd) => {
             let arguments = daemons::ChronydArguments::of(&chronyd.arguments);
             let configuration = configuration::read(&host.root, &arguments, &ptp_clocks)?;
-            let (endpoint, answer) = match configuration.endpoint {
+            let (endpoint, (answer, unverified)) = match configuration.endpoint {
                 Endpoint::At(address) => (address.to_string(), ask(host, address)),
-                Endpoint::Nowhere(why) => (String::new(), Answer::NotAsked { why }),
+                Endpoint::Nowhere(why) => (String::new(), (Answer::NotAsked { why }, None)),
             };
             let report = match &answer {
                 Answer::Answered(report) => Some(report.clone()),
@@ -141,6 +157,7 @@ fn read(host: &Host) -> Result<(TimeSync, Measurements), HostError> {
                 configured: configuration.sources,
                 endpoint,
                 answer: said(answer),
+                unverified,
             };
             (Some(chrony), report)
         }
@@ -158,11 +175,27 @@ fn read(host: &Host) -> Result<(TimeSync, Measurements), HostError> {
     Ok((time, measured))
 }
 
-/// Asks chronyd, unless the agent's loopback is another than the host's.
-fn ask(host: &Host, address: std::net::SocketAddr) -> Answer {
-    match host.foreign("net").map(|foreign| foreign.to_string()) {
-        Some(why) => Answer::NotAsked { why },
-        None => host.probes.chrony(address, CALL_LIMIT),
+/// Asks chronyd, unless the agent's loopback is another than the host's, or somebody else is
+/// seen to listen. The second is why it could not be seen who does.
+fn ask(host: &Host, address: std::net::SocketAddr) -> (Answer, Option<String>) {
+    if let Some(foreign) = host.foreign("net") {
+        return (Answer::NotAsked { why: foreign.to_string() }, None);
+    }
+    // Sockets belong to the machine that runs: of a copy a recording answers.
+    let listener = match host.probes.is_live() {
+        true => listener::at(&host.root, address),
+        false => Listener::Chronyd,
+    };
+    match listener {
+        Listener::Chronyd => (host.probes.chrony(address, CALL_LIMIT), None),
+        Listener::Other => {
+            let why = "something else answers on chrony's port".to_owned();
+            (Answer::NotAsked { why }, None)
+        }
+        Listener::Unseen(why) => match host.probes.chrony(address, CALL_LIMIT) {
+            answer @ Answer::Answered(_) => (answer, Some(why)),
+            other => (other, None),
+        },
     }
 }
 

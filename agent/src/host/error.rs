@@ -1,5 +1,6 @@
 //! Why something on the host could not be read. Every kind names its path.
 
+use jiff::Timestamp;
 use nix::errno::Errno;
 
 /// Why something on the host could not be read.
@@ -51,6 +52,15 @@ pub enum HostError {
         /// The path on the host.
         path: String,
     },
+    /// By its own word it was written at a time that is yet to come: the clock was set back
+    /// since, or the file's time was set. How long ago that was nobody can say.
+    #[error("was written at {at:.0}, which is yet to come")]
+    InFuture {
+        /// The path on the host.
+        path: String,
+        /// Its time.
+        at: Timestamp,
+    },
     /// It was written to whenever it was read: whatever came of it may be half of one
     /// state and half of another.
     #[error("is being written to")]
@@ -79,6 +89,7 @@ impl HostError {
             | Self::NotText { path, .. }
             | Self::System { path, .. }
             | Self::TimeNotKept { path }
+            | Self::InFuture { path, .. }
             | Self::Changing { path }
             | Self::Malformed { path, .. } => path,
         }

@@ -49,6 +49,9 @@ const READS: &[Read] = &[
 /// that Nodeward is built for.
 const USER_HZ: u64 = 100;
 
+/// `UID_MIN` of every distribution of today.
+const FIRST_PERSON: u32 = 1000;
+
 /// A process that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -239,6 +242,12 @@ pub fn is_inside_container(root: &HostRoot, pid: u32) -> Result<bool, HostError>
 /// Whether a process belongs to root.
 pub fn is_roots(root: &HostRoot, pid: u32) -> Result<bool, HostError> {
     status(root, pid).map(|status| is_of_root(&status))
+}
+
+/// Whether a process belongs to root or to another account of the system, as login.defs(5)
+/// tells them from people's.
+pub fn is_systems(root: &HostRoot, pid: u32) -> Result<bool, HostError> {
+    status(root, pid).map(|status| status.ruid < FIRST_PERSON)
 }
 
 const fn is_of_root(status: &Status) -> bool {

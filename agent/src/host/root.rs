@@ -11,7 +11,7 @@ use std::path::{Component as Part, Path, PathBuf};
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 
 use super::HostError;
 use super::certificates::certificates_of;
@@ -55,6 +55,17 @@ pub struct Identity {
 impl From<FileStat> for Identity {
     fn from(stat: FileStat) -> Self {
         Self { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+impl Identity {
+    /// Whether proc_locks(5) names it so: by the device of its file system and the inode.
+    /// btrfs and overlayfs show a stat(2) another number than that, of the same kind: one
+    /// that belongs to no device.
+    pub(super) fn is_named(self, device: (u32, u32), inode: u64) -> bool {
+        let own = (major(self.device), minor(self.device));
+        let is_same = own == (device.0.into(), device.1.into());
+        self.inode == inode && (is_same || (own.0 == 0 && device.0 == 0))
     }
 }
 
@@ -176,8 +187,8 @@ impl HostRoot {
         })
     }
 
-    /// The value of the first line `key=value`, which must end within the first `limit_bytes`
-    /// of a file that may hold secrets: of other lines nothing is kept.
+    /// The value of the last line `key=value` of a file of at most `limit_bytes` that may hold
+    /// secrets: of other lines nothing is kept.
     pub fn read_value(
         &self,
         path: &str,

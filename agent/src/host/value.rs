@@ -13,15 +13,20 @@ enum Line {
     Other,
 }
 
-/// The value of the first line `key=value`; none when no line has that key.
+/// The value of the last line `key=value`, blanks before it left out, as systemd reads an
+/// `EnvironmentFile`, systemd.exec(5); none when no line has that key.
 #[expect(clippy::unbuffered_bytes, reason = "a buffer would take in the secrets beside it")]
 pub(super) fn value_of(file: impl Read, key: &str) -> Result<Option<Vec<u8>>> {
     let wanted = format!("{key}=").into_bytes();
     let mut line = Line::Beginning(0);
+    let mut last = None;
     for byte in file.bytes() {
         line = match (line, byte?) {
-            (Line::Value(value), b'\n') => return Ok(Some(value)),
-            (_, b'\n') => Line::Beginning(0),
+            (Line::Value(value), b'\n') => {
+                last = Some(value);
+                Line::Beginning(0)
+            }
+            (_, b'\n') | (Line::Beginning(0), b' ' | b'\t') => Line::Beginning(0),
             (Line::Value(mut value), byte) => {
                 value.push(byte);
                 Line::Value(value)
@@ -37,7 +42,7 @@ pub(super) fn value_of(file: impl Read, key: &str) -> Result<Option<Vec<u8>>> {
     }
     Ok(match line {
         Line::Value(value) => Some(value),
-        Line::Beginning(_) | Line::Other => None,
+        Line::Beginning(_) | Line::Other => last,
     })
 }
 
@@ -46,16 +51,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_with_the_key_counts() {
+    fn the_last_line_with_the_key_counts() {
         let value = |text: &str| {
             let value = value_of(text.as_bytes(), "KEY").expect("readable");
             value.map(|value| String::from_utf8(value).expect("text"))
         };
         for (text, expected) in [
-            ("KEY=a=b,c\nKEY=d\n", Some("a=b,c")),
+            ("KEY=a=b,c\n", Some("a=b,c")),
+            ("KEY=a\nTOKEN=secret\nKEY=d\n", Some("d")),
+            ("KEY=a\n KEY=d", Some("d")),
+            ("KEY=a\n#KEY=d\nKE", Some("a")),
             ("TOKEN=secret\nKEY=v", Some("v")),
             ("KEY=\n", Some("")),
-            ("KEYS=v\nXKEY=v\n KEY=v\nKEY\n", None),
+            ("KEYS=v\nXKEY=v\nKEY\n", None),
             ("KKEY=v\nKEY=w\n", Some("w")),
             ("", None),
         ] {

@@ -29,8 +29,10 @@ mod api {
 /// A runtime that answers with more than this is not one we know.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// A list of sandboxes or containers carries every annotation of their pods.
-const LIST_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// A list of sandboxes or containers carries every annotation of their pods, and a pod may
+/// have 256 KiB of these: some 60 such pods, or a thousand with 16 KiB each. What is longer
+/// is told as not known, and the other answers count.
+const LIST_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What was heard on the socket.
 #[derive(Debug)]

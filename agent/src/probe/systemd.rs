@@ -13,7 +13,7 @@ use zbus::names::OwnedUniqueName;
 use zbus::{Message, OwnedObjectPath, OwnedVariant, fdo};
 
 use super::{CONNECT_LIMIT, socket};
-use crate::host::{HostError, HostRoot};
+use crate::host::{HostError, HostRoot, past};
 use crate::reads::{Read, Shared};
 
 /// sd_booted(3): there when systemd is process 1.
@@ -230,7 +230,10 @@ impl Properties<'_> {
 }
 
 fn seen(root: &HostRoot, path: String) -> UnitFile {
-    UnitFile { modified_at: root.modified(&path).ok(), path }
+    // One that is yet to come says nothing.
+    let modified = root.modified(&path);
+    let modified_at = modified.and_then(|at| past(&path, at, Some(Timestamp::now()))).ok();
+    UnitFile { modified_at, path }
 }
 
 /// A moment of systemd's; none for the zero that stands for never.

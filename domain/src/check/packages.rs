@@ -13,7 +13,7 @@ use super::{
     verdict_or,
 };
 use crate::component::Component;
-use crate::facts::{Package, PackageManager, Packages};
+use crate::facts::{DatabaseLock, Package, PackageManager, Packages};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
@@ -82,6 +82,9 @@ pub(super) const CHECKS: &[Check] = &[
 /// Where the tools that update rpm's distributions keep what is held: tdnf and dnf.
 const RPM_HOLDS: &str = "/etc/tdnf/locks.d, /etc/dnf/plugins/versionlock.list";
 
+/// Where the kernel tells who holds which lock, proc_locks(5).
+const LOCKS: &str = "/proc/locks";
+
 /// So many packages are named in evidence; the rest is counted.
 const NAMED: usize = 10;
 
@@ -101,7 +104,9 @@ fn unfinished(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) ->
     }
 }
 
-/// dpkg remembers how far it came, also while it is at it.
+/// dpkg remembers how far it came, also while it is at it: then it, or the frontend that
+/// started it, holds a lock. Where nobody can say whether it is held, what is half done is
+/// told as if it were not.
 fn half_configured(packages: &Packages, scope: &Scope) -> Verdict {
     let half_done: Vec<Evidence> = packages
         .unfinished
@@ -121,7 +126,18 @@ fn half_configured(packages: &Packages, scope: &Scope) -> Verdict {
         1 => "one package is half done".to_owned(),
         count => format!("{count} packages are half done"),
     };
-    let evidence = shortened(packages, half_done);
+    let mut evidence = shortened(packages, half_done);
+    match &packages.lock {
+        DatabaseLock::Free => {}
+        DatabaseLock::Held(path) => {
+            evidence.push(Evidence::new(path, "a program holds the lock", ""));
+            return Verdict::unknown("in progress: the package manager is at work", evidence);
+        }
+        DatabaseLock::Unreadable(why) => {
+            let told = format!("whether a package manager is at work is not known: {why}");
+            evidence.push(Evidence::new(LOCKS, told, ""));
+        }
+    }
     let since = verdict_or!(confirmed(scope.standing, &evidence));
     let turn = customer(scope, "dpkg --configure -a, then apt-get -f install".to_owned());
     Verdict::fail(message, since, turn, evidence)

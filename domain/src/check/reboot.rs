@@ -8,7 +8,7 @@ use super::{
     verdict_or,
 };
 use crate::component::Component;
-use crate::facts::{OutdatedProcess, Sentinel};
+use crate::facts::{OutdatedProcess, PackageManager, Sentinel};
 use crate::node::NodeHistory;
 use crate::platform::Platform;
 use crate::policy::{Policy, Standing};
@@ -58,10 +58,16 @@ fn renewal(scope: &Scope, policy: &Policy) -> Action {
 fn required(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestamp) -> Verdict {
     let (reboot, since) = verdict_or!(facts(&history.reboot, "nothing says what asks for it"));
     let evidence: Vec<Evidence> = reboot.sentinels.iter().map(evidence).collect();
-    if evidence.is_empty() {
-        return Verdict::pass(vec![Evidence::new("/run", "no file asks for a reboot", "")]);
-    }
     let kernel = kernel::older_than_installed(history, scope, policy, now);
+    if evidence.is_empty() {
+        let none = Evidence::new("/run", "no file asks for a reboot", "");
+        return match history.packages.present() {
+            Some(packages) if packages.manager == PackageManager::Rpm => {
+                by_install_times(history, scope, policy, now, &kernel, none)
+            }
+            _ => Verdict::pass(vec![none]),
+        };
+    }
     if reboot.sentinels.iter().all(is_about_kernel)
         && matches!(kernel.outcome, Outcome::Fail { .. })
     {
@@ -85,6 +91,47 @@ fn required(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Timestam
         false => customer,
     };
     Verdict::fail(message(&reboot.sentinels, written_at), since, turn, evidence)
+}
+
+/// rpm's systems leave no file that asks: there a reboot is due when what takes effect at
+/// boot alone was installed after it, as `needs-restarting -r` of dnf has it.
+fn by_install_times(
+    history: &NodeHistory,
+    scope: &Scope,
+    policy: &Policy,
+    now: Timestamp,
+    kernel: &Verdict,
+    none: Evidence,
+) -> Verdict {
+    const WHAT: &str = "packages that take effect at boot";
+    let installed_at = history.measured.newest().boot_packages_installed_at_seconds;
+    let installed_at = installed_at
+        .and_then(|seconds| i64::try_from(seconds).ok())
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        // The clock was set back since.
+        .filter(|at| *at <= now);
+    let Some(installed_at) = installed_at else {
+        return Verdict::unknown(format!("when {WHAT} were installed is not known"), vec![none]);
+    };
+    let booted_at = history.kernel.present().and_then(|kernel| kernel.booted_at);
+    let Some(booted_at) = booted_at else {
+        return Verdict::unknown("when the node booted is not known", vec![none]);
+    };
+    let says = format!("the newest of the {WHAT} was installed at {installed_at:.0}");
+    let newest = Evidence::new("rpm", says, format!("before the boot at {booted_at:.0}"));
+    if installed_at <= booted_at {
+        return Verdict::pass(vec![none, newest]);
+    }
+    if matches!(kernel.outcome, Outcome::Fail { .. }) {
+        return Verdict::not_applicable("it is the kernel's, see KernelOlderThanInstalled");
+    }
+    let message = format!("{WHAT} were installed since the node booted, at {installed_at:.0}");
+    let turn = Turn {
+        responsible: Responsible::Customer,
+        action: renewal(scope, policy),
+        valid_until: None,
+    };
+    Verdict::fail(message, installed_at, turn, vec![newest])
 }
 
 fn evidence(sentinel: &Sentinel) -> Evidence {
@@ -181,6 +228,7 @@ mod tests {
 
     use super::*;
     use crate::facts::{ComponentState, Reboot};
+    use crate::measured::Measurements;
     use crate::observed::State;
 
     fn at(second: i64) -> Timestamp {
@@ -245,6 +293,48 @@ mod tests {
         let Outcome::Fail { since, message, .. } = verdict.outcome else { panic!("passes") };
         assert_eq!(since, at(-30 * HOUR));
         assert!(message.contains("2 packages"), "{message}");
+    }
+
+    #[test]
+    fn rpms_systems_ask_by_when_packages_were_installed() {
+        use crate::facts::{Kernel, KernelImages};
+        let judge = |installed_at: Option<Timestamp>, booted_at: Option<Timestamp>| {
+            let mut history = NodeHistory::default();
+            let mut observe = |state| history.observe(state, at(0), Duration::ZERO);
+            observe(ComponentState::Reboot(State::Present(Arc::new(nothing()))));
+            let packages = crate::matching::samples::packages(PackageManager::Rpm, &[]);
+            observe(ComponentState::Packages(State::Present(packages)));
+            let kernel = Kernel {
+                release: "6.6.57.1-7.azl3".to_owned(),
+                version: String::new(),
+                boot_id: String::new(),
+                booted_at,
+                images: KernelImages::Releases(Vec::new()),
+                tainted: 0,
+                command_line: Vec::new(),
+            };
+            observe(ComponentState::Kernel(State::Present(Arc::new(kernel))));
+            let seconds = installed_at.and_then(|at| u64::try_from(at.as_second()).ok());
+            let measured =
+                Measurements { boot_packages_installed_at_seconds: seconds, ..Default::default() };
+            history.measured.observe(measured, at(0));
+            let policy = Policy::edition("aks-2026").expect("a shipped edition");
+            let (platform, standing) = (Platform::Plain, Default::default());
+            let scope = Scope { outside: Default::default(), platform, standing };
+            required(&history, &scope, &policy, at(0)).outcome
+        };
+        let (before, boot, after) = (at(-3 * HOUR), at(-2 * HOUR), at(-HOUR));
+        assert_eq!(judge(Some(before), Some(boot)), Outcome::Pass);
+        let asked = judge(Some(after), Some(boot));
+        let Outcome::Fail { since, action, .. } = &asked else { panic!("{asked:?}") };
+        assert_eq!((*since, action), (after, &Action::Reboot));
+        // What is not known is never taken for none, nor is a time that is yet to come.
+        for (installed_at, booted_at) in
+            [(None, Some(boot)), (Some(after), None), (Some(at(HOUR)), Some(boot))]
+        {
+            let outcome = judge(installed_at, booted_at);
+            assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+        }
     }
 
     #[test]

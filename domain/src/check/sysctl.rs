@@ -9,7 +9,7 @@ use super::{
     of_a_provider, shortened, verdict_or,
 };
 use crate::component::Component;
-use crate::facts::{ExpectedValue, LiveValue, Setting};
+use crate::facts::{ExpectedValue, LiveValue, Setting, Sysctl};
 use crate::node::NodeHistory;
 use crate::policy::{Policy, SysctlRange};
 use crate::responsibility::{Action, Responsible, Turn};
@@ -168,11 +168,13 @@ fn drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Ve
             valid_until: None,
         };
         let count = evidence.len();
+        let mut evidence = shortened(evidence);
+        evidence.extend(passed_over(sysctl));
         let message = match count {
             1 => format!("{} is not what its file says", evidence[0].source),
             count => format!("{count} parameters are not what their files say"),
         };
-        return Verdict::fail(message, since, turn, shortened(evidence));
+        return Verdict::fail(message, since, turn, evidence);
     }
     let unread = unread(named.iter().map(|(setting, _)| *setting));
     if !unread.is_empty() {
@@ -197,7 +199,21 @@ fn drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Ve
         let actual = format!("{count} that files name are not in this kernel: {named}");
         evidence.push(Evidence::new("/proc/sys", actual, ""));
     }
+    evidence.extend(passed_over(sysctl));
     Verdict::pass(evidence)
+}
+
+/// What files say that systemd does not understand either, and so nobody sets.
+fn passed_over(sysctl: &Sysctl) -> Vec<Evidence> {
+    let files = sysctl.passed_over.iter().map(|file| {
+        let says = format!("line {} is passed over: {}", file.first_line, file.why);
+        let says = match file.lines {
+            0 | 1 => says,
+            lines => format!("{says}; {} more", lines - 1),
+        };
+        Evidence::new(&file.file, says, "key = value")
+    });
+    shortened(files.collect())
 }
 
 fn out_of_range(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timestamp) -> Verdict {
@@ -247,7 +263,41 @@ fn out_of_range(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timest
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
+    use crate::check::Outcome;
+    use crate::facts::{ComponentState, PassedOver};
+    use crate::observed::State;
+    use crate::platform::Platform;
+
+    #[test]
+    fn a_line_that_was_passed_over_is_told_and_fails_nothing() {
+        let setting = Setting {
+            key: "vm.swappiness".to_owned(),
+            live: LiveValue::Value("1".to_owned()),
+            expected: Some(ExpectedValue { value: "1".to_owned(), file: "a".to_owned() }),
+        };
+        let file = PassedOver {
+            file: "/etc/sysctl.d/a.conf".to_owned(),
+            lines: 2,
+            first_line: 7,
+            why: "not UTF-8".to_owned(),
+        };
+        let sysctl = Sysctl { settings: vec![setting], passed_over: vec![file] };
+        let mut history = NodeHistory::default();
+        let state = ComponentState::Sysctl(State::Present(Arc::new(sysctl)));
+        history.observe(state, Timestamp::UNIX_EPOCH, Duration::ZERO);
+        let policy = Policy::edition("aks-2026").expect("a shipped edition");
+        let (platform, standing) = (Platform::Plain, Default::default());
+        let scope = Scope { outside: Default::default(), platform, standing };
+        let verdict = drifted(&history, &scope, &policy, Timestamp::UNIX_EPOCH);
+        assert_eq!(verdict.outcome, Outcome::Pass);
+        let told = verdict.evidence.last().expect("evidence");
+        assert_eq!(told.source, "/etc/sysctl.d/a.conf");
+        assert_eq!(told.actual, "line 7 is passed over: not UTF-8; 1 more");
+    }
 
     #[test]
     fn a_value_is_what_the_kernel_makes_of_it() {

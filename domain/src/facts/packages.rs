@@ -16,6 +16,21 @@ pub struct Packages {
     pub installed: Vec<Package>,
     /// Packages that an installation left half done, sorted by name and architecture.
     pub unfinished: Vec<UnfinishedPackage>,
+    /// Whether a package manager is at work; asked where packages are unfinished.
+    pub lock: DatabaseLock,
+}
+
+/// The lock that a package manager holds for as long as it works.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseLock {
+    /// Nobody holds it, or nobody asked.
+    #[default]
+    Free,
+    /// A program holds it: the path of the lock.
+    Held(String),
+    /// Why it is not known.
+    Unreadable(String),
 }
 
 /// A package manager whose database Nodeward reads.

@@ -10,6 +10,22 @@ use super::Headline;
 pub struct Sysctl {
     /// By key.
     pub settings: Vec<Setting>,
+    /// The files with lines that say nothing, in the order in which they are read.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Lines of a file that say nothing of any parameter: whatever was meant by them is not in
+/// force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// The file.
+    pub file: String,
+    /// How many of its lines.
+    pub lines: u32,
+    /// The first of them, from 1.
+    pub first_line: u32,
+    /// What that one is.
+    pub why: String,
 }
 
 /// One kernel parameter.
@@ -103,7 +119,14 @@ impl Headline for Sysctl {
             .count();
         let unread =
             if unread == 0 { String::new() } else { format!(", {unread} could not be read") };
-        format!("{} parameters, {named} named by files{unread}", self.settings.len())
+        let lines: u32 =
+            self.passed_over.iter().map(|file| file.lines).fold(0, u32::saturating_add);
+        let passed_over = match lines {
+            0 => String::new(),
+            1 => ", one line of a file passed over".to_owned(),
+            lines => format!(", {lines} lines of files passed over"),
+        };
+        format!("{} parameters, {named} named by files{unread}{passed_over}", self.settings.len())
     }
 }
 

@@ -123,7 +123,7 @@ impl MatchKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Package, PackageManager};
+    use crate::facts::{DatabaseLock, Package, PackageManager};
 
     /// The tiers of a node with one package of that version.
     fn tiers(version: &str, ubuntu_pro: &UbuntuPro) -> Vec<Tier> {
@@ -141,6 +141,7 @@ mod tests {
             path: String::new(),
             installed: vec![package],
             unfinished: Vec::new(),
+            lock: DatabaseLock::Free,
         };
         tiers_of(&packages, ubuntu_pro).into_iter().collect()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::facts::{Kernel, KernelImages, Package, PackageManager, Packages};
+use crate::facts::{DatabaseLock, Kernel, KernelImages, Package, PackageManager, Packages};
 
 /// Packages, `name version source source_version`; of the last two the first two stand in.
 pub(crate) fn packages(manager: PackageManager, lines: &[&str]) -> Arc<Packages> {
@@ -24,6 +24,7 @@ pub(crate) fn packages(manager: PackageManager, lines: &[&str]) -> Arc<Packages>
         path: "/var/lib/dpkg/status".to_owned(),
         installed: lines.iter().map(package).collect(),
         unfinished: Vec::new(),
+        lock: DatabaseLock::Free,
     })
 }
 

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use nodeward_domain::facts::{
-    Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, ExpectedValue,
-    FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, ImageNames, Kernel, KernelImages,
-    KernelModules, KubeProxy, Label, LiveValue, ManagedContainer, ManagedImage, ManagedImages,
-    ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess, Package, PackageManager,
-    Packages, Process, ProxyConfiguration, ProxyHealth, Reboot, RuntimeCondition, RuntimeVersion,
-    Sentinel, Setting, Sysctl, UbuntuPro, UnfinishedPackage, Unit, UnitFile, UnitState,
+    Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, DatabaseLock,
+    ExpectedValue, FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, ImageNames, Kernel,
+    KernelImages, KernelModules, KubeProxy, Label, LiveValue, ManagedContainer, ManagedImage,
+    ManagedImages, ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess, Package,
+    PackageManager, Packages, PassedOver, Process, ProxyConfiguration, ProxyHealth, Reboot,
+    RuntimeCondition, RuntimeVersion, Sentinel, Setting, Sysctl, UbuntuPro, UnfinishedPackage,
+    Unit, UnitFile, UnitState,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -143,8 +144,19 @@ fn packages() -> impl Strategy<Value = Packages> {
         UnfinishedPackage { name, architecture, version, status }
     });
     let manager = prop_oneof![Just(PackageManager::Dpkg), Just(PackageManager::Rpm)];
-    (manager, TEXT, vec(package(), 0..5), vec(unfinished, 0..3)).prop_map(
-        |(manager, path, installed, unfinished)| Packages { manager, path, installed, unfinished },
+    let lock = prop_oneof![
+        Just(DatabaseLock::Free),
+        TEXT.prop_map(DatabaseLock::Held),
+        TEXT.prop_map(DatabaseLock::Unreadable),
+    ];
+    (manager, TEXT, vec(package(), 0..5), vec(unfinished, 0..3), lock).prop_map(
+        |(manager, path, installed, unfinished, lock)| Packages {
+            manager,
+            path,
+            installed,
+            unfinished,
+            lock,
+        },
     )
 }
 
@@ -346,9 +358,12 @@ fn component() -> impl Strategy<Value = ComponentState> {
             marks,
             labels,
         });
+    let file = (NAME, any::<u32>(), any::<u32>(), TEXT)
+        .prop_map(|(file, lines, first_line, why)| PassedOver { file, lines, first_line, why });
+    let facts = (vec(setting, 0..4), vec(file, 0..3));
     prop_oneof![
         state(image).prop_map(ComponentState::NodeImage).boxed(),
-        state(vec(setting, 0..4).prop_map(|settings| Sysctl { settings }))
+        state(facts.prop_map(|(settings, passed_over)| Sysctl { settings, passed_over }))
             .prop_map(ComponentState::Sysctl)
             .boxed(),
         state(os_release()).prop_map(ComponentState::OsRelease).boxed(),
@@ -404,6 +419,7 @@ fn facts_too_big_to_be_taken_say_so_themselves() {
         path: "/var/lib/dpkg/status".to_owned(),
         installed: (0..40_000).map(package).collect(),
         unfinished: Vec::new(),
+        lock: DatabaseLock::Free,
     };
     let content = Content::of(&ComponentState::Packages(State::Present(Arc::new(packages))));
     assert!(content.bytes.len() < 1000);

@@ -21,6 +21,7 @@ impl From<&domain::Chrony> for v1::Chrony {
             configured: chrony.configured.iter().map(Into::into).collect(),
             endpoint: chrony.endpoint.clone(),
             answer: Some(v1::chrony::Answer { answer: Some(answer(&chrony.answer)) }),
+            unverified: chrony.unverified.clone().unwrap_or_default(),
         }
     }
 }
@@ -36,6 +37,7 @@ impl TryFrom<v1::Chrony> for domain::Chrony {
             answer: required("answer", chrony.answer)?
                 .try_into()
                 .map_err(|fault: Invalid| fault.within("answer"))?,
+            unverified: Some(text(chrony.unverified)).filter(|why| !why.is_empty()),
         })
     }
 }

@@ -13,6 +13,7 @@ use nodeward_domain::facts as domain;
 
 use super::{Invalid, list, name, optional_timestamp, required, text, texts, timestamp_out};
 use crate::v1;
+use crate::v1::packages::Lock;
 
 /// Limits of the lists in facts: some ten times what a real node shows.
 const TRACES: usize = 64;
@@ -21,6 +22,7 @@ const PARAMETERS: usize = 512;
 const IMAGES: usize = 256;
 const PACKAGES: usize = 50_000;
 const SETTINGS: usize = 4096;
+const SPOILT_FILES: usize = 256;
 const LABELS: usize = 1024;
 
 /// Why something is not known that agents have not always reported.
@@ -195,6 +197,11 @@ impl From<&domain::Packages> for v1::Packages {
                     status: package.status.clone(),
                 })
                 .collect(),
+            lock: match &packages.lock {
+                domain::DatabaseLock::Free => None,
+                domain::DatabaseLock::Held(path) => Some(Lock::LockHeld(path.clone())),
+                domain::DatabaseLock::Unreadable(why) => Some(Lock::LockUnreadable(why.clone())),
+            },
         }
     }
 }
@@ -239,6 +246,11 @@ impl TryFrom<v1::Packages> for domain::Packages {
                     status: text(package.status),
                 })
             })?,
+            lock: match packages.lock {
+                None => domain::DatabaseLock::Free,
+                Some(Lock::LockHeld(path)) => domain::DatabaseLock::Held(text(path)),
+                Some(Lock::LockUnreadable(why)) => domain::DatabaseLock::Unreadable(text(why)),
+            },
         })
     }
 }
@@ -334,7 +346,16 @@ impl From<&domain::Sysctl> for v1::Sysctl {
                 file: expected.file.clone(),
             }),
         };
-        Self { settings: sysctl.settings.iter().map(setting).collect() }
+        let passed_over = |file: &domain::PassedOver| v1::sysctl::PassedOver {
+            file: file.file.clone(),
+            lines: file.lines,
+            first_line: file.first_line,
+            why: file.why.clone(),
+        };
+        Self {
+            settings: sysctl.settings.iter().map(setting).collect(),
+            passed_over: sysctl.passed_over.iter().map(passed_over).collect(),
+        }
     }
 }
 
@@ -362,7 +383,15 @@ impl TryFrom<v1::Sysctl> for domain::Sysctl {
                     .transpose()?,
             })
         })?;
-        Ok(Self { settings })
+        let passed_over = list("passed_over", sysctl.passed_over, SPOILT_FILES, |file| {
+            Ok(domain::PassedOver {
+                file: name("file", file.file)?,
+                lines: file.lines,
+                first_line: file.first_line,
+                why: text(file.why),
+            })
+        })?;
+        Ok(Self { settings, passed_over })
     }
 }
 

@@ -313,6 +313,22 @@ pub struct Packages {
     pub installed: ::prost::alloc::vec::Vec<Package>,
     #[prost(message, repeated, tag = "4")]
     pub unfinished: ::prost::alloc::vec::Vec<UnfinishedPackage>,
+    /// Whether a package manager is at work; none when nobody holds its lock.
+    #[prost(oneof = "packages::Lock", tags = "5, 6")]
+    pub lock: ::core::option::Option<packages::Lock>,
+}
+/// Nested message and enum types in `Packages`.
+pub mod packages {
+    /// Whether a package manager is at work; none when nobody holds its lock.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Lock {
+        /// A program holds it: the path of the lock.
+        #[prost(string, tag = "5")]
+        LockHeld(::prost::alloc::string::String),
+        /// Why it is not known.
+        #[prost(string, tag = "6")]
+        LockUnreadable(::prost::alloc::string::String),
+    }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Package {
@@ -1204,6 +1220,9 @@ pub mod cni {
 pub struct Sysctl {
     #[prost(message, repeated, tag = "1")]
     pub settings: ::prost::alloc::vec::Vec<sysctl::Setting>,
+    /// Files with lines that say nothing.
+    #[prost(message, repeated, tag = "2")]
+    pub passed_over: ::prost::alloc::vec::Vec<sysctl::PassedOver>,
 }
 /// Nested message and enum types in `Sysctl`.
 pub mod sysctl {
@@ -1238,6 +1257,17 @@ pub mod sysctl {
         pub value: ::prost::alloc::string::String,
         #[prost(string, tag = "2")]
         pub file: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct PassedOver {
+        #[prost(string, tag = "1")]
+        pub file: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "2")]
+        pub lines: u32,
+        #[prost(uint32, tag = "3")]
+        pub first_line: u32,
+        #[prost(string, tag = "4")]
+        pub why: ::prost::alloc::string::String,
     }
 }
 /// The image that the node was made from.
@@ -1403,6 +1433,10 @@ pub struct Chrony {
     pub endpoint: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "4")]
     pub answer: ::core::option::Option<chrony::Answer>,
+    /// Why it could not be seen that chronyd is who listens; empty where it was, or where
+    /// nothing was asked.
+    #[prost(string, tag = "5")]
+    pub unverified: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `Chrony`.
 pub mod chrony {

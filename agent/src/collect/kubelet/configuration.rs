@@ -128,6 +128,7 @@ fn state_of(error: &HostError) -> FileState {
         HostError::System { .. }
         | HostError::TooLong { .. }
         | HostError::TimeNotKept { .. }
+        | HostError::InFuture { .. }
         | HostError::Changing { .. } => FileState::Unreadable(error.to_string()),
         HostError::Missing { .. }
         | HostError::WrongKind { .. }

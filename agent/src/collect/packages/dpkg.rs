@@ -5,15 +5,20 @@
 //! lie: no lock is taken and nothing is executed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use nodeward_domain::facts::{Package, PackageManager, Packages, UnfinishedPackage};
+use nodeward_domain::facts::{DatabaseLock, Package, PackageManager, Packages, UnfinishedPackage};
 
-use crate::host::{HostError, HostRoot};
+use crate::host::{HostError, HostRoot, locked};
 
 const FOLDER: &str = "/var/lib/dpkg";
 pub(super) const STATUS: &str = "/var/lib/dpkg/status";
 
 pub(super) const JOURNAL: &str = "/var/lib/dpkg/updates";
+
+/// What dpkg itself, and the frontend that starts it, lock while they work, each by
+/// fcntl(2).
+const LOCKS: [&str; 2] = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
 
 /// Distributions that are never without it, by os-release(5).
 pub(super) const FAMILIES: [&str; 2] = ["debian", "ubuntu"];
@@ -53,6 +58,20 @@ pub(super) fn read(root: &HostRoot) -> Result<Option<Packages>, HostError> {
         }
     }
     Err(HostError::Changing { path: STATUS.to_owned() })
+}
+
+/// Whether what is unfinished is being worked on. Asked anew in each round, however long the
+/// list itself stays the same.
+pub(super) fn with_lock(root: &HostRoot, packages: Arc<Packages>) -> Arc<Packages> {
+    if packages.unfinished.is_empty() {
+        return packages;
+    }
+    let lock = match locked(root, &LOCKS) {
+        Ok(None) => DatabaseLock::Free,
+        Ok(Some(path)) => DatabaseLock::Held(path.to_owned()),
+        Err(error) => DatabaseLock::Unreadable(format!("{}: {error}", error.path())),
+    };
+    Arc::new(Packages { lock, ..Packages::clone(&packages) })
 }
 
 /// The steps of the journal in their order, each with its path; none when one went away
@@ -121,6 +140,7 @@ fn parse(status: &[u8], steps: &[Step]) -> Result<Packages, HostError> {
         path: STATUS.to_owned(),
         installed: Vec::new(),
         unfinished: Vec::new(),
+        lock: DatabaseLock::Free,
     };
     let take = |stanza| match noted.has(&stanza) {
         true => Ok(()),

@@ -6,7 +6,7 @@ mod holds;
 
 use std::sync::Arc;
 
-use nodeward_domain::facts::{Package, PackageManager, Packages, RPM_KERNELS};
+use nodeward_domain::facts::{DatabaseLock, Package, PackageManager, Packages, RPM_KERNELS};
 
 use super::PackageList;
 use crate::host::sqlite::{Database, Value};
@@ -121,6 +121,7 @@ impl Headers {
                 installed: Vec::new(),
                 // A package is in the database when its files are in place.
                 unfinished: Vec::new(),
+                lock: DatabaseLock::Free,
             },
             boot_packages_installed_at_seconds: None,
         }

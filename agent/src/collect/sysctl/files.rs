@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use nodeward_domain::facts::ExpectedValue;
+use nodeward_domain::facts::{ExpectedValue, PassedOver};
 
 use crate::collect::folders;
 use crate::host::{HostError, HostRoot};
@@ -19,10 +19,24 @@ const LIMIT_BYTES: u64 = 1024 * 1024;
 const KEYS: usize = 4000;
 const VALUE_LIMIT_BYTES: usize = 4096;
 
-/// The expected values by key. Patterns for interfaces are read for `all` and `default`
-/// alone: single interfaces come and go with pods.
-pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, HostError> {
+/// So many files may have lines that are passed over.
+const SPOILT_FILES: usize = 64;
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// The expected values by key.
+    pub(super) expected: BTreeMap<String, ExpectedValue>,
+    /// The files with lines that say nothing, in their order.
+    pub(super) passed_over: Vec<PassedOver>,
+}
+
+/// Reads them. Patterns for interfaces are read for `all` and `default` alone: single
+/// interfaces come and go with pods. A line that says nothing costs itself alone: systemd
+/// logs it and goes on.
+pub(super) fn read(root: &HostRoot) -> Result<Files, HostError> {
     let mut lines = Lines::default();
+    let mut passed_over: Vec<PassedOver> = Vec::new();
     for path in folders::conf_files(root, &FOLDERS)? {
         let text = match root.read(&path, LIMIT_BYTES) {
             // A link that leads nowhere, which systemd passes over too.
@@ -36,17 +50,28 @@ pub(super) fn read(root: &HostRoot) -> Result<BTreeMap<String, ExpectedValue>, H
                 Err(_) if line.trim_ascii_start().starts_with(b"#") => Ok(()),
                 Err(_) => Err("not UTF-8"),
             };
-            taken.map_err(|why| HostError::Malformed {
-                path: path.clone(),
-                why: format!("line {number}: {why}"),
-            })?;
+            let Err(why) = taken else { continue };
+            let spoilt = passed_over.len();
+            match passed_over.last_mut() {
+                Some(last) if last.file == path => last.lines += 1,
+                _ if spoilt == SPOILT_FILES => {
+                    let why = format!("line {number}: {why}, as in {SPOILT_FILES} files before");
+                    return Err(HostError::Malformed { path, why });
+                }
+                _ => passed_over.push(PassedOver {
+                    file: path.clone(),
+                    lines: 1,
+                    first_line: number,
+                    why: why.to_owned(),
+                }),
+            }
         }
         if lines.named.len() + lines.patterns.len() > KEYS {
             let why = format!("with it the files name more than {KEYS} parameters");
             return Err(HostError::Malformed { path, why });
         }
     }
-    Ok(lines.expected())
+    Ok(Files { expected: lines.expected(), passed_over })
 }
 
 /// What the lines of all files add up to.
@@ -80,7 +105,7 @@ impl Lines {
             return Err("a value that is too long for a kernel parameter");
         }
         let expected = ExpectedValue { value, file: file.to_owned() };
-        if key.contains(['*', '?', '[']) {
+        if is_pattern(&key) {
             self.patterns.push((key, expected));
         } else {
             // The last one counts.
@@ -94,6 +119,10 @@ impl Lines {
         let mut by_pattern = BTreeMap::new();
         for (pattern, expected) in patterns {
             let Some((before, after)) = pattern.split_once(".*.") else { continue };
+            // Files of that very name there are none.
+            if is_pattern(before) || is_pattern(after) {
+                continue;
+            }
             for interface in ["all", "default"] {
                 by_pattern.insert(format!("{before}.{interface}.{after}"), expected.clone());
             }
@@ -119,10 +148,26 @@ fn dotted(key: &str) -> Result<String, &'static str> {
     Ok(key)
 }
 
+/// Whether systemd takes a key for a pattern, glob(7).
+fn is_pattern(key: &str) -> bool {
+    key.contains(['*', '?', '['])
+}
+
 /// Parameters that are keys of their own kind: neither their value nor what a file says of
 /// it is anybody's business.
+const SECRETS: [&str; 2] = ["stable_secret", "tcp_fastopen_key"];
+
+/// Whether a key is one of those, or a pattern that may fit one: of a pattern what stands
+/// before its first sign and behind its last one is compared, which fits more than it does.
 fn is_secret(key: &str) -> bool {
-    key.ends_with(".stable_secret") || key.ends_with(".tcp_fastopen_key")
+    const SIGNS: [char; 5] = ['*', '?', '[', ']', '\\'];
+    let name = key.rsplit('.').next().unwrap_or_default();
+    SECRETS.iter().any(|secret| match (name.find(SIGNS), name.rfind(SIGNS)) {
+        (Some(first), Some(last)) => {
+            secret.starts_with(&name[..first]) && secret.ends_with(&name[last + 1..])
+        }
+        _ => name == *secret,
+    })
 }
 
 /// The path of a key below `/proc/sys`.
@@ -225,6 +270,52 @@ mod tests {
     }
 
     #[test]
+    fn no_pattern_takes_in_a_secret() {
+        for key in [
+            "net.ipv6.conf.*.stable_secret",
+            "net/ipv6/conf/*/stable_secret",
+            "net.ipv6.conf.*.stable_secre?",
+            "net.ipv6.conf.*.stable[_]secret",
+            "net/ipv6/conf/*/stable[._]secret",
+            "net.ipv6.conf.*.stable_secre[[:lower:]]",
+            "net.ipv6.conf.*.stable_secre\\t",
+            "net.ipv6.conf.*.*",
+            "-net.ipv6.conf.*.st*",
+            "net.*.ipv4.tcp_fastopen_*",
+        ] {
+            let mut lines = Lines::default();
+            lines.take("a", &format!("{key} = 2001:db8::1")).expect(key);
+            assert!(lines.patterns.is_empty() && lines.named.is_empty(), "{key}");
+            assert!(lines.expected().is_empty(), "{key}");
+        }
+        let kept = expected(&[("a", "net.ipv4.conf.*.rp_filter = 1\nnet.*.conf.*.rp_filter = 2")]);
+        let keys: Vec<&str> = kept.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["net.ipv4.conf.all.rp_filter", "net.ipv4.conf.default.rp_filter"]);
+    }
+
+    #[test]
+    fn a_line_that_says_nothing_costs_itself_alone_and_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = folder.path().join("etc/sysctl.d");
+        std::fs::create_dir_all(&inside).expect("made");
+        let text = b"vm.swappiness = 1\nnonsense\n= 2\nkernel.panic = \xff\nkernel.sem = 1\n";
+        std::fs::write(inside.join("a.conf"), text).expect("written");
+        std::fs::write(inside.join("b.conf"), "vm.swappiness = 2\n").expect("written");
+        let root = HostRoot::open(folder.path()).expect("a directory");
+        let files = read(&root).expect("readable");
+        let keys: Vec<&str> = files.expected.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["kernel.sem", "vm.swappiness"]);
+        assert_eq!(files.expected["vm.swappiness"].value, "2");
+        let told = PassedOver {
+            file: "/etc/sysctl.d/a.conf".to_owned(),
+            lines: 3,
+            first_line: 2,
+            why: "neither an assignment nor an exclusion".to_owned(),
+        };
+        assert_eq!(files.passed_over, [told]);
+    }
+
+    #[test]
     fn masks_and_comments_are_taken_in_every_form() {
         let folder = tempfile::tempdir().expect("a folder");
         let inside = |path: &str| folder.path().join(path);
@@ -245,7 +336,7 @@ mod tests {
         // In its place, as tests may not make devices.
         std::fs::create_dir(inside("dev/null")).expect("made");
         let root = HostRoot::open(folder.path()).expect("a directory");
-        let keys: Vec<String> = read(&root).expect("readable").into_keys().collect();
+        let keys: Vec<String> = read(&root).expect("readable").expected.into_keys().collect();
         assert_eq!(keys, ["kernel.panic"]);
     }
 }

@@ -10,8 +10,8 @@ use crate::facts::containerd::{
     ServerVersion, SystemdCgroup,
 };
 use crate::facts::{
-    ComponentState, Package, PackageManager, Packages, Process, RuntimeCondition, RuntimeVersion,
-    UnitState,
+    ComponentState, DatabaseLock, Package, PackageManager, Packages, Process, RuntimeCondition,
+    RuntimeVersion, UnitState,
 };
 use crate::node::Holding;
 use crate::observed::State;
@@ -65,6 +65,7 @@ fn packages(name: &str, version: &str) -> ComponentState {
         path: "/var/lib/dpkg/status".to_owned(),
         installed: vec![package],
         unfinished: Vec::new(),
+        lock: DatabaseLock::Free,
     })))
 }
 

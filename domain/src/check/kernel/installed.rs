@@ -155,6 +155,7 @@ mod tests {
             path: "/var/lib/rpm/rpmdb.sqlite".to_owned(),
             installed: installed.iter().map(package).collect(),
             unfinished: Vec::new(),
+            lock: crate::facts::DatabaseLock::Free,
         }
     }
 

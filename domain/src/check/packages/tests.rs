@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::check::{CONFIRMATIONS, Outcome};
-use crate::facts::{ComponentState, UnfinishedPackage};
+use crate::facts::{ComponentState, DatabaseLock, UnfinishedPackage};
 use crate::node::Holding;
 use crate::observed::State;
 use crate::platform::Platform;
@@ -30,6 +30,7 @@ fn rpm_with(installed: &[&str]) -> Packages {
         path: "/var/lib/rpm/rpmdb.sqlite".to_owned(),
         installed: installed.iter().map(package).collect(),
         unfinished: Vec::new(),
+        lock: DatabaseLock::Free,
     }
 }
 
@@ -70,9 +71,10 @@ fn a_package_in_two_versions_was_not_finished_once_it_stays_so() {
 }
 
 #[test]
-fn what_dpkg_is_at_is_unfinished_once_it_stays_so() {
-    let half_done = || Packages {
+fn what_is_half_done_is_unfinished_once_it_stays_so_and_nobody_is_at_it() {
+    let half_done = |lock| Packages {
         manager: PackageManager::Dpkg,
+        lock,
         unfinished: vec![UnfinishedPackage {
             name: "bash".to_owned(),
             architecture: "amd64".to_owned(),
@@ -82,11 +84,18 @@ fn what_dpkg_is_at_is_unfinished_once_it_stays_so() {
         ..rpm_with(&["zlib 1.10-1"])
     };
     for rounds in 1..CONFIRMATIONS {
-        let outcome = judged_of(unfinished, half_done(), rounds);
+        let outcome = judged_of(unfinished, half_done(DatabaseLock::Free), rounds);
         assert!(matches!(outcome, Outcome::Confirming { .. }), "{outcome:?}");
     }
-    let outcome = judged_of(unfinished, half_done(), CONFIRMATIONS);
-    assert!(matches!(outcome, Outcome::Fail { .. }), "{outcome:?}");
+    // What cannot be known silences nothing.
+    for lock in [DatabaseLock::Free, DatabaseLock::Unreadable("no permission".to_owned())] {
+        let outcome = judged_of(unfinished, half_done(lock), CONFIRMATIONS);
+        assert!(matches!(outcome, Outcome::Fail { .. }), "{outcome:?}");
+    }
+    let at_work = half_done(DatabaseLock::Held("/var/lib/dpkg/lock".to_owned()));
+    let outcome = judged_of(unfinished, at_work, 10 * CONFIRMATIONS);
+    let why = "in progress: the package manager is at work".to_owned();
+    assert_eq!(outcome, Outcome::Unknown(why));
 }
 
 #[test]

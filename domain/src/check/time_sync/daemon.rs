@@ -102,7 +102,12 @@ fn evidence(time: &TimeSync) -> Vec<Evidence> {
     let answers = time.chrony.iter().map(|chrony| {
         Evidence::new(&chrony.endpoint, chrony.answer.to_string(), "an answer in time")
     });
-    processes(time, "").into_iter().chain(answers).collect()
+    let unverified = time.chrony.iter().filter_map(|chrony| {
+        let why = chrony.unverified.as_ref()?;
+        let says = format!("who answers could not be seen: {why}");
+        Some(Evidence::new(&chrony.endpoint, says, "chronyd"))
+    });
+    processes(time, "").into_iter().chain(answers).chain(unverified).collect()
 }
 
 fn is_conflict(time: &TimeSync) -> bool {

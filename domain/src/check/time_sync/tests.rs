@@ -61,6 +61,7 @@ fn shipped() -> TimeSync {
                 offline: 0,
                 unresolved: 0,
             }),
+            unverified: None,
         }),
         ptp_clocks: vec![PtpClock { name: "ptp0".to_owned(), clock_name: "hyperv".to_owned() }],
     }
@@ -298,4 +299,20 @@ fn the_clock_of_a_network_card_is_the_providers_as_shipped_and_else_the_customer
         PhcTarget::Missing;
     let (_, _, message) = turn_of(outcome(Platform::Aks, time, "PtpClockNotHost"));
     assert_eq!(message, "/dev/ptp0 is not there, not the host's clock");
+}
+
+#[test]
+fn an_answer_of_whom_nobody_could_see_is_believed_and_that_is_told() {
+    let mut time = shipped();
+    let why = "/proc/7/fd: EACCES: Permission denied";
+    time.chrony.as_mut().expect("chrony").unverified = Some(why.to_owned());
+    let mut history = NodeHistory::default();
+    let state = ComponentState::TimeSync(State::Present(Arc::new(time)));
+    history.observe(state, Timestamp::UNIX_EPOCH, Duration::ZERO);
+    let policy = Policy::edition("aks-2026").expect("a shipped edition");
+    let (platform, standing) = (Platform::Aks, Default::default());
+    let scope = Scope { outside: Default::default(), platform, standing };
+    let verdict = daemon::hung(&history, &scope, &policy, Timestamp::UNIX_EPOCH);
+    assert_eq!(verdict.outcome, Outcome::Pass);
+    assert!(verdict.evidence.iter().any(|piece| piece.actual.contains(why)), "{verdict:?}");
 }

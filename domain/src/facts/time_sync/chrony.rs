@@ -14,6 +14,9 @@ pub struct Chrony {
     pub endpoint: String,
     /// What it answered.
     pub answer: ChronyAnswer,
+    /// Why it could not be seen that chronyd is who listens there; none where it was seen, or
+    /// where nothing was asked. The answer is believed all the same.
+    pub unverified: Option<String>,
 }
 
 /// A line of the configuration that names a source.

@@ -50,8 +50,14 @@ fn daemon() -> impl Strategy<Value = TimeDaemon> {
 }
 
 fn chrony() -> impl Strategy<Value = Chrony> {
-    (vec(TEXT, 0..3), vec(configured(), 0..3), TEXT, answer()).prop_map(
-        |(files, configured, endpoint, answer)| Chrony { files, configured, endpoint, answer },
+    (vec(TEXT, 0..3), vec(configured(), 0..3), TEXT, answer(), option::of(NAME)).prop_map(
+        |(files, configured, endpoint, answer, unverified)| Chrony {
+            files,
+            configured,
+            endpoint,
+            answer,
+            unverified,
+        },
     )
 }
 

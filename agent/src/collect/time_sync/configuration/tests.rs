@@ -143,3 +143,23 @@ fn files_that_include_each_other_end() {
     let error = read(&root, &ChronydArguments::default(), &[]).err().expect("too many");
     assert_eq!(error.to_string(), "line 513: one source more than are read");
 }
+
+#[test]
+fn a_line_of_another_encoding_costs_itself_alone() {
+    let (folder, root) = root(&[("/etc/chrony/chrony.conf", ""), ("/run/x/a.sources", "")]);
+    let main =
+        b"# M\xfcller\nserver 192.0.2.1\nserver caf\xe9.example\ncmdport 1323\nsourcedir /run/x\n";
+    std::fs::write(folder.path().join("etc/chrony/chrony.conf"), main).expect("written");
+    std::fs::write(folder.path().join("run/x/a.sources"), b"# \xff\npool 192.0.2.2\n")
+        .expect("written");
+    let configuration = read_of(&root);
+    assert_eq!(
+        named(&configuration),
+        [
+            ("/etc/chrony/chrony.conf", 2, "server 192.0.2.1"),
+            ("/etc/chrony/chrony.conf", 3, "server caf\u{fffd}.example"),
+            ("/run/x/a.sources", 2, "pool 192.0.2.2"),
+        ]
+    );
+    assert!(matches!(configuration.endpoint, Endpoint::At(at) if at.port() == 1323));
+}
