@@ -8,7 +8,8 @@ use super::sources::Sources;
 use super::{ImageRelease, ShippedPackage, ShippedPackages};
 use crate::advisory::{Distribution, Stream};
 use crate::facts::{
-    Fips, Kernel, KernelImages, OsRelease, Package, PackageManager, Packages, UbuntuPro,
+    DatabaseLock, Fips, Kernel, KernelImages, OsRelease, Package, PackageManager, Packages,
+    UbuntuPro,
 };
 use crate::kernel_package::dpkg_release;
 use crate::matching::{Index, Inventory, maker, source_of_release};
@@ -102,7 +103,13 @@ impl ImageInventory {
         }
         not_covered.dedup();
         installed.sort();
-        let packages = Packages { manager, path: image(), installed, unfinished: Vec::new() };
+        let packages = Packages {
+            manager,
+            path: image(),
+            installed,
+            unfinished: Vec::new(),
+            lock: DatabaseLock::Free,
+        };
         let os_release = os_release(id, version_id);
         let kernel = release.kernel.as_deref().map(kernel);
         let inventory = Inventory::of(Arc::new(packages), &os_release, kernel.as_ref());
