@@ -55,6 +55,7 @@ fn now() -> Timestamp {
 }
 
 /// The packages of consecutive images of one line: names and versions.
+#[derive(Clone)]
 struct Line {
     packages: Vec<(String, [usize; 3])>,
     random: Random,
@@ -117,7 +118,7 @@ fn container_list(sku: &str, version: &str, random: &mut Random) -> String {
             (0..64).map(|_| char::from(b"0123456789abcdef"[random.below(16)])).collect();
         let _ = write!(
             images,
-            "{}{{\"id\":\"sha256:{digest}\",\"bytes\":{number}915850,\"repoTags\":[\"mcr.example.com\
+            "{}{{\"id\":\"sha256:{digest}\",\"bytes\":1{number}915,\"repoTags\":[\"mcr.example.com\
              /oss/v2/kubernetes/image{number}:v1.{number}.0\"],\"repoDigests\":[\"mcr.example.com/oss/\
              v2/kubernetes/image{number}@sha256:{digest}\"]}}",
             if number == 0 { "" } else { "," }
@@ -208,13 +209,21 @@ fn import() {
     println!("  loaded at the start of an aggregator in {:.2} s", loaded.as_secs_f64());
 }
 
-/// Fixes of the line's packages.
-fn fixes(line: &Line, count: usize) -> Vec<Advisory> {
+/// Fixes of the line's packages: most of them older than its first image, as vendors' lists
+/// are; two of a hundred came between the first image and the last, and one of two hundred
+/// after the last.
+fn fixes(first: &Line, last: &Line, count: usize) -> Vec<Advisory> {
     let stream = Stream::of_os_release("ubuntu", "22.04");
     (0..count)
         .map(|number| {
-            let (source, [a, b, c]) = &line.packages[number % PACKAGES];
-            let c = c.saturating_sub(3) + number / PACKAGES % 6;
+            let place = number % PACKAGES;
+            let (source, [a, b, before]) = &first.packages[place];
+            let after = last.packages[place].1[2];
+            let c = match number % 200 {
+                0 => after + 1,
+                1..=4 => before + (after - before).div_ceil(2),
+                _ => before.saturating_sub(number / PACKAGES % 60),
+            };
             let at = now() - SignedDuration::from_hours(24 * (number as i64 % 300));
             let alias = AliasId::of(&format!("CVE-2026-{}", 10_000 + number));
             Advisory {
@@ -237,6 +246,7 @@ fn compare() {
     let mut line = Line::new(1);
     let mut catalogue = Catalogue::default();
     let family = "AKSUbuntu-2204gen2containerd";
+    let first_of_line = line.clone();
     for build in 0..150 {
         line.next();
         let file = format!("{family}/{}.txt", version(build));
@@ -244,7 +254,7 @@ fn compare() {
         let document = read_document(&file, note.as_bytes(), &names_of(None), now());
         document.expect("a note").document.put_into(&mut catalogue);
     }
-    let advisories = fixes(&line, 50_000);
+    let advisories = fixes(&first_of_line, &line, 50_000);
     let published = |_: &_| {
         Some(Published {
             at: now(),

@@ -1,7 +1,7 @@
 //! Random numbers that are the same in every run.
 
 /// Numbers from a seed, by a linear congruential generator.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {

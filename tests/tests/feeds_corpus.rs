@@ -6,6 +6,8 @@
 mod announced;
 #[path = "feeds_corpus/azure_linux.rs"]
 mod azure_linux;
+#[path = "feeds_corpus/first_fix.rs"]
+mod first_fix;
 #[path = "feeds_corpus/images.rs"]
 mod images;
 #[path = "feeds_corpus/patches.rs"]

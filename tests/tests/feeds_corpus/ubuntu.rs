@@ -12,7 +12,7 @@ use nodeward_tests::advisories::{Note, index_of};
 
 use crate::corpus;
 
-fn notices(corpus: &Path) -> Content {
+pub(crate) fn notices(corpus: &Path) -> Content {
     let mut reader = OsvReader::default();
     let mut paths: Vec<_> = std::fs::read_dir(corpus.join("advisories/usn-osv"))
         .expect("notices")
@@ -27,7 +27,7 @@ fn notices(corpus: &Path) -> Content {
 }
 
 /// Rows of a table with a header.
-fn table(path: &Path) -> Vec<Vec<String>> {
+pub(crate) fn table(path: &Path) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(path).expect("a table");
     text.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
@@ -55,7 +55,7 @@ fn images(corpus: &Path, family: &str) -> Vec<(Timestamp, String, Note)> {
 }
 
 /// `Starting build on  Thu Dec 18 18:17:25 UTC 2025`.
-fn built_at(note: &str) -> Timestamp {
+pub(crate) fn built_at(note: &str) -> Timestamp {
     let words: Vec<&str> = note.lines().next().expect("a line").split_whitespace().collect();
     let [.., month, day, time, "UTC", year] = words.as_slice() else { panic!("{words:?}") };
     let day = nodeward_feeds::instant::read_day(&format!("{day} {month} {year}")).expect("a day");
