@@ -246,7 +246,7 @@ impl Blocker {
                 "add replicas, or let each of them allow a disruption".to_owned()
             }
             Self::StaleReports { .. } | Self::MissingReports { .. } => {
-                "see why they are silent: nodeward nodes --stale".to_owned()
+                "see why they are silent: nodeward nodes --standing incomplete".to_owned()
             }
             Self::OfferedUnknown => {
                 "import the answer of az aks nodepool get-upgrades -o json".to_owned()

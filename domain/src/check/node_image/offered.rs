@@ -43,7 +43,7 @@ fn newer<'a>(
     let node = NodeOnImage::of(history);
     let pool = pool_of(history).zip(scope.outside.pool).map(|(_, pool)| &pool.key);
     let Some((version, span)) = images.newest_offered(node, pool, now) else {
-        return Err(Verdict::unknown(untold(images, node, pool, now), Vec::new()));
+        return Err(Verdict::unknown(untold(images, history, pool, now), Vec::new()));
     };
     let evidence = vec![Evidence::new(
         &name.path,
@@ -71,12 +71,14 @@ fn newer<'a>(
 /// Why it is not known which image is the newest offered one.
 fn untold(
     images: &Images,
-    node: NodeOnImage<'_>,
+    history: &NodeHistory,
     pool: Option<&PoolKey>,
     now: Timestamp,
 ) -> String {
-    let line = images.line_of(node);
+    let line = images.line_of(NodeOnImage::of(history));
     match pool.map(|pool| (pool, images.catalogue().newest_offered(pool, line, now))) {
+        // A machine that is looked at by itself stands in no fleet, whatever its labels say.
+        None if pool_of(history).is_some() => "nobody told which image is offered".to_owned(),
         None => "the node's pool is not known".to_owned(),
         Some((pool, NewestOffered::Untold)) => {
             format!("nobody told which image is offered to pool {pool}")
@@ -221,7 +223,7 @@ pub(super) fn pool_mixed(
     let own = built(&name.sku, &name.version);
     let newest = pool.images.keys().max_by_key(|(sku, version)| built(sku, version));
     let evidence = pool.images.iter().map(|((sku, version), nodes)| {
-        Evidence::new(pool.key.to_string(), format!("{nodes} nodes on {sku} {version}"), "")
+        Evidence::new(pool.key.to_string(), format!("{} on {sku} {version}", count(*nodes)), "")
     });
     let evidence: Vec<Evidence> = evidence.collect();
     let Some((_, version)) = newest.filter(|(sku, version)| built(sku, version) > own) else {
@@ -233,9 +235,16 @@ pub(super) fn pool_mixed(
         .filter(|((sku, version), _)| built(sku, version) > own)
         .map(|(_, nodes)| nodes)
         .sum();
-    let message =
-        format!("{others} nodes of pool {} are on a newer image, up to {version}", pool.key.pool);
+    let others = match others {
+        1 => format!("1 node of pool {} is", pool.key.pool),
+        _ => format!("{others} nodes of pool {} are", pool.key.pool),
+    };
+    let message = format!("{others} on a newer image, up to {version}");
     let action = Action::UpgradeImage { to: Some(version.clone()) };
     let turn = Turn { responsible: Responsible::Customer, action, valid_until: None };
     Verdict::fail(message, since.min(now), turn, super::super::shortened(evidence))
+}
+
+fn count(nodes: usize) -> String {
+    format!("{nodes} node{}", if nodes == 1 { "" } else { "s" })
 }
