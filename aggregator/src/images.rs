@@ -1,6 +1,7 @@
 //! Imports of what is known of node images: documents, kept whole in the store and put into
 //! the catalogue of the next generation. Either all of them or none.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -142,14 +143,25 @@ pub fn catalogue_of(documents: &[Document]) -> (Catalogue, Vec<ImageDocumentErro
     let mut catalogue = Catalogue::default();
     let mut spoilt = Vec::new();
     let kinds = [Kind::Note, Kind::List, Kind::Patch, Kind::Announced, Kind::Offered];
-    let of_images = documents
+    let of_images: Vec<&Document> = documents
         .iter()
-        .filter(|document| kinds.iter().any(|kind| kind.word() == document.key.kind));
-    for Document { key, stored_at, file, content } in of_images {
-        let (cluster, file) = file.split_once('\n').unwrap_or(("", file));
-        let names = names_of(Some(cluster).filter(|cluster| !cluster.is_empty()));
-        let read = unpack(&key.name, content)
-            .and_then(|bytes| read_image_document(file, &bytes, &names, *stored_at));
+        .filter(|document| kinds.iter().any(|kind| kind.word() == document.key.kind))
+        .collect();
+    // Thousands may be kept: every processor reads some, and they are put in in their order.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let each = of_images.len().div_ceil(processors).max(1);
+    let read: Vec<Vec<Read>> = std::thread::scope(|scope| {
+        let readers: Vec<_> = of_images
+            .chunks(each)
+            .map(|some| scope.spawn(|| some.iter().map(|one| read_stored(one)).collect()))
+            .collect();
+        let lost = |_| {
+            let why = "its reader stopped, and so those beside it are missing too".to_owned();
+            vec![Err(ImageDocumentError::Packed { name: "a document".to_owned(), why })]
+        };
+        readers.into_iter().map(|reader| reader.join().unwrap_or_else(lost)).collect()
+    });
+    for read in read.into_iter().flatten() {
         match read {
             Ok(document) => {
                 document.put_into(&mut catalogue);
@@ -158,6 +170,16 @@ pub fn catalogue_of(documents: &[Document]) -> (Catalogue, Vec<ImageDocumentErro
         }
     }
     (catalogue, spoilt)
+}
+
+/// A document that was read, or why it cannot be.
+type Read = Result<ImageDocument, ImageDocumentError>;
+
+fn read_stored(Document { key, stored_at, file, content }: &Document) -> Read {
+    let (cluster, file) = file.split_once('\n').unwrap_or(("", file));
+    let names = names_of(Some(cluster).filter(|cluster| !cluster.is_empty()));
+    let bytes = unpack(&key.name, content)?;
+    read_image_document(file, &bytes, &names, *stored_at)
 }
 
 /// What clusters are called: as was said, or as the provider calls them.

@@ -335,7 +335,7 @@ pub enum Image {
     /// Take release notes, lists of container images, package deltas of security patches and
     /// tables of announcements in: all of them, or none when one is refused.
     Import {
-        /// Files, or folders of them: notes lie in <family>/<version>.txt.
+        /// Files, or folders of them: notes lie in FAMILY/VERSION.txt.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// The aggregator's socket for administrators.

@@ -1,5 +1,5 @@
 //! Plans of node image upgrades: which pools go, in which order and when, and why the others do
-//! not. Pure functions of what the fleet knows: [`create`] makes a plan, [`check()`] judges it
+//! not. Pure functions of what the fleet knows: [`create()`] makes a plan, [`check()`] judges it
 //! again on newer facts, [`watch`] follows it by reports of nodes, [`export`] writes it for the
 //! tools that act. Nodeward changes nothing itself. Sources of the rules: the provider's pages
 //! on upgrades of node pools and planned maintenance; who must act, the policy editions.

@@ -264,7 +264,7 @@ fn show_going(page: &mut Page, pool: &PoolPlan, wide: bool) {
     page.fold("", 2, &format!("{} {} in wave {wave} to {target}", pool.standing.word(), pool.key));
     match pool.gain.known() {
         Some(gained) => page.detail(
-            "brings",
+            "gain",
             &format!(
                 "{} over the line, {} in all; leaves {}; brings back {}",
                 count(gained.over_line.count as usize, "fix", "fixes"),
@@ -273,7 +273,7 @@ fn show_going(page: &mut Page, pool: &PoolPlan, wide: bool) {
                 gained.brought_back.count,
             ),
         ),
-        None => page.detail("brings", "it is not known what"),
+        None => page.detail("gain", "not known"),
     }
     if let Some(rollout) = &pool.rollout {
         page.detail(
@@ -310,10 +310,7 @@ fn show_going(page: &mut Page, pool: &PoolPlan, wide: bool) {
         page.detail("back", &format!("possible until {}; {back}", minute(rollback.until)));
     }
     for warning in &pool.warnings {
-        page.detail(
-            "warn",
-            &format!("{warning}: {} acts: {}", word(&warning.who()), warning.next()),
-        );
+        page.detail("warn", &format!("{warning}; {}: {}", word(&warning.who()), warning.next()));
     }
     let unknown: Vec<String> = pool.unknowns.iter().map(ToString::to_string).collect();
     if !unknown.is_empty() {

@@ -9,7 +9,7 @@ use crate::image::ImageLabel;
 use crate::pool::Share;
 
 /// What somebody wants to be planned. It is plain text and numbers, so that it is stored as it
-/// was said; [`super::create`] reads it.
+/// was said; [`super::create()`] reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRequest {
     /// The plan's name: up to 63 letters, digits, `.`, `_` and `-`, a letter or digit first.
