@@ -177,6 +177,7 @@ impl Rounds {
     /// Runs every collector once. Takes at most the limit, whatever they do.
     pub async fn run(&mut self) -> Vec<Observation> {
         let started = Instant::now();
+        self.host.root.begin_round();
         let turns = Arc::new(Semaphore::new(SIDE_BY_SIDE));
         let mut observations = Vec::with_capacity(self.collectors.len());
         let mut running = Vec::with_capacity(self.collectors.len());
@@ -221,6 +222,7 @@ impl Rounds {
                 Err(unavailable) => observation(component, unavailable, started),
             });
         }
+        self.host.root.end_round();
         observations.sort_by_key(|observation| observation.state.component());
         observations
     }

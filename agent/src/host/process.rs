@@ -158,14 +158,28 @@ pub struct Started {
 
 /// Which process a pid is.
 pub fn started(root: &HostRoot, pid: u32) -> Result<Started, HostError> {
-    let stat = stat(root, pid)?;
-    Ok(Started { name: stat.comm, seconds_after_boot: stat.starttime / USER_HZ })
+    let known = known(root, pid)?;
+    Ok(Started { name: known.name, seconds_after_boot: known.started })
 }
 
-fn stat(root: &HostRoot, pid: u32) -> Result<Stat, HostError> {
+/// What is kept of a process for a round, in which several collectors look for some.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    name: String,
+    state: char,
+    /// Seconds after boot.
+    started: u64,
+}
+
+/// Reads which process a pid is; within a round once for all collectors.
+fn known(root: &HostRoot, pid: u32) -> Result<Known, HostError> {
     let path = format!("/proc/{pid}/stat");
-    let bytes = root.read(&path, 64 * 1024)?;
-    Stat::from_read(bytes.as_slice()).map_err(|_| malformed(path, "proc_pid_stat(5)"))
+    root.in_round(&path, pid, || {
+        let bytes = root.read(&path, 64 * 1024)?;
+        let stat = Stat::from_read(bytes.as_slice())
+            .map_err(|_| malformed(path.clone(), "proc_pid_stat(5)"))?;
+        Ok(Known { name: stat.comm, state: stat.state, started: stat.starttime / USER_HZ })
+    })
 }
 
 fn look(
@@ -174,8 +188,8 @@ fn look(
     wanted: &[&str],
     is_meant: impl Fn(u32, &Status) -> bool,
 ) -> Result<Option<Found>, HostError> {
-    let stat = stat(root, pid)?;
-    if !wanted.contains(&stat.comm.as_str()) || matches!(stat.state, 'Z' | 'X') {
+    let known = known(root, pid)?;
+    if !wanted.contains(&known.name.as_str()) || matches!(known.state, 'Z' | 'X') {
         return Ok(None);
     }
     let status = status(root, pid)?;
@@ -210,10 +224,10 @@ fn look(
         Err(error) => return Err(error),
     };
     Ok(Some(Found {
-        name: stat.comm,
+        name: known.name,
         process: Process {
             pid,
-            started_seconds_after_boot: stat.starttime / USER_HZ,
+            started_seconds_after_boot: known.started,
             executable,
             executable_replaced,
         },

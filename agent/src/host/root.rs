@@ -2,11 +2,13 @@
 //! openat2(2) with `RESOLVE_IN_ROOT`; where the kernel lacks that (before 5.6, or
 //! filtered by seccomp) a walk from component to component does the same.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component as Part, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -16,6 +18,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 use super::HostError;
 use super::certificates::certificates_of;
 use super::outline::{Outline, outline};
+use super::process::Known;
 use super::value::value_of;
 use crate::reads::Asked;
 
@@ -76,6 +79,8 @@ pub struct HostRoot {
     directory: OwnedFd,
     resolution: Resolution,
     asked: Asked,
+    /// Processes that were read in the round that runs, by pid; none outside of rounds.
+    processes: Mutex<Option<BTreeMap<u32, Known>>>,
 }
 
 impl HostRoot {
@@ -89,7 +94,44 @@ impl HostRoot {
             Ok(_) => Resolution::Openat2,
             Err(_) => Resolution::Walk,
         };
-        Ok(Self { path: path.to_owned(), directory, resolution, asked: Asked::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+            resolution,
+            asked: Asked::default(),
+            processes: Mutex::default(),
+        })
+    }
+
+    /// A round begins: what is read of processes is kept until it ends.
+    pub fn begin_round(&self) {
+        *self.processes.lock().unwrap_or_else(PoisonError::into_inner) = Some(BTreeMap::new());
+    }
+
+    /// The round has ended: nothing is kept any more.
+    pub fn end_round(&self) {
+        *self.processes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What is known of a process, by the round or by reading it at that path.
+    pub(super) fn in_round(
+        &self,
+        path: &str,
+        pid: u32,
+        read: impl FnOnce() -> Result<Known, HostError>,
+    ) -> Result<Known, HostError> {
+        let processes = || self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = processes().as_ref().and_then(|kept| kept.get(&pid).cloned());
+        if let Some(known) = kept {
+            self.asked.note(|| path.to_owned());
+            return Ok(known);
+        }
+        // Outside of the lock: a reading may hang, and must hang alone.
+        let known = read()?;
+        if let Some(kept) = processes().as_mut() {
+            kept.insert(pid, known.clone());
+        }
+        Ok(known)
     }
 
     /// The same root with the walk in place of openat2(2).

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::advisory::Epochs;
 use crate::facts::{Package, PackageManager};
 use crate::image::catalogue::{Catalogue, NewestOffered, OfferedSpan};
-use crate::image::{ImageRelease, ShippedPackages};
+use crate::image::{ImageRelease, ShippedPackages, family_by_any_name};
 use crate::kernel_package::{dpkg_flavour, dpkg_release};
 use crate::matching::{Inventory, Matched, Standing};
 use crate::node::NodeHistory;
@@ -74,9 +74,12 @@ impl Images {
         &self.catalogue
     }
 
-    /// The line of images that a node is of; none where it is not known.
-    pub(crate) fn line_of(&self, node: NodeOnImage<'_>) -> Option<&str> {
-        self.catalogue.families().find(|family| node.is_of_line(family))
+    /// The line of images that a node is of: as the catalogue has it, or else by the names that
+    /// are known. None where the node does not tell.
+    pub(crate) fn line_of(&self, node: NodeOnImage<'_>) -> Option<String> {
+        let known = self.catalogue.families().find(|family| node.is_of_line(family));
+        let named = || (!node.sku.is_empty()).then(|| family_by_any_name(node.sku));
+        known.map(str::to_owned).or_else(named)
     }
 
     /// The newest image that is offered to a node, with since when, where that was told.
@@ -87,14 +90,14 @@ impl Images {
         now: Timestamp,
     ) -> Option<(&str, Option<OfferedSpan>)> {
         let line = self.line_of(node);
-        let told = pool.map(|pool| self.catalogue.newest_offered(pool, line, now));
+        let told = pool.map(|pool| self.catalogue.newest_offered(pool, line.as_deref(), now));
         let told = match told {
             Some(NewestOffered::Known { image, span }) if node.is_of_line(&image.family) => {
                 Some((image.version.as_str(), Some(span)))
             }
             _ => None,
         };
-        let family = line.unwrap_or_default();
+        let family = line.as_deref().unwrap_or_default();
         let of_all = self.offered.iter().map(|version| (version.as_str(), None));
         of_all.chain(told).max_by_key(|(version, _)| self.catalogue.build(family, version))
     }
@@ -127,7 +130,8 @@ impl Images {
     ) -> View<'a> {
         let line = self.line_of(node);
         let of_line = |version: &str| {
-            line.and_then(|family| self.catalogue.release(family, version)).map(|found| &**found)
+            let family = line.as_deref()?;
+            self.catalogue.release(family, version).map(|found| &**found)
         };
         let mut offered: Vec<(&str, Option<&ImageRelease>)> =
             self.offered.iter().map(|version| (version.as_str(), of_line(version))).collect();
@@ -339,6 +343,8 @@ fn versions<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::ImageLabel;
+    use crate::pool::{OfferedPattern, PoolPattern};
 
     #[test]
     fn an_image_that_is_older_than_the_nodes_is_told_by_its_version() {
@@ -356,6 +362,28 @@ mod tests {
         for other in ["202611.03.0", "202611.03.1", "202611.10.0"] {
             assert!(!view.is_built_after(other, None), "{other}");
         }
+    }
+
+    #[test]
+    fn what_is_offered_to_a_pattern_of_pools_needs_no_note_of_the_line() {
+        let now = Timestamp::from_second(1_790_000_000).expect("a moment");
+        let image = |family: &str| ImageLabel {
+            family: family.to_owned(),
+            version: "202611.10.0".to_owned(),
+            patched: None,
+        };
+        let offered = |family: &str| {
+            let mut catalogue = Catalogue::default();
+            let pools = PoolPattern { cluster: "c".to_owned(), pool: "*".to_owned() };
+            let image = image(family);
+            catalogue.put_offered_by_pattern(OfferedPattern { pools, image, as_of: now });
+            let node = NodeOnImage { sku: "2204gen2containerd", version: "202611.03.0" };
+            let pool = PoolKey { cluster: "c".to_owned(), pool: "p".to_owned() };
+            let images = Images::with(catalogue);
+            images.newest_offered(node, Some(&pool), now).map(|(version, _)| version.to_owned())
+        };
+        assert_eq!(offered("AKSUbuntu-2204gen2containerd").as_deref(), Some("202611.10.0"));
+        assert_eq!(offered("AKSAzureLinux-V3gen2"), None, "it is of another line");
     }
 
     #[test]

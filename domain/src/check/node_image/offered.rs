@@ -58,7 +58,7 @@ fn newer<'a>(
         },
     )];
     let family = images.line_of(node).unwrap_or_default();
-    let built = |version: &str| images.catalogue().build(family, version);
+    let built = |version: &str| images.catalogue().build(&family, version);
     if built(version) <= built(&name.version) {
         return Ok(None);
     }
@@ -76,7 +76,7 @@ fn untold(
     now: Timestamp,
 ) -> String {
     let line = images.line_of(NodeOnImage::of(history));
-    match pool.map(|pool| (pool, images.catalogue().newest_offered(pool, line, now))) {
+    match pool.map(|pool| (pool, images.catalogue().newest_offered(pool, line.as_deref(), now))) {
         // A machine that is looked at by itself stands in no fleet, whatever its labels say.
         None if pool_of(history).is_some() => "nobody told which image is offered".to_owned(),
         None => "the node's pool is not known".to_owned(),
@@ -215,7 +215,7 @@ pub(super) fn pool_mixed(
         let node = NodeOnImage { sku, version };
         let catalogued = scope.outside.images.and_then(|images| {
             let family = images.line_of(node)?;
-            Some(images.catalogue().build(family, version))
+            Some(images.catalogue().build(&family, version))
         });
         let (day, number) = build_of(version).unzip();
         catalogued.unwrap_or((day, number.unwrap_or_default()))

@@ -30,7 +30,7 @@ pub(super) fn drifted(
         return Verdict::unknown("no file of the image's builder names it", Vec::new());
     }
     let line = images.line_of(node);
-    let release = line.and_then(|line| images.catalogue().release(line, node.version));
+    let release = line.and_then(|line| images.catalogue().release(&line, node.version));
     let Some(release) = release else {
         let why = format!("the note of image {} {} has not been imported", node.sku, node.version);
         return Verdict::unknown(why, Vec::new());
