@@ -54,7 +54,7 @@ pub enum AdvisoriesError {
     },
     /// A row cannot be read.
     #[error("store: {0}")]
-    Row(Spoilt),
+    Row(Box<Spoilt>),
     /// A document about images cannot be read.
     #[error("store: {0}")]
     Document(ImageDocumentError),
@@ -142,7 +142,7 @@ impl Advisories {
         }
         held.restore_ledger(ledger);
         let stored = store.documents().await?;
-        spoilt.extend(stored.spoilt.into_iter().map(AdvisoriesError::Row));
+        spoilt.extend(stored.spoilt.into_iter().map(|row| AdvisoriesError::Row(Box::new(row))));
         let (catalogue, unread) = catalogue_of(&stored.documents);
         spoilt.extend(unread.into_iter().map(AdvisoriesError::Document));
         Ok((Self::of(held, Images::with(catalogue), 1)?, spoilt))

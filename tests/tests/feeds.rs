@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use nodeward_tests::authority::Authority;
 use nodeward_tests::feeds::{FeedAnswer, FeedServer};
