@@ -66,7 +66,7 @@ impl AdminService for Admin {
         request: Request<Streaming<v1::ImportImagesRequest>>,
     ) -> Result<Response<v1::ImportImagesResponse>, Status> {
         may(&request)?;
-        let now = Timestamp::now();
+        let now = whole_microsecond(Timestamp::now());
         let received = receive_images(request.into_inner(), now).await?;
         let imported = self.importer.import_images(received.read, received.cluster, now).await;
         let imported = imported.map_err(|error| image_status(&error))?;
@@ -139,6 +139,11 @@ fn status(error: &ImportError) -> Status {
         ImportError::Store(_) => Status::unavailable(text),
         _ => Status::internal(text),
     }
+}
+
+/// A moment as precisely as the store keeps it, so that a restart changes no answer.
+fn whole_microsecond(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
 /// An error of an import of images with all of its causes, as the one who asked may mend it.

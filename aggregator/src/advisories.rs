@@ -22,7 +22,7 @@ use nodeward_feeds::stored::{self, StoredError};
 use nodeward_proto::digest::Digest;
 
 use crate::images::catalogue_of;
-use crate::store::{FeedBlob, Store, StoreError};
+use crate::store::{FeedBlob, Spoilt, Store, StoreError};
 
 /// Why there are no advisories to judge by.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,9 @@ pub enum AdvisoriesError {
         /// Why.
         source: serde_json::Error,
     },
+    /// A row cannot be read.
+    #[error("store: {0}")]
+    Row(Box<Spoilt>),
     /// A document about images cannot be read.
     #[error("store: {0}")]
     Document(ImageDocumentError),
@@ -138,7 +141,9 @@ impl Advisories {
             }
         }
         held.restore_ledger(ledger);
-        let (catalogue, unread) = catalogue_of(&store.documents().await?);
+        let stored = store.documents().await?;
+        spoilt.extend(stored.spoilt.into_iter().map(|row| AdvisoriesError::Row(Box::new(row))));
+        let (catalogue, unread) = catalogue_of(&stored.documents);
         spoilt.extend(unread.into_iter().map(AdvisoriesError::Document));
         Ok((Self::of(held, Images::with(catalogue), 1)?, spoilt))
     }

@@ -53,7 +53,7 @@ impl Plans {
     /// Those of a store. A plan that cannot be read costs itself alone.
     pub async fn load(fleet: Arc<Fleet>, store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let mut plans = BTreeMap::new();
-        for document in store.documents().await? {
+        for document in store.documents().await?.documents {
             if document.key.kind != KIND {
                 continue;
             }
@@ -126,8 +126,12 @@ fn answer<T: Serialize>(
     Ok(Response::new(v1::PlanResponse { as_of: Some(timestamp(as_of)), document }))
 }
 
-/// What is asked of a plan, in the words of the planner.
-fn asked(request: v1::CreatePlanRequest, now: Timestamp) -> Result<(PlanRequest, bool), Status> {
+/// What is asked of a plan, in the words of the planner, and whether it may take the place of
+/// one of its name.
+pub fn plan_request(
+    request: v1::CreatePlanRequest,
+    now: Timestamp,
+) -> Result<(PlanRequest, bool), Status> {
     let v1::CreatePlanRequest {
         name,
         select,
@@ -189,7 +193,7 @@ impl PlanService for Plans {
         request: Request<v1::CreatePlanRequest>,
     ) -> Result<Response<v1::PlanResponse>, Status> {
         let now = Timestamp::now();
-        let (request, replace) = asked(request.into_inner(), now)?;
+        let (request, replace) = plan_request(request.into_inner(), now)?;
         {
             let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
             let is_known = plans.contains_key(&request.name);

@@ -111,7 +111,7 @@ impl Aggregator {
         let edition = policy.edition.clone();
         let (advisories, spoilt) = Advisories::load(store.as_ref()).await?;
         for error in &spoilt {
-            tracing::error!(%error, "a feed is spoilt and left out until it is imported again");
+            tracing::error!(%error, "a feed or a document is spoilt and left out until it is imported again");
         }
         let now = jiff::Timestamp::now();
         let fleet = Arc::new(Fleet::load(policy, advisories, store.as_ref(), now).await?);

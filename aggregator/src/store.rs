@@ -143,6 +143,15 @@ pub struct Document {
     pub content: Vec<u8>,
 }
 
+/// What is stored of documents.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoredDocuments {
+    /// Those that can be read, in their order.
+    pub documents: Vec<Document>,
+    /// Rows that cannot.
+    pub spoilt: Vec<Spoilt>,
+}
+
 /// Names a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DocumentKey {
@@ -290,8 +299,9 @@ pub trait Store: Send + Sync + 'static {
     /// Commits documents, all or none. Resolves after they would survive power loss.
     fn put_documents(&self, documents: Vec<Document>) -> StoreFuture<'_, ChangeNumber>;
 
-    /// All documents, in the order in which they were stored.
-    fn documents(&self) -> StoreFuture<'_, Vec<Document>>;
+    /// All documents, in the order in which they were stored. A row that is spoilt costs itself
+    /// alone.
+    fn documents(&self) -> StoreFuture<'_, StoredDocuments>;
 
     /// A value that belongs to the store as a whole, made by `make` when it is not
     /// there yet.

@@ -31,6 +31,10 @@ fn start(arguments: &Arguments) -> anyhow::Result<Shown> {
 }
 
 fn show(shown: &Shown) -> anyhow::Result<Exit> {
+    for note in &shown.notes {
+        // It may quote names, and nobody to tell is no reason to fail.
+        let _ = writeln!(std::io::stderr(), "note: {}", inert::text(note));
+    }
     let mut out = std::io::stdout().lock();
     match out.write_all(shown.text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has seen enough, as `head` has.

@@ -29,7 +29,8 @@ mod images;
 mod plan;
 
 pub use fixes::FixQuestion;
-pub use images::ImagesError;
+pub use images::{ImagesError, asked_diff, shown_diff, shown_first_fix, shown_images};
+pub use plan::{exported_plan, plan_request, shown_check, shown_plan, shown_progress};
 
 /// The width of a table that goes neither to a terminal nor has one told.
 const PLAIN_WIDTH: usize = 100;
@@ -41,6 +42,8 @@ pub struct Shown {
     pub text: String,
     /// The exit code.
     pub exit: Exit,
+    /// What the text cannot say, for standard error.
+    pub notes: Vec<String>,
 }
 
 /// Why a command cannot be carried out.
@@ -141,7 +144,11 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             let _progress = Progress::of("the aggregator");
             let client = Client::new(aggregator)?;
             let answer = fleet(client, cluster.as_deref(), standing.map(Standing::from)).await?;
-            Ok(Shown { text: screen::nodes(&answer, style)?, exit: answer.standing().into() })
+            Ok(Shown {
+                text: screen::nodes(&answer, style)?,
+                exit: answer.standing().into(),
+                notes: Vec::new(),
+            })
         }
         Command::Node { name, cluster, wait } => {
             let mut client = Client::new(aggregator)?;
@@ -166,25 +173,33 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             let policy = edition(Some(&answer.policy_edition))?;
             let exported = support::export(out, &answer, &policy)?;
             let exit = if exported.complete { Exit::Clean } else { Exit::Incomplete };
-            Ok(Shown { text: screen::exported(&exported, style)?, exit })
+            Ok(Shown { text: screen::exported(&exported, style)?, exit, notes: Vec::new() })
         }
         Command::Feed(Feed::Import { paths, complete, as_of, admin_socket }) => {
             let _progress = Progress::of("the import");
             let imported = admin::import(admin_socket, paths, *complete, *as_of).await?;
-            Ok(Shown { text: screen::imported(&imported, style)?, exit: Exit::Clean })
+            Ok(Shown {
+                text: screen::imported(&imported, style)?,
+                exit: Exit::Clean,
+                notes: Vec::new(),
+            })
         }
         Command::Feed(Feed::Pull { admin_socket }) => {
             let _progress = Progress::of("the feeds");
             let pulled = admin::pull(admin_socket).await?;
             let is_failed = pulled.sources.iter().any(|one| one.outcome == "failed");
             let exit = if is_failed { Exit::Incomplete } else { Exit::Clean };
-            Ok(Shown { text: screen::pulled(&pulled, style)?, exit })
+            Ok(Shown { text: screen::pulled(&pulled, style)?, exit, notes: Vec::new() })
         }
         Command::Feed(Feed::Status) => {
             let _progress = Progress::of("the aggregator");
             let (as_of, feeds) = Client::new(aggregator)?.feeds().await?;
             let answer = FeedsAnswer { as_of, feeds };
-            Ok(Shown { text: screen::feeds(&answer, style)?, exit: answer.exit() })
+            Ok(Shown {
+                text: screen::feeds(&answer, style)?,
+                exit: answer.exit(),
+                notes: Vec::new(),
+            })
         }
         Command::Image(command) => images::image(command, aggregator, style).await,
         Command::Plan(command) => plan::plan(command, aggregator, style).await,
@@ -197,7 +212,7 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
                     screen::explain(check, &edition(policy.as_deref())?, style)?
                 }
             };
-            Ok(Shown { text, exit: Exit::Clean })
+            Ok(Shown { text, exit: Exit::Clean, notes: Vec::new() })
         }
         Command::Inspect(arguments) => {
             let policy = edition(arguments.policy.as_deref())?;
@@ -209,7 +224,7 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "nodeward", &mut script);
             let text = String::from_utf8_lossy(&script).into_owned();
-            Ok(Shown { text, exit: Exit::Clean })
+            Ok(Shown { text, exit: Exit::Clean, notes: Vec::new() })
         }
     }
 }
@@ -226,7 +241,7 @@ async fn import_scan(
     let mut client = Client::new(aggregator)?;
     let labels = client.label_scan(cluster.unwrap_or_default(), &question.rows).await?;
     let answer = question.answer(scan, cluster, labels);
-    Ok(Shown { text: screen::scan(&answer, style)?, exit: answer.exit() })
+    Ok(Shown { text: screen::scan(&answer, style)?, exit: answer.exit(), notes: Vec::new() })
 }
 
 /// Asks for the nodes. When none stands as is asked for, asks how all of them stand:
@@ -249,7 +264,11 @@ async fn fleet(
 }
 
 fn shown(answer: &NodeAnswer, style: Style<'_>) -> Result<Shown, Failure> {
-    Ok(Shown { text: screen::node(answer, style)?, exit: answer.standing().into() })
+    Ok(Shown {
+        text: screen::node(answer, style)?,
+        exit: answer.standing().into(),
+        notes: Vec::new(),
+    })
 }
 
 fn edition(named: Option<&str>) -> Result<Policy, PolicyError> {

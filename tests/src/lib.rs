@@ -27,6 +27,7 @@ pub mod random;
 pub mod reporter;
 pub mod rpm;
 pub mod scenario;
+pub mod served;
 pub mod service;
 pub mod standin;
 pub mod store_suite;

@@ -2,38 +2,37 @@
 //! is then asked. Everything between host root and screen is the product's own:
 //! collectors, wire, memory, judgement, screen. Only time is told.
 
+mod answer;
+mod play;
+mod shows;
+
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use nodeward_agent::collect::COLLECTOR_LIMIT;
-use nodeward_agent::host::Resolution;
-use nodeward_agent::round::{Order, round};
 use nodeward_aggregator::advisories::Advisories;
 use nodeward_aggregator::fleet::Fleet;
-use nodeward_aggregator::peer::Peer;
 use nodeward_domain::fixes::images::Images;
-use nodeward_domain::measured::Measurements;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
 use nodeward_feeds::held::{Declared, Held};
 use nodeward_feeds::image_note::read_image_note;
 use nodeward_feeds::intake::Intake;
-use nodeward_proto::content::Content;
-use nodeward_proto::report::{Report, timestamp};
-use nodeward_proto::v1;
 use serde::Deserialize;
 
 use crate::host::HostCopy;
+use shows::Shows;
+
+pub use play::Story;
 
 /// A story, as its `scenario.toml` tells it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// The moment at which is asked.
+    /// The moment at which is asked, and the last one of the story.
     pub now: Timestamp,
     /// The policy edition; the usual one when none is named.
     pub policy: Option<String>,
     /// What is asked, as one would type it behind `nodeward`.
-    pub ask: Vec<String>,
+    pub ask: Vec<Ask>,
     /// Feeds, as files or folders beside the story; imported one after the other.
     #[serde(default)]
     feed: Vec<FeedImport>,
@@ -43,9 +42,49 @@ pub struct Scenario {
     /// Release notes of images, as files beside the story: `family/version.txt`.
     #[serde(default)]
     images: Vec<PathBuf>,
+    /// What is told of images and of pools, imported one after the other.
+    #[serde(default)]
+    document: Vec<Document>,
     /// The nodes.
     #[serde(default)]
     node: Vec<Node>,
+}
+
+/// A question: at the moment of the story, or at an earlier one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Ask {
+    /// At the moment of the story.
+    Now(String),
+    /// At that one.
+    At {
+        /// When.
+        at: Timestamp,
+        /// What is typed.
+        line: String,
+    },
+}
+
+impl Ask {
+    /// What is typed.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        match self {
+            Self::Now(line) | Self::At { line, .. } => line,
+        }
+    }
+}
+
+/// An import of documents about images: a release note `family/version.txt`, an answer of
+/// the provider's tools, a table of announcements, our own form.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    /// Files, or folders of files, beside the story.
+    paths: Vec<PathBuf>,
+    at: Timestamp,
+    /// What their cluster is called in the fleet.
+    cluster: Option<String>,
 }
 
 /// An import of a feed.
@@ -69,6 +108,9 @@ struct Node {
     first: Timestamp,
     last: Timestamp,
     every: SignedDuration,
+    /// In what it differs from that root.
+    #[serde(default)]
+    shows: Shows,
     #[serde(default)]
     change: Vec<Change>,
 }
@@ -87,6 +129,8 @@ struct Change {
     /// … or local endpoints answer otherwise, as in that file beside the story, which is
     /// laid over the recording of the host root.
     answers: Option<PathBuf>,
+    /// … or it shows something else of itself.
+    shows: Option<Shows>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,18 +160,56 @@ impl Scenario {
         toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    /// The same story without a node of it.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn without(mut self, node: &str) -> Self {
+        let before = self.node.len();
+        self.node.retain(|one| one.name != node);
+        assert!(self.node.len() < before, "no node {node} in the story");
+        self
+    }
+
     /// Lets it happen, up to the moment of the question.
     ///
     /// # Panics
     /// When a node's report is not one that an aggregator would take.
     pub async fn play(&self, folder: &Path) -> Fleet {
-        let edition = self.policy.as_deref().unwrap_or(DEFAULT_EDITION);
-        let advisories = self.advisories(folder);
-        let fleet = Fleet::new(Policy::edition(edition).expect("a shipped edition"), advisories);
-        for node in &self.node {
-            node.play(folder, &fleet).await;
+        let mut story = Story::begin(self, folder);
+        story.until(self.now).await;
+        story.into_fleet()
+    }
+
+    /// Everything that is asked in it, with the answers.
+    ///
+    /// # Panics
+    /// When something cannot be asked in a story.
+    pub async fn told(&self, folder: &Path) -> String {
+        let mut story = Story::begin(self, folder);
+        let mut text = String::new();
+        let mut last = None;
+        for ask in &self.ask {
+            let at = match ask {
+                Ask::Now(_) => self.now,
+                Ask::At { at, .. } => *at,
+            };
+            assert!(last <= Some(at) && at <= self.now, "{}: asked out of order", ask.line());
+            last = Some(at);
+            story.until(at).await;
+            let when = if at == self.now { String::new() } else { format!("# {at:.0}\n") };
+            let answer = story.answer(ask.line(), at);
+            text.push_str(&format!("{when}$ nodeward {}\n{answer}\n", ask.line()));
         }
-        fleet
+        story.until(self.now).await;
+        story.end();
+        text
+    }
+
+    fn policy(&self) -> Policy {
+        let edition = self.policy.as_deref().unwrap_or(DEFAULT_EDITION);
+        Policy::edition(edition).expect("a shipped edition")
     }
 
     /// What comes with the program, and the feeds of the story.
@@ -169,61 +251,6 @@ fn files(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-impl Node {
-    async fn play(&self, folder: &Path, fleet: &Fleet) {
-        let mut host = HostCopy::of(&self.host);
-        let mut changes = self.change.iter().peekable();
-        let mut at = self.first;
-        while at <= self.last {
-            while let Some(change) = changes.next_if(|change| change.at <= at) {
-                change.happen(folder, &mut host);
-            }
-            self.report(fleet, &host, at).await;
-            at += self.every;
-        }
-        assert!(changes.peek().is_none(), "{}: a change comes after the last round", self.name);
-    }
-
-    async fn report(&self, fleet: &Fleet, host: &HostCopy, at: Timestamp) {
-        let mut observations = host.round(COLLECTOR_LIMIT).await;
-        for observation in &mut observations {
-            observation.observed_at = at;
-        }
-        let since_first = at.duration_since(self.first).as_millis();
-        let order = Order {
-            boot_id: "5ce0a210-0000-4000-8000-000000000001".to_owned(),
-            seq: u64::try_from(since_first).expect("no round before the first") + 1,
-        };
-        let round = round(order, Measurements::default(), &observations, Resolution::Openat2);
-        let request = v1::ReportRequest {
-            boot_id: round.boot_id,
-            seq: round.seq,
-            measurements: round.measurements,
-            components: round.components,
-            agent_version: "scenario".to_owned(),
-            sent_at: Some(timestamp(at)),
-            path_resolution: round.path_resolution,
-        };
-        let report = Report::try_from(request).expect("an agent sends valid reports");
-        let peer = Peer {
-            cluster: self.cluster.clone(),
-            node: self.name.clone(),
-            uid: format!("{}/{}", self.cluster, self.name),
-        };
-        for reported in &report.components {
-            fleet.remember(&Content {
-                component: reported.component.clone(),
-                form: reported.form,
-                bytes: reported.content.clone().expect("a round has every content"),
-            });
-        }
-        let place = fleet.visit(&peer);
-        fleet.change(&place, &peer, at, |node| {
-            node.take(&report, at, fleet.policy(), |digest| fleet.known(digest));
-        });
-    }
-}
-
 impl Change {
     fn happen(&self, folder: &Path, host: &mut HostCopy) {
         if let Some(write) = &self.write {
@@ -250,6 +277,9 @@ impl Change {
         if let Some(path) = &self.answers {
             let text = std::fs::read_to_string(folder.join(path)).expect("a recording");
             host.answer_over(&serde_json::from_str(&text).expect("JSON"));
+        }
+        if let Some(shows) = &self.shows {
+            shows.put(host);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use nodeward_aggregator::peer::Peer;
 use nodeward_aggregator::store::{
-    Batch, ChangeNumber, EARLIER_BOOTS, Seen, SeenComponent, SeenStanding, Store, StoredNode,
-    Transition,
+    Batch, ChangeNumber, Document, DocumentKey, EARLIER_BOOTS, Seen, SeenComponent, SeenStanding,
+    Store, StoredNode, Transition,
 };
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -89,6 +89,7 @@ pub async fn run<S: Store>(open: impl Fn(&str) -> S) {
     boots_are_remembered_newest_first(&open("boots")).await;
     what_was_seen_only_moves_forwards(&open("seen")).await;
     contents_are_stored_once_and_missed_by_name(&open("contents")).await;
+    documents_are_replaced_by_their_key_and_stay_in_order(&open).await;
     a_setting_is_made_once(&open("settings")).await;
     many_writers_at_once_lose_nothing(open("many")).await;
     a_closed_store_says_so(&open("closed")).await;
@@ -223,6 +224,50 @@ async fn contents_are_stored_once_and_missed_by_name(store: &dyn Store) {
     assert_eq!(store.content(gone).await.expect("the store answers"), None);
     let missing = store.missing(vec![here.digest(), gone]).await.expect("the store answers");
     assert_eq!(missing, [gone]);
+}
+
+fn document(kind: &str, name: &str, second: i64, content: &[u8]) -> Document {
+    Document {
+        key: DocumentKey { kind: kind.to_owned(), name: name.to_owned() },
+        stored_at: at(second),
+        file: format!("{name}.json"),
+        content: content.to_vec(),
+    }
+}
+
+async fn documents(store: &dyn Store) -> Vec<Document> {
+    let stored = store.documents().await.expect("the store answers");
+    assert_eq!(stored.spoilt, []);
+    stored.documents
+}
+
+async fn documents_are_replaced_by_their_key_and_stay_in_order<S: Store>(
+    open: &impl Fn(&str) -> S,
+) {
+    let store = open("documents");
+    assert_eq!(documents(&store).await, []);
+    let first = [document("note", "b", 1, b"b"), document("plan", "a", 1, &[7; 300_000])];
+    let one = store.put_documents(first.to_vec()).await.expect("committed");
+    // One name of two kinds is two documents.
+    let other = document("note", "a", 2, b"");
+    let two = store.put_documents(vec![other.clone()]).await.expect("committed");
+    assert!(one < two);
+    let kept = documents(&store).await;
+    assert_eq!(kept, [first[0].clone(), first[1].clone(), other.clone()], "as they came");
+    // What takes another's place comes behind what was there meanwhile, and within one commit
+    // the last of a name stays.
+    let again = [document("note", "b", 3, b"gone"), document("note", "b", 4, b"newer")];
+    store.put_documents(again.to_vec()).await.expect("committed");
+    let expected = [first[1].clone(), other, again[1].clone()];
+    assert_eq!(documents(&store).await, expected);
+    // They are no nodes, and no number goes back.
+    let (nodes, upto) = everything(&store).await;
+    assert_eq!(nodes, []);
+    assert!(upto >= two);
+    store.close().await.expect("closed");
+    assert!(store.put_documents(vec![document("note", "c", 5, b"c")]).await.is_err());
+    let store = open("documents");
+    assert_eq!(documents(&store).await, expected);
 }
 
 async fn a_setting_is_made_once(store: &dyn Store) {

@@ -2,75 +2,15 @@
 //! none, what was taken survives a restart, and whoever may not import does not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use nodeward_tests::authority::Authority;
 use nodeward_tests::feeds::{FeedAnswer, FeedServer};
 use nodeward_tests::host::HostCopy;
+use nodeward_tests::served::{Served, out, said};
 use nodeward_tests::service::{Aggregator, Program, agent};
 use nodeward_tests::{feeds, programs, project};
-
-/// An aggregator with an administrators' socket, and the folder of both.
-struct Served {
-    folder: tempfile::TempDir,
-    aggregator: Aggregator,
-}
-
-impl Served {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let aggregator = Self::aggregator(folder.path());
-        Self { folder, aggregator }
-    }
-
-    fn aggregator(folder: &Path) -> Aggregator {
-        Aggregator::start_with_admin(&folder.join("store.db"), &folder.join("admin.sock"))
-    }
-
-    /// The same store, by another process, after the first was killed.
-    fn again(self) -> Self {
-        let Self { folder, aggregator } = self;
-        aggregator.program.kill();
-        let aggregator = Self::aggregator(folder.path());
-        Self { folder, aggregator }
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        std::fs::write(&path, text).expect("written");
-        path
-    }
-
-    fn import(&self, path: &Path, more: &[&str]) -> Output {
-        feeds::import(&self.folder.path().join("admin.sock"), path, more)
-    }
-
-    fn ask(&self, line: &str) -> Output {
-        Command::new(programs::nodeward())
-            .args(line.split_whitespace())
-            .env("NODEWARD_AGGREGATOR", self.aggregator.url())
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program runs")
-    }
-
-    fn asked(&self, line: &str) -> serde_json::Value {
-        let output = self.ask(&format!("{line} -o json"));
-        serde_json::from_str(&out(&output)).unwrap_or_else(|error| {
-            panic!("{line}: {error}: {}{}", out(&output), said(&output));
-        })
-    }
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("UTF-8")
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// A notice of that number and day on a package of Ubuntu 22.04.
 fn notice(number: u32, day: &str, package: &str, fixed: &str) -> String {

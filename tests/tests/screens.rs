@@ -1,13 +1,11 @@
-//! Screens: the host roots as `nodeward inspect` shows them, and stories as
-//! `nodeward nodes` and `nodeward node` do. Goldens lie beside what they are made from.
+//! Screens: the host roots as `nodeward inspect` shows them, and stories as the other
+//! commands do. Goldens lie beside what they are made from.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clap::Parser as _;
-use nodeward_aggregator::fleet::Filter;
-use nodeward_cli::arguments::{Arguments, Command};
+use nodeward_cli::arguments::Arguments;
 use nodeward_cli::exit::Exit;
-use nodeward_cli::run::{FixQuestion, run};
-use nodeward_cli::screen::{self, FleetAnswer, Style};
+use nodeward_cli::run::run;
 use nodeward_tests::project;
 use nodeward_tests::scenario::Scenario;
 
@@ -102,45 +100,6 @@ async fn no_line_is_wider_than_it_may_be() {
     }
 }
 
-/// What a reader asks in a story, answered from its fleet.
-fn answered(scenario: &Scenario, fleet: &nodeward_aggregator::fleet::Fleet, ask: &str) -> String {
-    let line = std::iter::once("nodeward").chain(ask.split_whitespace());
-    let arguments =
-        Arguments::try_parse_from(line).unwrap_or_else(|error| panic!("{ask}: {error}"));
-    let style = Style { format: arguments.global.output, width: 100, aggregator: None };
-    match arguments.command {
-        Command::Nodes { cluster, standing } => {
-            let standing = standing.map(Into::into);
-            let scope = screen::scope(cluster.as_deref(), standing);
-            let rows = fleet.rows(&Filter { cluster, standing }, scenario.now);
-            let answer = FleetAnswer::of(scenario.now, scope, rows);
-            screen::nodes(&answer, style).expect("a screen")
-        }
-        Command::Node { name, cluster, .. } => {
-            match fleet.answer(cluster.as_deref().unwrap_or_default(), &name, scenario.now) {
-                Ok(answer) => screen::node(&answer, style).expect("a screen"),
-                Err(error) => format!("error: {error}\n"),
-            }
-        }
-        Command::PatchAge(command) => {
-            lacking(scenario, fleet, &FixQuestion::patch_age(&command), style)
-        }
-        Command::Cve(command) => lacking(scenario, fleet, &FixQuestion::cve(&command), style),
-        Command::Gate(command) => lacking(scenario, fleet, &FixQuestion::gate(&command), style),
-        _ => panic!("{ask}: a story asks for nodes and fixes"),
-    }
-}
-
-fn lacking(
-    scenario: &Scenario,
-    fleet: &nodeward_aggregator::fleet::Fleet,
-    question: &FixQuestion,
-    style: Style<'_>,
-) -> String {
-    let answer = fleet.patch_age(&question.asked, question.question.by, scenario.now);
-    screen::patch_age(&answer, &question.question, style).expect("a screen")
-}
-
 #[tokio::test]
 async fn stories_end_as_before() {
     let stories = project::root().join("tests/scenarios");
@@ -153,12 +112,7 @@ async fn stories_end_as_before() {
     assert!(!folders.is_empty(), "no story in {}", stories.display());
     for folder in folders {
         let scenario = Scenario::read(&folder);
-        let fleet = scenario.play(&folder).await;
-        let text: String = scenario
-            .ask
-            .iter()
-            .map(|ask| format!("$ nodeward {ask}\n{}\n", answered(&scenario, &fleet, ask)))
-            .collect();
+        let text = scenario.told(&folder).await;
         project::assert_committed(&folder.join("answer.txt"), &text);
     }
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use nodeward_domain::advisory::Silence;
 use nodeward_domain::answer::Finding;
 use nodeward_domain::check::Severity;
 use nodeward_domain::component::Component;
-use nodeward_domain::image::catalogue::NewestOffered;
+use nodeward_domain::image::catalogue::{Catalogue, NewestOffered};
 use nodeward_domain::image::compare::{ComparedFix, MatchedImage, compare_fixes};
 use nodeward_domain::image::drift::{DriftCause, drift};
 use nodeward_domain::image::sources::Sources;
@@ -18,11 +19,14 @@ use nodeward_domain::plan::input::{
     PoolInput, Pot, Repair, SoakEvidence, TargetFacts,
 };
 use nodeward_domain::plan::watch::{Observation, Sighting};
-use nodeward_domain::pool::{OfferedImage, PoolKey};
+use nodeward_domain::pool::{OfferedImage, PoolKey, PoolProfile, Quota};
 use nodeward_domain::responsibility::{Automation, Responsible};
 
 use super::{Fleet, NodeMemory};
 use crate::advisories::Advisories;
+
+/// What images are made of.
+type Releases = BTreeMap<ImageLabel, Arc<ImageRelease>>;
 
 /// One node, as plans see it, and what of it is about its pool.
 struct Seen {
@@ -43,12 +47,13 @@ impl Fleet {
             pools.entry(key.clone()).or_default();
         }
         let all = self.pools();
+        let releases = self.releases(&advisories);
         for place in self.all() {
             let memory = place.memory();
             let Some(node) = &memory.node else { continue };
             let Some(key) = node.pool() else { continue };
             let answer = node.answer(self.policy(), &advisories, &all, now);
-            let seen = self.seen(node, &advisories, &answer.findings, now);
+            let seen = self.seen(node, &releases, &answer.findings, now);
             pools.entry(key).or_default().push(seen);
         }
         let soak = soak(&pools, now);
@@ -82,12 +87,18 @@ impl Fleet {
             let Some(node) = &memory.node else { continue };
             let Some(pool) = node.pool() else { continue };
             let peer = node.peer();
-            sightings.push(Observation::Node(Sighting {
-                at: node.last_report_at(),
-                uid: Some(peer.uid.clone()),
-                boot: Some(node.boot_id().to_owned()),
-                image: node.image_label(),
-                ..Sighting::of(node.last_report_at(), &pool, &peer.node)
+            let last = node.last_report_at();
+            // Since when a node is as it is tells how long it has stood still: of its last
+            // report alone it would seem to have moved just now.
+            let since = node.image_since().filter(|since| *since < last);
+            let times = since.into_iter().chain([last]);
+            sightings.extend(times.map(|at| {
+                Observation::Node(Sighting {
+                    uid: Some(peer.uid.clone()),
+                    boot: Some(node.boot_id().to_owned()),
+                    image: node.image_label(),
+                    ..Sighting::of(at, &pool, &peer.node)
+                })
             }));
         }
         for key in catalogue.pool_keys() {
@@ -111,6 +122,7 @@ impl Fleet {
     ) -> PoolInput {
         let catalogue = advisories.images().catalogue();
         let profile = catalogue.pool(&key);
+        let seen = without_gone(seen, profile.as_ref());
         let family = seen.iter().find_map(|one| one.node.image.as_ref().map(|one| &one.family));
         let offered = match catalogue.newest_offered(&key, family.map(String::as_str), now) {
             NewestOffered::Known { image, span } => {
@@ -126,23 +138,27 @@ impl Fleet {
             .collect::<Option<Vec<_>>>()
             .filter(|all| !all.is_empty())
             .map(|all| all.into_iter().flatten().collect());
-        let quota = catalogue.quotas().find(|quota| quota.cluster == key.cluster);
-        let subnet = catalogue.subnets().find(|subnet| subnet.pools.covers(&key));
+        let quota = quota(catalogue, &key, profile.as_ref());
+        // What names the pool itself goes before any pattern, the longer pattern before the
+        // shorter.
+        let subnet = catalogue
+            .subnets()
+            .filter(|subnet| subnet.pools.covers(&key))
+            .max_by_key(|subnet| (subnet.pools.exact().is_some(), subnet.pools.pool.len()));
         PoolInput {
             resource_group: profile.as_ref().and_then(|profile| profile.resource_group.clone()),
             profile,
             offered,
             drift: drift.map(|all| all.into_iter().collect()),
             processors: quota.map(|quota| Pot {
-                name: format!(
-                    "processors of {} {}",
-                    quota.cluster,
-                    quota.region.as_deref().unwrap_or_default()
-                ),
+                name: [&quota.region, &quota.vm_family]
+                    .into_iter()
+                    .flatten()
+                    .fold(format!("of {}", quota.cluster), |name, part| format!("{name}, {part}")),
                 left: quota.processors_free,
             }),
             addresses: subnet.map(|subnet| Pot {
-                name: format!("addresses of {}", subnet.pools),
+                name: format!("the subnet of {}", subnet.pools),
                 left: subnet.addresses_free,
             }),
             kubernetes: kubernetes
@@ -151,10 +167,25 @@ impl Fleet {
         }
     }
 
+    /// What the images that nodes run are made of. An image without a note is learned from all
+    /// nodes, so that no node's memory may be held meanwhile.
+    fn releases(&self, advisories: &Advisories) -> Releases {
+        let labels = self.all().into_iter().filter_map(|place| {
+            let memory = place.memory();
+            memory.node.as_ref().and_then(NodeMemory::image_label)
+        });
+        let labels: BTreeSet<ImageLabel> = labels.collect();
+        let known = labels.into_iter().filter_map(|label| {
+            let release = self.release(advisories, &label).ok()?;
+            Some((label, release))
+        });
+        known.collect()
+    }
+
     fn seen(
         &self,
         node: &NodeMemory,
-        advisories: &Advisories,
+        releases: &Releases,
         findings: &[Finding],
         now: Timestamp,
     ) -> Seen {
@@ -162,9 +193,9 @@ impl Fleet {
         let is_stale = node.is_stale(now);
         let image = node.image_label();
         let drift = image.as_ref().and_then(|image| {
-            let release = self.release(advisories, image).ok()?;
+            let release = releases.get(image)?;
             let (_, packages) = node.installed()?;
-            drift(&release, &packages, node.label().as_ref())
+            drift(release, &packages, node.label().as_ref())
         });
         let is_lost =
             |cause: DriftCause| !matches!(cause, DriftCause::SecurityPatch | DriftCause::Updated);
@@ -250,6 +281,13 @@ impl Fleet {
         let matched: Vec<_> = matched.iter().map(Arc::as_ref).collect();
         let index = advisories.knowledge().index;
         let compared = compare_fixes(&matched, to, index, self.policy(), now);
+        // Of a feed that is not whole, silence does not mean that nothing is gained.
+        let stream = &to.inventory.inventory.stream;
+        if let (true, Silence::Unknown(why)) =
+            (compared.gained.is_empty(), advisories.knowledge().feeds.silence(stream, now))
+        {
+            return unknown(why);
+        }
         let ids = |fixes: &[ComparedFix]| {
             Fixes::of(fixes.iter().map(|fix| format!("{} {}", fix.record, fix.source)))
         };
@@ -263,6 +301,57 @@ impl Fleet {
             weight_per_node: None,
         }))
     }
+}
+
+/// The nodes of a pool without those that are gone. Nothing says yet that a node was removed, and
+/// every upgrade with surge leaves one behind: where the provider counts no more nodes than
+/// report, one that had fallen silent before it counted is none of them.
+fn without_gone(seen: Vec<Seen>, profile: Option<&PoolProfile>) -> Vec<Seen> {
+    let Some((profile, count)) = profile.and_then(|profile| Some((profile, profile.nodes?))) else {
+        return seen;
+    };
+    let reporting = seen.iter().filter(|one| !one.node.is_stale).count();
+    if profile.autoscaled.is_some() || usize::try_from(count).is_ok_and(|count| reporting < count) {
+        return seen;
+    }
+    let is_gone = |node: &PlanNode| {
+        node.is_stale && node.last_reported.is_some_and(|last| last < profile.as_of)
+    };
+    seen.into_iter().filter(|one| !is_gone(&one.node)).collect()
+}
+
+/// The quota that a pool's surge is taken from: that of its region and of its family of
+/// machines, and of several the one with the least left. A quota of another family says nothing
+/// of it.
+fn quota<'a>(
+    catalogue: &'a Catalogue,
+    key: &PoolKey,
+    profile: Option<&PoolProfile>,
+) -> Option<&'a Quota> {
+    let is_of_region = |quota: &Quota| {
+        let region = profile.and_then(|profile| profile.region.as_ref());
+        let both = quota.region.as_ref().zip(region);
+        both.is_none_or(|(one, other)| one.eq_ignore_ascii_case(other))
+    };
+    let is_of_family = |quota: &Quota| {
+        let size = profile.and_then(|profile| profile.vm_size.as_deref());
+        let both = quota.vm_family.as_ref().zip(size);
+        both.is_none_or(|(family, size)| family.eq_ignore_ascii_case(&family_of_size(size)))
+    };
+    let of_cluster = catalogue.quotas().filter(|quota| quota.cluster == key.cluster);
+    let fitting = of_cluster.filter(|quota| is_of_region(quota) && is_of_family(quota));
+    fitting.min_by_key(|quota| quota.processors_free)
+}
+
+/// The family of a size of machines as quotas name it: `standardDDSv5Family` of
+/// `Standard_D8ds_v5`. Source: the provider's page on names of sizes.
+fn family_of_size(size: &str) -> String {
+    let mut parts = size.split('_');
+    let standard = parts.next().unwrap_or_default();
+    let letters = |part: &str| part.chars().filter(char::is_ascii_alphabetic).collect::<String>();
+    // Of the machine's own part the digits are its number of processors.
+    let kind = parts.next().map(letters).unwrap_or_default();
+    format!("{standard}{kind}{}Family", parts.collect::<String>())
 }
 
 /// An image that pools are to have.
@@ -340,5 +429,60 @@ impl NodeMemory {
         let stand = self.image_name()?;
         let (sku, version) = stand;
         Some(ImageLabel { family: family_by_any_name(&sku), version, patched: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Catalogue {
+        let now = "2026-11-24T12:00:00Z".parse().expect("a moment");
+        let names = nodeward_feeds::offered::ClusterNames::default();
+        let read = nodeward_feeds::image_document::read_image_document;
+        let mut catalogue = Catalogue::default();
+        read("told.toml", text.as_bytes(), &names, now).expect("told").put_into(&mut catalogue);
+        catalogue
+    }
+
+    #[test]
+    fn a_quota_is_of_the_pools_own_machines_and_region() {
+        let catalogue = told(
+            "[[pool]]\ncluster = \"c\"\npool = \"ddsv5\"\nvm_size = \"Standard_D8ds_v5\"\n\
+             region = \"westeurope\"\n\
+             [[pool]]\ncluster = \"c\"\npool = \"b\"\nvm_size = \"Standard_B4ms\"\n\
+             [[pool]]\ncluster = \"c\"\npool = \"bare\"\n\
+             [[quota]]\ncluster = \"c\"\nvm_family = \"standardDDSv5Family\"\n\
+             processors_free = 4\n\
+             [[quota]]\ncluster = \"c\"\nvm_family = \"standardESv5Family\"\n\
+             processors_free = 1\n\
+             [[quota]]\ncluster = \"c\"\nregion = \"northeurope\"\nprocessors_free = 2\n\
+             [[quota]]\ncluster = \"c\"\nvm_family = \"any\"\nprocessors_free = 9\n",
+        );
+        let left = |pool: &str| {
+            let key = PoolKey { cluster: "c".to_owned(), pool: pool.to_owned() };
+            let profile = catalogue.pool(&key);
+            quota(&catalogue, &key, profile.as_ref()).map(|quota| quota.processors_free)
+        };
+        // Its own family's, which has less left than the quota of all families.
+        assert_eq!(left("ddsv5"), Some(4));
+        // Of another family: only what is of all families and of any region.
+        assert_eq!(left("b"), Some(2));
+        // Where its machines are not known, whichever has the least left.
+        assert_eq!(left("bare"), Some(1));
+    }
+
+    #[test]
+    fn a_size_names_its_family_as_quotas_do() {
+        for (size, family) in [
+            ("Standard_D8ds_v5", "standardDDSv5Family"),
+            ("Standard_D4s_v5", "standardDSv5Family"),
+            ("Standard_D2_v3", "standardDv3Family"),
+            ("Standard_DS2_v2", "standardDSv2Family"),
+            ("Standard_F8s_v2", "standardFSv2Family"),
+            ("Standard_NC24ads_A100_v4", "StandardNCADSA100v4Family"),
+        ] {
+            assert!(family_of_size(size).eq_ignore_ascii_case(family), "{}", family_of_size(size));
+        }
     }
 }

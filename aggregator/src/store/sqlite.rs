@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Batch, ChangeNumber, Document, FeedBatch, Interval, Loaded, Seen, Store, StoreError,
-    StoreFuture, StoredFeeds,
+    StoreFuture, StoredDocuments, StoredFeeds,
 };
 use files::{Files, OpenFiles};
 use nodeward_proto::content::Content;
@@ -158,7 +158,7 @@ impl Store for SqliteStore {
         self.write(|done| Write::Documents(documents, done))
     }
 
-    fn documents(&self) -> StoreFuture<'_, Vec<Document>> {
+    fn documents(&self) -> StoreFuture<'_, StoredDocuments> {
         self.read("documents", read::documents)
     }
 

@@ -60,7 +60,11 @@ impl FixQuestion {
         let _progress = Progress::of("the aggregator");
         let answer = Client::new(aggregator)?.patch_age(&self.asked, self.question.by).await?;
         let exit = exit(&answer, self.require_complete);
-        Ok(Shown { text: screen::patch_age(&answer, &self.question, style)?, exit })
+        Ok(Shown {
+            text: screen::patch_age(&answer, &self.question, style)?,
+            exit,
+            notes: Vec::new(),
+        })
     }
 }
 

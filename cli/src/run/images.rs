@@ -69,8 +69,7 @@ pub(super) async fn image(
                     Client::new(aggregator)?.images(family.as_deref()).await?
                 }
             };
-            let exit = if answer.images.is_empty() { Exit::Incomplete } else { Exit::Clean };
-            Ok(Shown { text: screen::images(&answer, style)?, exit })
+            shown_images(&answer, style)
         }
         Image::Diff { images_named, family, pool, known } => {
             let asked = asked_diff(images_named, family.as_deref(), pool.as_deref())?;
@@ -81,8 +80,7 @@ pub(super) async fn image(
                     Client::new(aggregator)?.image_diff(asked).await?
                 }
             };
-            let exit = diff_exit(&answer);
-            Ok(Shown { text: screen::image_diff(&answer, style)?, exit })
+            shown_diff(&answer, style)
         }
         Image::FirstFix { id, family, known } => {
             let answer = match Local::of(known)? {
@@ -92,8 +90,7 @@ pub(super) async fn image(
                     Client::new(aggregator)?.first_fix(id, family.as_deref()).await?
                 }
             };
-            let exit = first_fix_exit(&answer);
-            Ok(Shown { text: screen::first_fix(&answer, style)?, exit })
+            shown_first_fix(&answer, style)
         }
     }
 }
@@ -106,7 +103,35 @@ async fn import(
 ) -> Result<Shown, Failure> {
     let _progress = Progress::of("the import");
     let imported = admin::import_images(socket, paths, cluster).await?;
-    Ok(Shown { text: screen::imported_images(&imported, style)?, exit: Exit::Clean })
+    Ok(Shown {
+        text: screen::imported_images(&imported, style)?,
+        exit: Exit::Clean,
+        notes: Vec::new(),
+    })
+}
+
+/// The images that are known: none are an incomplete answer.
+pub fn shown_images(answer: &ImageList, style: Style<'_>) -> Result<Shown, Failure> {
+    let exit = if answer.images.is_empty() { Exit::Incomplete } else { Exit::Clean };
+    Ok(Shown { text: screen::images(answer, style)?, exit, notes: Vec::new() })
+}
+
+/// Two images held against each other.
+pub fn shown_diff(answer: &ImageDiff, style: Style<'_>) -> Result<Shown, Failure> {
+    Ok(Shown {
+        text: screen::image_diff(answer, style)?,
+        exit: diff_exit(answer),
+        notes: Vec::new(),
+    })
+}
+
+/// The first images that run a fix.
+pub fn shown_first_fix(answer: &FirstFixes, style: Style<'_>) -> Result<Shown, Failure> {
+    Ok(Shown {
+        text: screen::first_fix(answer, style)?,
+        exit: first_fix_exit(answer),
+        notes: Vec::new(),
+    })
 }
 
 /// What is brought back is a finding; what cannot be told leaves the answer incomplete.
@@ -138,7 +163,8 @@ fn first_fix_exit(answer: &FirstFixes) -> Exit {
     }
 }
 
-fn asked_diff(
+/// What was typed of two images, as the aggregator is asked.
+pub fn asked_diff(
     named: &[String],
     family: Option<&str>,
     pool: Option<&str>,

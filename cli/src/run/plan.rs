@@ -1,10 +1,12 @@
 //! What is asked about plans, and with which exit code it ends. A plan with something blocked is
 //! incomplete work, and a finding; `check` fails only when what went is blocked now.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nodeward_domain::plan::export::FleetStages;
 use nodeward_domain::plan::watch::{PoolState, Progress as PlanProgress};
-use nodeward_domain::plan::{Plan, export};
+use nodeward_domain::plan::{Check, Plan, export};
 use nodeward_proto::v1;
 
 use super::{Failure, Shown, edition};
@@ -24,38 +26,26 @@ pub(super) async fn plan(
     let mut client = Client::new(aggregator)?;
     match command {
         PlanCommand::Create(asked) => {
-            let plan = client.create_plan(request(asked)).await?;
-            shown(&plan, style)
+            shown_plan(&client.create_plan(plan_request(asked)).await?, style)
         }
         PlanCommand::List => {
             let answer = client.plans().await?;
             let exit = if answer.plans.is_empty() { Exit::Incomplete } else { Exit::Clean };
-            Ok(Shown { text: screen::plans(&answer, style)?, exit })
+            Ok(Shown { text: screen::plans(&answer, style)?, exit, notes: Vec::new() })
         }
-        PlanCommand::Show { name } => shown(&client.plan(name).await?, style),
-        PlanCommand::Check { name } => {
-            let check = client.check_plan(name).await?;
-            let exit = if check.fails() { Exit::Findings } else { Exit::Clean };
-            Ok(Shown { text: screen::plan_check(name, &check, style)?, exit })
-        }
-        PlanCommand::Export { name, form } => {
-            let plan = client.plan(name).await?;
-            let text = match form {
-                ExportForm::Script => export::script(&plan),
-                ExportForm::Ticket => export::ticket(&plan, &edition(Some(&plan.edition))?),
-                ExportForm::Fleet => screen::fleet_stages(&export::fleet_stages(&plan))?,
-            };
-            let exit = if plan.goes() { Exit::Clean } else { Exit::Findings };
-            Ok(Shown { text, exit })
-        }
+        PlanCommand::Show { name } => shown_plan(&client.plan(name).await?, style),
+        PlanCommand::Check { name } => shown_check(name, &client.check_plan(name).await?, style),
+        PlanCommand::Export { name, form } => exported_plan(&client.plan(name).await?, *form),
         PlanCommand::Watch { name, every } => {
-            let progress = watched(&mut client, name, *every).await?;
-            let exit = watch_exit(&progress);
-            Ok(Shown { text: screen::plan_progress(name, &progress, style)?, exit })
+            shown_progress(name, &watched(&mut client, name, *every).await?, style)
         }
         PlanCommand::Delete { name } => {
             client.delete_plan(name).await?;
-            Ok(Shown { text: format!("plan {name} is forgotten\n"), exit: Exit::Clean })
+            Ok(Shown {
+                text: format!("plan {name} is forgotten\n"),
+                exit: Exit::Clean,
+                notes: Vec::new(),
+            })
         }
     }
 }
@@ -94,7 +84,8 @@ fn watch_exit(progress: &PlanProgress) -> Exit {
     }
 }
 
-fn shown(plan: &Plan, style: Style<'_>) -> Result<Shown, Failure> {
+/// A plan: what of it is blocked is a finding.
+pub fn shown_plan(plan: &Plan, style: Style<'_>) -> Result<Shown, Failure> {
     let exit = if plan.totals.blocked > 0 {
         Exit::Findings
     } else if plan.undecided.is_empty() && plan.totals.pools > 0 {
@@ -102,10 +93,51 @@ fn shown(plan: &Plan, style: Style<'_>) -> Result<Shown, Failure> {
     } else {
         Exit::Incomplete
     };
-    Ok(Shown { text: screen::plan(plan, style)?, exit })
+    Ok(Shown { text: screen::plan(plan, style)?, exit, notes: Vec::new() })
 }
 
-fn request(asked: &CreatePlan) -> v1::CreatePlanRequest {
+/// What has changed since a plan was made.
+pub fn shown_check(name: &str, check: &Check, style: Style<'_>) -> Result<Shown, Failure> {
+    let exit = if check.fails() { Exit::Findings } else { Exit::Clean };
+    Ok(Shown { text: screen::plan_check(name, check, style)?, exit, notes: Vec::new() })
+}
+
+/// A plan for the tools that act.
+pub fn exported_plan(plan: &Plan, form: ExportForm) -> Result<Shown, Failure> {
+    let exit = if plan.goes() { Exit::Clean } else { Exit::Findings };
+    let text = match form {
+        ExportForm::Script => export::script(plan),
+        ExportForm::Ticket => export::ticket(plan, &edition(Some(&plan.edition))?),
+        ExportForm::Fleet => {
+            let FleetStages { stages, notes } = export::fleet_stages(plan);
+            // A cluster that goes and is in no stage is told of, and missing from the answer.
+            let going = plan.pools.iter().filter(|pool| pool.standing.goes());
+            let going: BTreeSet<&str> = going.map(|pool| pool.key.cluster.as_str()).collect();
+            let staged: usize = stages.iter().map(|stage| stage.groups.len()).sum();
+            let exit = if staged < going.len() { Exit::Incomplete } else { exit };
+            let text = screen::fleet_stages(&FleetStages { stages, notes: Vec::new() })?;
+            return Ok(Shown { text, exit, notes });
+        }
+    };
+    Ok(Shown { text, exit, notes: Vec::new() })
+}
+
+/// How far a plan is.
+pub fn shown_progress(
+    name: &str,
+    progress: &PlanProgress,
+    style: Style<'_>,
+) -> Result<Shown, Failure> {
+    Ok(Shown {
+        text: screen::plan_progress(name, progress, style)?,
+        exit: watch_exit(progress),
+        notes: Vec::new(),
+    })
+}
+
+/// What was typed, as the aggregator is asked.
+#[must_use]
+pub fn plan_request(asked: &CreatePlan) -> v1::CreatePlanRequest {
     v1::CreatePlanRequest {
         name: asked.name.clone(),
         select: asked.select.clone(),

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use nodeward_domain::plan::export::FleetStages;
 use nodeward_domain::plan::watch::{PoolProgress, PoolState, Progress};
-use nodeward_domain::plan::{Check, Plan, PoolPlan, Standing, words};
+use nodeward_domain::plan::{Check, Gate, Plan, PoolPlan, Standing, Wave, words};
 use nodeward_domain::pool::PoolKey;
 use nodeward_domain::responsibility::Responsible;
 use nodeward_proto::report::Invalid;
@@ -167,11 +167,11 @@ fn text(plan: &Plan, wide: bool, style: Style<'_>) -> String {
     page.labelled(
         "BRINGS",
         &format!(
-            "{} over the line, counted once a pool; {} of {} are upgraded, at most {} out of use \
-             at a time",
+            "{} over the line, counted once a pool; nodes to upgrade: {} of {}, at most {} out of \
+             use at a time",
             count(totals.over_line as usize, "fix", "fixes"),
             totals.to_upgrade,
-            count(totals.nodes as usize, "node", "nodes"),
+            totals.nodes,
             totals.disruption_cap,
         ),
     );
@@ -202,19 +202,7 @@ fn text(plan: &Plan, wide: bool, style: Style<'_>) -> String {
                 ]
             }),
         );
-        for wave in plan.waves.iter().filter(|wave| !wave.gate.is_empty()) {
-            let gate: Vec<String> = wave.gate.iter().map(ToString::to_string).collect();
-            page.fold(
-                "  ",
-                4,
-                &format!(
-                    "behind wave {}: {} h, then the gate: {}",
-                    wave.number,
-                    wave.soak_hours,
-                    gate.join(", ")
-                ),
-            );
-        }
+        show_gates(&mut page, &plan.waves);
     }
     for standing in [Standing::Go, Standing::Warn] {
         let going: Vec<&PoolPlan> =
@@ -227,8 +215,8 @@ fn text(plan: &Plan, wide: bool, style: Style<'_>) -> String {
         page.blank();
         page.fold("", 2, &format!("BLOCKED {}", pool.key));
         for blocker in &pool.blockers {
-            page.detail(&word(&blocker.who()), &format!("{blocker}"));
-            page.detail("", &format!("next: {}", blocker.next()));
+            detail(&mut page, &word(&blocker.who()), &format!("{blocker}"));
+            detail(&mut page, "", &format!("next: {}", blocker.next()));
         }
     }
     let on_target: Vec<String> = plan
@@ -257,14 +245,46 @@ fn text(plan: &Plan, wide: bool, style: Style<'_>) -> String {
     page.into_text()
 }
 
+/// A line of a pool, behind a word of its own that has room for whoever acts.
+fn detail(page: &mut Page, word: &str, text: &str) {
+    page.fold(&format!("    {word:<12}"), 16, text);
+}
+
+/// What is waited for behind waves: the gate of all of them is one, the soak is the canary's.
+fn show_gates(page: &mut Page, waves: &[Wave]) {
+    for wave in waves.iter().filter(|wave| wave.soak_hours > 0) {
+        let soak = wave.soak_hours;
+        page.fold("  ", 4, &format!("behind wave {}: {soak} h before its gate", wave.number));
+    }
+    let mut told: Vec<&[Gate]> = Vec::new();
+    for wave in waves.iter().filter(|wave| !wave.gate.is_empty()) {
+        if told.contains(&wave.gate.as_slice()) {
+            continue;
+        }
+        told.push(&wave.gate);
+        let gate: Vec<String> = wave.gate.iter().map(ToString::to_string).collect();
+        let of: Vec<String> = waves
+            .iter()
+            .filter(|other| other.gate == wave.gate)
+            .map(|other| other.number.to_string())
+            .collect();
+        let of = match of.len() == waves.len() {
+            true => "each wave".to_owned(),
+            false => format!("wave {}", of.join(", ")),
+        };
+        page.fold("  ", 4, &format!("gate behind {of}: {}", gate.join(", ")));
+    }
+}
+
 fn show_going(page: &mut Page, pool: &PoolPlan, wide: bool) {
     page.blank();
     let target = pool.target.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     let wave = pool.wave.map_or_else(|| "-".to_owned(), |wave| wave.to_string());
     page.fold("", 2, &format!("{} {} in wave {wave} to {target}", pool.standing.word(), pool.key));
     match pool.gain.known() {
-        Some(gained) => page.detail(
-            "gain",
+        Some(gained) => detail(
+            page,
+            "brings",
             &format!(
                 "{} over the line, {} in all; leaves {}; brings back {}",
                 count(gained.over_line.count as usize, "fix", "fixes"),
@@ -273,26 +293,28 @@ fn show_going(page: &mut Page, pool: &PoolPlan, wide: bool) {
                 gained.brought_back.count,
             ),
         ),
-        None => page.detail("gain", "not known"),
+        None => detail(page, "brings", "it is not known what"),
     }
     if let Some(rollout) = &pool.rollout {
-        page.detail(
+        detail(
+            page,
             "steps",
             &format!(
-                "{} of {} in {}; {} at least, {} at most",
+                "{} in {} of {}; {} at least, {} at most",
+                count(pool.to_upgrade as usize, "node", "nodes"),
                 count(rollout.batches.len(), "batch", "batches"),
                 rollout.batch,
-                count(pool.to_upgrade as usize, "node", "nodes"),
                 words::duration(rollout.at_least),
                 words::duration(rollout.at_most),
             ),
         );
     }
     if let Some(soak) = pool.soak.as_ref().filter(|soak| soak.nodes > 0) {
-        page.detail(
+        detail(
+            page,
             "soak",
             &format!(
-                "{} of {} of yours run it, for up to {} d; {} unhealthy",
+                "on {} of {} of yours, for up to {} d; {} unhealthy",
                 count(soak.nodes as usize, "node", "nodes"),
                 count(soak.pools as usize, "other pool", "other pools"),
                 soak.days,
@@ -307,20 +329,21 @@ fn show_going(page: &mut Page, pool: &PoolPlan, wide: bool) {
             }
             None => "what it would take away is not known".to_owned(),
         };
-        page.detail("back", &format!("possible until {}; {back}", minute(rollback.until)));
+        detail(page, "back", &format!("possible until {}; {back}", minute(rollback.until)));
     }
     for warning in &pool.warnings {
-        page.detail("warn", &format!("{warning}; {}: {}", word(&warning.who()), warning.next()));
+        detail(page, "warn", &warning.to_string());
+        detail(page, "", &format!("{}: {}", word(&warning.who()), warning.next()));
     }
     let unknown: Vec<String> = pool.unknowns.iter().map(ToString::to_string).collect();
     if !unknown.is_empty() {
         match wide {
             true => {
                 for one in &pool.unknowns {
-                    page.detail("?", &format!("{one}: {}", one.next()));
+                    detail(page, "?", &format!("{one}: {}", one.next()));
                 }
             }
-            false => page.detail("?", &format!("not known: {}", unknown.join("; "))),
+            false => detail(page, "?", &format!("not known: {}", unknown.join("; "))),
         }
     }
 }

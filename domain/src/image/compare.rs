@@ -218,10 +218,17 @@ pub fn diff(
     policy: &Policy,
     now: Timestamp,
 ) -> ImageDiff {
-    let fixes = match &nodes {
+    let mut fixes = match &nodes {
         Some(nodes) => compare_fixes(&nodes.matched, to, index, policy, now),
         None => compare_fixes(&[&from.matched], to, index, policy, now),
     };
+    let is_of_one_system = is_of_one_system(&from.release, &to.release);
+    if !is_of_one_system {
+        // What one system's vendor says of a package says nothing of another system's package
+        // of that name.
+        fixes.unclear.append(&mut fixes.gained);
+        fixes.unclear.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+    }
     let not_covered: BTreeSet<&String> =
         from.inventory.not_covered.iter().chain(&to.inventory.not_covered).collect();
     let kernel = |image: &MatchedImage| image.release.kernel.clone().unwrap_or_default();
@@ -235,7 +242,7 @@ pub fn diff(
         built: (from.release.build().0, to.release.build().0),
         packages: (count(from), count(to)),
         kernel: (kernel(from), kernel(to)),
-        is_of_one_system: is_of_one_system(&from.release, &to.release),
+        is_of_one_system,
         changed: changed(&from.release, &to.release, order(to)),
         gained: fixes.gained,
         left: fixes.left,

@@ -70,7 +70,7 @@ pub fn drift(
         PackageManager::Dpkg => Order::Dpkg,
         PackageManager::Rpm => Order::Rpm,
     };
-    let mut versions: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    let mut versions: BTreeMap<&str, Versions<'_>> = BTreeMap::new();
     for package in listed {
         versions.entry(&package.name).or_default().0.insert(&package.version);
     }
@@ -84,7 +84,8 @@ pub fn drift(
         };
         versions.entry(&package.name).or_default().1.insert(version);
     }
-    let is_same = |(shipped, installed): &(BTreeSet<&str>, BTreeSet<&str>)| shipped == installed;
+    let kernels = by_stem(&versions);
+    let is_same = |(shipped, installed): &Versions<'_>| shipped == installed;
     // Keys that rpm keeps as packages are no software.
     let drifted =
         versions.into_iter().filter(|(name, versions)| *name != "gpg-pubkey" && !is_same(versions));
@@ -93,12 +94,46 @@ pub fn drift(
         drifted
             .map(|(name, (shipped, installed))| DriftedPackage {
                 name: name.to_owned(),
-                cause: cause(&shipped, &installed, order, is_patched),
+                cause: match stem(name).and_then(|stem| kernels.get(&stem)) {
+                    // A kernel that follows the image's own has another name, and is no other
+                    // software: it came, or the former one went, with an update.
+                    Some((shipped, installed)) if !shipped.is_empty() && !installed.is_empty() => {
+                        cause(shipped, installed, order, is_patched)
+                    }
+                    _ => cause(&shipped, &installed, order, is_patched),
+                },
                 shipped: owned(&shipped),
                 installed: owned(&installed),
             })
             .collect(),
     )
+}
+
+/// Versions in the image, and on the node.
+type Versions<'a> = (BTreeSet<&'a str>, BTreeSet<&'a str>);
+
+/// The packages of kernels, whichever release is in their names.
+fn by_stem<'a>(versions: &BTreeMap<&str, Versions<'a>>) -> BTreeMap<String, Versions<'a>> {
+    let mut kernels: BTreeMap<String, Versions<'a>> = BTreeMap::new();
+    for (name, (shipped, installed)) in versions {
+        if let Some(stem) = stem(name) {
+            let kernel = kernels.entry(stem).or_default();
+            kernel.0.extend(shipped);
+            kernel.1.extend(installed);
+        }
+    }
+    kernels
+}
+
+/// The name of a kernel's package without the release in it: `linux-image--azure` of
+/// `linux-image-5.15.0-1124-azure`. None of other packages.
+fn stem(name: &str) -> Option<String> {
+    let is_release = |part: &&str| part.starts_with(|first: char| first.is_ascii_digit());
+    let parts: Vec<&str> = name.strip_prefix("linux-")?.split('-').collect();
+    parts.iter().any(|part| is_release(part)).then(|| {
+        let named = parts.iter().map(|part| if is_release(part) { "" } else { *part });
+        named.collect::<Vec<_>>().join("-")
+    })
 }
 
 fn cause(
@@ -174,6 +209,42 @@ mod tests {
         };
         assert_eq!(drift(plain), DriftCause::Updated);
         assert_eq!(drift(&format!("{plain}-2026.11.10")), DriftCause::SecurityPatch);
+    }
+
+    #[test]
+    fn a_kernel_that_follows_the_images_own_is_an_update() {
+        let kernel = |release: &str, version: &str| ShippedPackage {
+            name: format!("linux-image-{release}-azure"),
+            version: version.to_owned(),
+            architecture: "amd64".to_owned(),
+        };
+        let release = ImageRelease {
+            family: "AKSUbuntu-2204gen2containerd".to_owned(),
+            version: "202611.03.0".to_owned(),
+            built_at: None,
+            kernel: None,
+            os_id: None,
+            os_version_id: None,
+            packages: ShippedPackages::listed(vec![kernel("5.15.0-1124", "5.15.0-1124.133")]),
+        };
+        let causes = |installed: &[&str]| {
+            let packages = samples::packages(PackageManager::Dpkg, installed);
+            let drift = drift(&release, &packages, None).expect("a list");
+            drift.into_iter().map(|one| (one.name, one.cause)).collect::<Vec<_>>()
+        };
+        let (old, new) = ("linux-image-5.15.0-1124-azure", "linux-image-5.15.0-1126-azure");
+        let both = [
+            "linux-image-5.15.0-1124-azure 5.15.0-1124.133",
+            "linux-image-5.15.0-1126-azure 5.15.0-1126.135",
+        ];
+        assert_eq!(causes(&both), [(new.to_owned(), DriftCause::Updated)]);
+        let followed =
+            [(old.to_owned(), DriftCause::Updated), (new.to_owned(), DriftCause::Updated)];
+        assert_eq!(causes(&both[1..]), followed);
+        assert_eq!(causes(&[]), [(old.to_owned(), DriftCause::Removed)]);
+        // A kernel of another flavour is no update of this one.
+        let added = causes(&[both[0], "linux-image-5.15.0-1126-generic 5.15.0-1126.135"]);
+        assert_eq!(added, [("linux-image-5.15.0-1126-generic".to_owned(), DriftCause::Installed)]);
     }
 
     #[test]

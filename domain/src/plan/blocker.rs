@@ -366,7 +366,8 @@ impl fmt::Display for Blocker {
                 write!(f, "{nodes} nodes with the surge; a scale set has at most {limit}")
             }
             Self::DriftLost { drift, count } => {
-                write!(f, "{count} changes made by hand would be lost: {}", list(drift))
+                let changes = if *count == 1 { "change" } else { "changes" };
+                write!(f, "{count} {changes} made by hand would be lost: {}", list(drift))
             }
             Self::DriftDecides => f.write_str("node auto-provisioning replaces nodes that drift"),
             Self::UnmanagedChannel => {

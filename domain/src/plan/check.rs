@@ -142,7 +142,7 @@ impl std::fmt::Display for Change {
             Self::Reached { key } => write!(f, "{key} runs its target"),
             Self::Overdue { key, starts_at, nodes } => write!(
                 f,
-                "{key} should have gone at {starts_at:.0}; {nodes} nodes run another image"
+                "{key} should have gone at {starts_at:.0}; nodes on another image: {nodes}"
             ),
             Self::PoolGone { key } => write!(f, "{key} is gone"),
             Self::PoolNew { key } => write!(f, "{key} is new, and in no wave"),

@@ -58,7 +58,7 @@ impl fmt::Display for Explanation {
                 write!(f, "the selection {select:?} takes none of {}", counted(*of, "pool"))
             }
             Self::AllOnTarget { pools } => {
-                write!(f, "nothing to do: all nodes of {pools} selected pools run their target")
+                write!(f, "nothing to do: pools whose nodes all run their target: {pools}")
             }
             Self::NothingGoes { blocked, on_target, by } => {
                 write!(f, "no pool goes: {blocked} blocked, {on_target} on target; blocked by")?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::blocker::Blocker;
-use super::words::{count, list};
+use super::words::{count, counted, list};
 use crate::image::ImageLabel;
 use crate::pool::Share;
 use crate::responsibility::Responsible;
@@ -160,7 +160,8 @@ impl fmt::Display for Warning {
                 write!(f, "a batch of {batch} could take all nodes of zone {}", list(zones))
             }
             Self::BringsBack { count, ids } => {
-                write!(f, "{count} fixes would be missing again: {}", list(ids))
+                let fixes = if *count == 1 { "fix" } else { "fixes" };
+                write!(f, "{count} {fixes} would be missing again: {}", list(ids))
             }
             Self::GainsNothing => f.write_str("it brings no fix that is missing now"),
             Self::SoakUnhealthy { unhealthy, of, new_conditions } => {
@@ -178,7 +179,7 @@ impl fmt::Display for Warning {
             }
             Self::LastFailed { state } => write!(f, "its last operation ended as {state}"),
             Self::ClaimDiffers { claimed, nodes } => {
-                write!(f, "the provider claims {claimed}, and {nodes} nodes run another image")
+                write!(f, "the provider claims {claimed}; on another image: {}", nodes_of(*nodes))
             }
             Self::OfferedOld { as_of } => write!(f, "offered images are as of {as_of:.0}"),
             Self::UnavailableIgnored { set } => {
@@ -187,4 +188,8 @@ impl fmt::Display for Warning {
             Self::Accepted { blocker } => write!(f, "accepted: {blocker}"),
         }
     }
+}
+
+fn nodes_of(count: u32) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "node")
 }

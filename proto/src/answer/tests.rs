@@ -12,6 +12,12 @@ use nodeward_domain::fixes::fleet::{Asked, By, NodeNotJudged, PatchAge, PatchAge
 use nodeward_domain::fixes::opinion::Opinion;
 use nodeward_domain::fixes::row::{FixRow, PackageFixes};
 use nodeward_domain::fixes::scan::{Elsewhere, Labelled, Reported, ScanLabels, ScanVerdict};
+use nodeward_domain::image::compare::{
+    ChangedPackage, ComparedFix, FromNodes, ImageDiff, PackageStep,
+};
+use nodeward_domain::image::first_fix::{Dated, FirstFix, FirstFixes, ImageWithFix, ImageWithout};
+use nodeward_domain::image::list::{ImageList, ImageRow};
+use nodeward_domain::pool::PoolKey;
 use nodeward_domain::responsibility::{Action, Automation, Responsible};
 
 use super::*;
@@ -398,4 +404,149 @@ fn the_rows_of_a_scan_come_back_as_they_went() {
     let too_many = vec![scan::reported(0, &row); scan::SCAN_ROWS + 1];
     let request = v1::LabelScanRequest { rows: too_many, ..request.clone() };
     assert_eq!(scan::AskedScan::try_from(request).expect_err("too many").field, "rows");
+}
+
+#[test]
+fn lists_of_images_come_back_as_they_went() {
+    let row = ImageRow {
+        family: "AKSUbuntu-2204gen2containerd".to_owned(),
+        version: "202611.03.0".to_owned(),
+        built_at: Some(at(1)),
+        is_built_by_note: true,
+        announced_at: Some(at(2)),
+        offered_since: Some(at(3)),
+        offered_to: 4,
+        kernel: "5.15.0-1124-azure".to_owned(),
+        packages: Some(755),
+        unknown: String::new(),
+        nodes: 5,
+        variants: 2,
+    };
+    let bare = ImageRow {
+        built_at: None,
+        is_built_by_note: false,
+        announced_at: None,
+        offered_since: None,
+        packages: None,
+        unknown: "a stub".to_owned(),
+        ..row.clone()
+    };
+    let images = ImageList { as_of: at(9), images: vec![row, bare] };
+    let answer = v1::ListImagesResponse::from(&images);
+    assert_eq!(ImageList::try_from(answer.clone()), Ok(images));
+    let undated = v1::ListImagesResponse { as_of: None, ..answer };
+    assert_eq!(ImageList::try_from(undated).expect_err("spoilt").field, "as_of");
+}
+
+fn compared(source: &str) -> ComparedFix {
+    ComparedFix {
+        source: source.to_owned(),
+        record: "USN-1-1".to_owned(),
+        fixed: "2".to_owned(),
+        from: "1".to_owned(),
+        to: "2".to_owned(),
+        published: Some(published(DateKind::Advisory)),
+        aliases: aliases(),
+        is_over: true,
+    }
+}
+
+#[test]
+fn images_that_were_held_against_each_other_come_back_as_they_went() {
+    let step = |step: PackageStep| ChangedPackage {
+        name: step.word().to_owned(),
+        from: vec!["1".to_owned()],
+        to: vec!["2".to_owned(), "3".to_owned()],
+        step,
+    };
+    let diff = ImageDiff {
+        as_of: at(9),
+        from_nodes: Some(FromNodes {
+            pool: PoolKey { cluster: "prod".to_owned(), pool: "apps".to_owned() },
+            nodes: 3,
+            not_judged: 1,
+            images: vec!["a".to_owned()],
+        }),
+        partial: Some("stale".to_owned()),
+        from: "a-1".to_owned(),
+        to: "a-2".to_owned(),
+        built: (Some(at(1)), None),
+        packages: (10, 11),
+        kernel: ("5.15".to_owned(), String::new()),
+        is_of_one_system: true,
+        changed: PackageStep::ALL.into_iter().map(step).collect(),
+        gained: vec![compared("gained")],
+        left: vec![compared("left")],
+        brought_back: vec![ComparedFix { published: None, ..compared("back") }],
+        unclear: vec![ComparedFix { is_over: false, ..compared("unclear") }],
+        not_covered: vec!["oras".to_owned()],
+    };
+    let answer = v1::DiffImagesResponse::from(&diff);
+    assert_eq!(ImageDiff::try_from(answer.clone()), Ok(diff.clone()));
+    let bare = ImageDiff { from_nodes: None, partial: None, built: (None, Some(at(2))), ..diff };
+    assert_eq!(ImageDiff::try_from(v1::DiffImagesResponse::from(&bare)), Ok(bare));
+    let refused = |spoil: fn(&mut v1::DiffImagesResponse)| {
+        let mut answer = answer.clone();
+        spoil(&mut answer);
+        ImageDiff::try_from(answer).expect_err("spoilt").field
+    };
+    assert_eq!(refused(|answer| answer.as_of = None), "as_of");
+    assert_eq!(refused(|answer| answer.changed[1].step = "sideways".to_owned()), "changed[1].step");
+}
+
+#[test]
+fn first_images_with_a_fix_come_back_as_they_went() {
+    let dated =
+        |version: &str, age| Dated { version: version.to_owned(), at: at(5), fix_age_days: age };
+    let fix = FirstFix {
+        family: "AKSUbuntu-2204gen2containerd".to_owned(),
+        source: "curl".to_owned(),
+        record: "USN-1-1".to_owned(),
+        fixed: "2".to_owned(),
+        published: compared("curl").published,
+        first: Some(ImageWithFix {
+            version: "202611.17.0".to_owned(),
+            has: "2".to_owned(),
+            built_at: Some(at(4)),
+            fix_age_days: Some(0),
+        }),
+        last_without: Some(ImageWithout {
+            version: "202611.03.0".to_owned(),
+            has: "1".to_owned(),
+            built_at: None,
+        }),
+        first_announced: Some(dated("202611.17.0", Some(41))),
+        first_offered: Some(dated("202611.17.0", None)),
+        lost_again: vec!["202611.24.0".to_owned()],
+        looked_at: 3,
+        unclear: vec![("202610.06.0".to_owned(), "a stub".to_owned())],
+    };
+    let none = FirstFix {
+        published: None,
+        first: None,
+        last_without: None,
+        first_announced: None,
+        first_offered: None,
+        ..fix.clone()
+    };
+    let fixes = FirstFixes {
+        about: "CVE-2026-1".to_owned(),
+        as_of: at(9),
+        fixes: vec![fix, none],
+        not_affected: vec!["AKSWindows".to_owned()],
+        unclear: vec![("AKSAzureLinux-V3gen2".to_owned(), "a partial feed".to_owned())],
+        is_known: true,
+    };
+    let answer = v1::GetFirstFixResponse::from(&fixes);
+    assert_eq!(FirstFixes::try_from(answer.clone()), Ok(fixes));
+    let refused = |spoil: fn(&mut v1::GetFirstFixResponse)| {
+        let mut answer = answer.clone();
+        spoil(&mut answer);
+        FirstFixes::try_from(answer).expect_err("spoilt").field
+    };
+    assert_eq!(refused(|answer| answer.as_of = None), "as_of");
+    let undated = |answer: &mut v1::GetFirstFixResponse| {
+        answer.fixes[0].first_announced.as_mut().expect("dated").at = None;
+    };
+    assert!(refused(undated).starts_with("fixes[0]"));
 }

@@ -7,7 +7,8 @@ use super::schema::why;
 use super::{ChangeNumber, Interval};
 use crate::peer::Peer;
 use crate::store::{
-    Document, DocumentKey, FeedBlob, Loaded, SeenStanding, Spoilt, StoredFeeds, StoredNode,
+    Document, DocumentKey, FeedBlob, Loaded, SeenStanding, Spoilt, StoredDocuments, StoredFeeds,
+    StoredNode,
 };
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -97,20 +98,31 @@ pub(super) fn feeds(reader: &Connection) -> rusqlite::Result<StoredFeeds> {
 }
 
 /// All documents, in the order in which they were stored.
-pub(super) fn documents(reader: &Connection) -> rusqlite::Result<Vec<Document>> {
-    reader
-        .prepare_cached(
-            "SELECT kind, name, stored_at, file, content FROM document ORDER BY number",
-        )?
-        .query_map([], |row| {
+pub(super) fn documents(reader: &Connection) -> rusqlite::Result<StoredDocuments> {
+    let mut statement = reader.prepare_cached(
+        "SELECT kind, name, stored_at, file, content FROM document ORDER BY number",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut stored = StoredDocuments::default();
+    while let Some(row) = rows.next()? {
+        let read = || {
             Ok(Document {
                 key: DocumentKey { kind: row.get(0)?, name: row.get(1)? },
                 stored_at: timestamp(row, 2)?,
                 file: row.get(3)?,
                 content: row.get(4)?,
             })
-        })?
-        .collect()
+        };
+        match read() {
+            Ok(document) => stored.documents.push(document),
+            Err(error) => {
+                let text = |column| row.get::<_, String>(column).unwrap_or_default();
+                let key = format!("{} {}", text(0), text(1));
+                stored.spoilt.push(spoilt("document", key, row, &error));
+            }
+        }
+    }
+    Ok(stored)
 }
 
 fn key(peer: &Peer) -> String {

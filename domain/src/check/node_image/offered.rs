@@ -221,26 +221,37 @@ pub(super) fn pool_mixed(
         catalogued.unwrap_or((day, number.unwrap_or_default()))
     };
     let own = built(&name.sku, &name.version);
-    let newest = pool.images.keys().max_by_key(|(sku, version)| built(sku, version));
-    let evidence = pool.images.iter().map(|((sku, version), nodes)| {
+    // One node that lies about its image must not make findings of its neighbours: an image that
+    // nothing else is known of counts once a second node runs it.
+    let is_believed = |sku: &str, version: &str, nodes: usize| {
+        let is_known = scope.outside.images.is_some_and(|images| {
+            let family = images.line_of(NodeOnImage { sku, version });
+            family.is_some_and(|family| images.catalogue().image(&family, version).is_some())
+        });
+        let is_own = (sku, version) == (name.sku.as_str(), name.version.as_str());
+        nodes > 1 || is_known || is_own
+    };
+    let believed: Vec<(&String, &String, usize)> = pool
+        .images
+        .iter()
+        .map(|((sku, version), nodes)| (sku, version, *nodes))
+        .filter(|(sku, version, nodes)| is_believed(sku, version, *nodes))
+        .collect();
+    let evidence = believed.iter().map(|(sku, version, nodes)| {
         Evidence::new(pool.key.to_string(), format!("{} on {sku} {version}", count(*nodes)), "")
     });
     let evidence: Vec<Evidence> = evidence.collect();
-    let Some((_, version)) = newest.filter(|(sku, version)| built(sku, version) > own) else {
+    let newer = || believed.iter().filter(|(sku, version, _)| built(sku, version) > own);
+    let Some((_, version, _)) = newer().max_by_key(|(sku, version, _)| built(sku, version)) else {
         return Verdict::pass(evidence);
     };
-    let others: usize = pool
-        .images
-        .iter()
-        .filter(|((sku, version), _)| built(sku, version) > own)
-        .map(|(_, nodes)| nodes)
-        .sum();
+    let others: usize = newer().map(|(.., nodes)| nodes).sum();
     let others = match others {
         1 => format!("1 node of pool {} is", pool.key.pool),
         _ => format!("{others} nodes of pool {} are", pool.key.pool),
     };
     let message = format!("{others} on a newer image, up to {version}");
-    let action = Action::UpgradeImage { to: Some(version.clone()) };
+    let action = Action::UpgradeImage { to: Some((*version).clone()) };
     let turn = Turn { responsible: Responsible::Customer, action, valid_until: None };
     Verdict::fail(message, since.min(now), turn, super::super::shortened(evidence))
 }

@@ -197,6 +197,6 @@ fn commands(text: &mut String, plan: &Plan) {
     let _ = write!(
         text,
         "\n## Commands\n\n    nodeward plan check {name}\n    nodeward plan export {name} \
-         --format script\n    nodeward plan watch {name}\n"
+         --as script\n    nodeward plan watch {name}\n"
     );
 }

@@ -86,7 +86,7 @@ fn a_ticket_says_what_when_why_not_and_how_back() {
         "# Upgrade of node images: wknd-0725\n",
         "| 1 (canary) | 2026-07-25T20:00:00Z |",
         "wait 1 h; no new conditions, NotReady = 0",
-        "| stg/db | 1 changes made by hand would be lost: /etc/evil?rm -rf /? | YOU |",
+        "| stg/db | 1 change made by hand would be lost: /etc/evil?rm -rf /? | YOU |",
         r"that's; reboot/\$\(id\)",
         "would bring back 9 missing fixes, 7 over the line",
         "    nodeward plan check wknd-0725\n",
