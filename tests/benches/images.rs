@@ -186,9 +186,9 @@ fn import() {
     });
     let took = started.elapsed();
     let documents = runtime.block_on(store.documents()).expect("documents");
-    let packed: usize = documents.iter().map(|document| document.content.len()).sum();
+    let packed: usize = documents.documents.iter().map(|one| one.content.len()).sum();
     let started = Instant::now();
-    let (catalogue, spoilt) = catalogue_of(&documents);
+    let (catalogue, spoilt) = catalogue_of(&documents.documents);
     let loaded = started.elapsed();
     assert!(spoilt.is_empty());
     runtime.block_on(store.close()).expect("closed");
