@@ -130,7 +130,7 @@ fn by_stem<'a>(versions: &BTreeMap<&str, Versions<'a>>) -> BTreeMap<String, Vers
 fn stem(name: &str) -> Option<String> {
     let is_release = |part: &&str| part.starts_with(|first: char| first.is_ascii_digit());
     let parts: Vec<&str> = name.strip_prefix("linux-")?.split('-').collect();
-    parts.iter().any(|part| is_release(part)).then(|| {
+    parts.iter().any(is_release).then(|| {
         let named = parts.iter().map(|part| if is_release(part) { "" } else { *part });
         named.collect::<Vec<_>>().join("-")
     })
