@@ -62,6 +62,22 @@ impl Fleet {
         let output = feeds::import(&self.folder.path().join("admin.sock"), &file, more);
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     }
+
+    /// Imports the note of the image that the nodes run, and that it is the newest one.
+    fn import_image(&self) {
+        let note = "tests/images/AKSUbuntu-2204gen2containerd/202611.03.0.txt";
+        let told = self.folder.path().join("told.toml");
+        let text = "[[offered]]\ncluster = \"local\"\npool = \"*\"\n\
+                    image = \"AKSUbuntu-2204gen2containerd-202611.03.0\"\n";
+        std::fs::write(&told, text).expect("written");
+        let socket = self.folder.path().join("admin.sock");
+        for (words, path) in [("import", project::root().join(note)), ("offered import", told)] {
+            let line =
+                format!("image {words} {} --admin-socket {}", path.display(), socket.display());
+            let output = nodeward(&self.aggregator.url(), &line);
+            assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        }
+    }
 }
 
 #[tokio::test]
@@ -75,6 +91,10 @@ async fn exit_codes_say_how_it_stands() {
     assert_eq!(partial.status.code(), Some(4), "{}", out(&partial));
     assert!(out(&partial).lines().next().is_some_and(|first| first.contains("PARTIAL")));
     fleet.import(feeds::NOTICE, &["--complete"]);
+    // Nor without knowing what is offered, and what the image brought.
+    let unknown = nodeward(&url, "node aks-ubuntu-2204");
+    assert!(out(&unknown).contains("2 things are unknown"), "{}", out(&unknown));
+    fleet.import_image();
     for (line, code, says) in [
         ("node aks-ubuntu-2204", 0, "VERDICT   clean"),
         ("node aks-ubuntu-2204-broken", 1, "YOU act first"),
