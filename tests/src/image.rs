@@ -334,8 +334,12 @@ fn environment(container: &Value, node: &str) -> Vec<String> {
     list(&container["env"])
         .iter()
         .map(|one| {
-            assert_eq!(one["valueFrom"], name_of_node, "the only kind of value that is used");
-            format!("{}={node}", one["name"].as_str().expect("a name"))
+            let name = one["name"].as_str().expect("a name");
+            if let Some(value) = one["value"].as_str() {
+                return format!("{name}={value}");
+            }
+            assert_eq!(one["valueFrom"], name_of_node, "the only other kind that is used");
+            format!("{name}={node}")
         })
         .collect()
 }
