@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::Silence;
-use nodeward_domain::answer::Finding;
-use nodeward_domain::check::Severity;
-use nodeward_domain::component::Component;
+use nodeward_domain::answer::{Finding, NodeAnswer};
 use nodeward_domain::image::catalogue::{Catalogue, NewestOffered};
 use nodeward_domain::image::compare::{ComparedFix, MatchedImage, compare_fixes};
 use nodeward_domain::image::drift::{DriftCause, drift};
@@ -53,7 +51,7 @@ impl Fleet {
             let Some(node) = &memory.node else { continue };
             let Some(key) = node.pool() else { continue };
             let answer = node.answer(self.policy(), &advisories, &all, now);
-            let seen = self.seen(node, &releases, &answer.findings, now);
+            let seen = self.seen(node, &releases, &answer, now);
             pools.entry(key).or_default().push(seen);
         }
         let soak = soak(&pools, now);
@@ -186,7 +184,7 @@ impl Fleet {
         &self,
         node: &NodeMemory,
         releases: &Releases,
-        findings: &[Finding],
+        answer: &NodeAnswer,
         now: Timestamp,
     ) -> Seen {
         let peer = node.peer();
@@ -209,11 +207,8 @@ impl Fleet {
                 os: node.system().map(|(id, version_id, _)| OsName { id, version_id }),
                 last_reported: Some(node.last_report_at()),
                 is_stale,
-                health: match is_stale {
-                    true => NodeHealth::Unknown { why: "its last report is too old".to_owned() },
-                    false => health(findings),
-                },
-                repair: self.repair(findings),
+                health: NodeHealth::of(answer, is_stale),
+                repair: self.repair(&answer.findings),
                 is_quarantined: false,
             },
             kubernetes: node.kubernetes(),
@@ -358,26 +353,6 @@ fn family_of_size(size: &str) -> String {
 struct Target {
     facts: TargetFacts,
     matched: Result<MatchedImage, String>,
-}
-
-/// Components without which a node cannot be drained, or nothing runs on it.
-const VITAL: [Component; 4] =
-    [Component::Kubelet, Component::Containerd, Component::KubeProxy, Component::Cni];
-
-/// Whether a node is well, by its findings: an upgrade does not begin on one that is not.
-fn health(findings: &[Finding]) -> NodeHealth {
-    let vital: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Critical)
-        .filter(|finding| VITAL.contains(&finding.component))
-        .collect();
-    match vital.first() {
-        None => NodeHealth::Ready,
-        Some(first) => NodeHealth::Unhealthy {
-            reasons: vital.iter().map(|finding| finding.reason.clone()).collect(),
-            who: first.responsible.clone(),
-        },
-    }
 }
 
 /// How an image does, by pool.

@@ -5,7 +5,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::check::midnight;
+use crate::answer::{Finding, NodeAnswer};
+use crate::check::{Severity, midnight};
+use crate::component::Component;
 use crate::image::{ImageLabel, build_of};
 use crate::policy::{KubernetesMinor, Policy};
 use crate::pool::{OfferedImage, PoolKey, PoolProfile};
@@ -133,6 +135,35 @@ pub enum NodeHealth {
         /// Why.
         why: String,
     },
+}
+
+/// Components without which a node cannot be drained, or nothing runs on it.
+const VITAL: [Component; 4] =
+    [Component::Kubelet, Component::Containerd, Component::KubeProxy, Component::Cni];
+
+impl NodeHealth {
+    /// By what is said of a node: an upgrade does not begin on one that is not well. One whose
+    /// kubelet or runtime nobody could look at is not known to be.
+    #[must_use]
+    pub fn of(answer: &NodeAnswer, is_stale: bool) -> Self {
+        if is_stale {
+            return Self::Unknown { why: "its last report is too old".to_owned() };
+        }
+        let critical = answer.findings.iter().filter(|one| one.severity == Severity::Critical);
+        let vital: Vec<&Finding> = critical.filter(|one| VITAL.contains(&one.component)).collect();
+        if let Some(first) = vital.first() {
+            let reasons = vital.iter().map(|finding| finding.reason.clone()).collect();
+            return Self::Unhealthy { reasons, who: first.responsible.clone() };
+        }
+        let unseen = answer.components.iter().find(|one| {
+            VITAL.contains(&one.component)
+                && matches!(one.state.as_str(), "unavailable" | "not_reported")
+        });
+        match unseen {
+            Some(one) => Self::Unknown { why: format!("{}: {}", one.component, one.headline) },
+            None => Self::Ready,
+        }
+    }
 }
 
 /// The provider's repair of a node.
@@ -351,4 +382,25 @@ pub struct SoakEvidence {
     pub unhealthy: u32,
     /// Conditions and checks that those nodes did not fail before it.
     pub new_conditions: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::About;
+    use crate::check::Outside;
+    use crate::node::NodeHistory;
+    use crate::policy::DEFAULT_EDITION;
+
+    #[test]
+    fn a_node_whose_kubelet_nobody_could_look_at_is_not_known_to_be_well() {
+        let now = Timestamp::from_second(1_790_000_000).expect("a moment");
+        let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+        let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
+        let history = NodeHistory::default();
+        let (answer, _) = NodeAnswer::of(about, &history, Outside::default(), &policy, now);
+        let health = NodeHealth::of(&answer, false);
+        assert!(matches!(&health, NodeHealth::Unknown { why } if why.contains("containerd")));
+        assert!(matches!(NodeHealth::of(&answer, true), NodeHealth::Unknown { .. }));
+    }
 }
