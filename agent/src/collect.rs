@@ -4,7 +4,9 @@
 
 mod build;
 mod cni;
+mod conntrack;
 mod containerd;
+mod filesystem;
 mod flags;
 mod folders;
 mod kernel;
@@ -15,7 +17,10 @@ mod managed_images;
 mod node_image;
 mod os_release;
 mod packages;
+mod pressure;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
 mod sysctl;
 mod time_sync;
 
@@ -87,6 +92,26 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector::of(Component::NodeImage, node_image::collect, node_image::READS, &[]),
     Collector::of(Component::Kernel, kernel::collect, kernel::READS, &[]),
     Collector::of(Component::KernelModules, kernel_modules::collect, kernel_modules::READS, &[]),
+    Collector::of(
+        Component::Filesystem,
+        filesystem::collect,
+        filesystem::READS,
+        &[process::SHARED],
+    ),
+    Collector::of(Component::Pressure, pressure::collect, pressure::READS, &[]),
+    Collector::of(
+        Component::ProcessLimits,
+        process_limits::collect,
+        process_limits::READS,
+        &[namespace::SHARED],
+    ),
+    Collector::of(Component::Conntrack, conntrack::collect, conntrack::READS, &[namespace::SHARED]),
+    Collector::of(
+        Component::SwapAndHugepages,
+        swap_and_hugepages::collect,
+        swap_and_hugepages::READS,
+        &[],
+    ),
     Collector::of(Component::Packages, packages::collect, packages::READS, &[]),
     Collector::of(Component::Reboot, reboot::collect, reboot::READS, &[]),
     Collector::of(Component::Sysctl, sysctl::collect, sysctl::READS, &[namespace::SHARED]),

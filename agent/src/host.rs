@@ -5,11 +5,13 @@
 mod certificates;
 mod error;
 mod kept;
+mod lines;
 mod locks;
 pub(crate) mod namespace;
 mod outline;
 pub(crate) mod process;
 mod root;
+mod space;
 pub mod sqlite;
 mod value;
 
@@ -24,9 +26,10 @@ pub use namespace::{Foreign, namespace};
 pub use outline::{Assignment, Outline};
 pub use process::{
     Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
-    is_inside_container, is_roots, is_systems, pids, started,
+    is_inside_container, is_roots, is_systems, pids, started, zombies,
 };
 pub use root::{HostRoot, Identity, Resolution};
+pub use space::Space;
 
 /// What a collector gets to work with.
 #[derive(Debug)]

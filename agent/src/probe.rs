@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, UnitState};
 
-use crate::host::HostRoot;
+use crate::host::{HostRoot, Space};
 use cri::Heard;
 use http::{Get, Reply};
 
@@ -132,6 +132,20 @@ impl Probes {
                 recording
                     .clock
                     .ok_or_else(|| "the kernel's clock is not in the recording".to_owned())
+            }
+            Self::Off(why) => Err(why.clone()),
+        }
+    }
+
+    /// Asks the kernel how big the file system is that a path of the host lies on, or says why
+    /// not.
+    pub fn space(&self, root: &HostRoot, path: &str) -> Result<Space, String> {
+        match self {
+            Self::Live { .. } => root.space(path).map_err(|error| error.to_string()),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| "statfs(2)".to_owned());
+                let space = recording.filesystems.get(path).copied();
+                space.ok_or_else(|| "its size is not in the recording".to_owned())
             }
             Self::Off(why) => Err(why.clone()),
         }

@@ -3,8 +3,10 @@
 //! screens, documents and `--explain` come.
 
 mod cni;
+mod conntrack;
 mod containerd;
 pub mod coverage;
+mod filesystem;
 mod kernel;
 mod kernel_modules;
 mod kube_proxy;
@@ -13,7 +15,10 @@ mod managed_images;
 mod node_image;
 mod os_release;
 mod packages;
+mod pressure;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
 mod sysctl;
 mod time_sync;
 mod unit;

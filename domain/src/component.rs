@@ -18,6 +18,16 @@ macro_rules! with_components {
             Kernel kernel,
             /// Modules of the kernel, and rules that keep some from being loaded, modprobe.d(5).
             KernelModules kernel_modules,
+            /// File systems of block devices, and how full they are.
+            Filesystem filesystem,
+            /// How long tasks wait for processors, memory and disks.
+            Pressure pressure,
+            /// How many processes and open files there may be.
+            ProcessLimits process_limits,
+            /// The kernel's table of connections.
+            Conntrack conntrack,
+            /// Swap, and pages of memory that are bigger than usual.
+            SwapAndHugepages swap_and_hugepages,
             /// The packages that the distribution's package manager says are installed.
             Packages packages,
             /// What asks for a reboot of the node.

@@ -2,7 +2,9 @@
 //! what they mean is judged in [`crate::check`].
 
 mod cni;
+mod conntrack;
 pub mod containerd;
+mod filesystem;
 mod http;
 mod kernel;
 mod kernel_modules;
@@ -12,14 +14,19 @@ mod managed_images;
 mod node_image;
 mod os_release;
 mod packages;
+mod pressure;
 mod process;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
 mod sysctl;
 mod time_sync;
 mod unit;
 
 pub use cni::{Cni, CniConfiguration, CniPlugin, CniRoutes, PodNetwork};
+pub use conntrack::Conntrack;
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
+pub use filesystem::{BlockMount, Filesystem, FilesystemPlace, FilesystemSize, PlaceRole};
 pub use http::HttpAnswer;
 pub use kernel::{Kernel, KernelImages, MITIGATIONS_OFF, Taint};
 pub use kernel_modules::{KernelModules, ModuleRule, ModuleRuleKind};
@@ -31,8 +38,11 @@ pub use os_release::{Fips, OsRelease, UbuntuPro};
 pub use packages::{
     DatabaseLock, Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage,
 };
+pub use pressure::Pressure;
 pub use process::Process;
+pub use process_limits::{Limit, PodsLimit, ProcessLimits};
 pub use reboot::{OutdatedProcess, Reboot, Sentinel};
+pub use swap_and_hugepages::{Swap, SwapAndHugepages, ToldHugePages, TransparentHugePages};
 pub use sysctl::{ExpectedValue, LiveValue, Namespace, PassedOver, Setting, Sysctl};
 pub use time_sync::{
     Chrony, ChronyAnswer, ConfiguredSource, DaemonUnit, KernelClock, LeapStatus, PhcDevice,

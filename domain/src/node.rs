@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    Cni, ComponentState, Containerd, CriAnswer, Kernel, KernelModules, KubeProxy, Kubelet,
-    ManagedImages, NodeImage, OsRelease, Packages, Reboot, Sysctl, TimeSync, UnitState,
+    Cni, ComponentState, Conntrack, Containerd, CriAnswer, Filesystem, Kernel, KernelModules,
+    KubeProxy, Kubelet, ManagedImages, NodeImage, OsRelease, Packages, Pressure, ProcessLimits,
+    Reboot, SwapAndHugepages, Sysctl, TimeSync, UnitState,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

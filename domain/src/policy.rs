@@ -63,6 +63,9 @@ pub struct Policy {
     /// The support of Kubernetes versions, oldest first.
     #[serde(rename = "kubernetes_minor", default)]
     pub kubernetes_minors: Vec<KubernetesMinor>,
+    /// How the kernel makes transparent huge pages, by operating system.
+    #[serde(rename = "huge_page_default", default)]
+    pub huge_page_defaults: Vec<HugePageDefault>,
     /// How a kubelet may be set up.
     #[serde(default)]
     pub kubelet: KubeletPolicy,
@@ -204,6 +207,21 @@ pub struct SysctlRange {
     pub max: Vec<i64>,
     /// Where it was read.
     pub source: String,
+}
+
+/// How the kernel makes transparent huge pages on an operating system, unless the customer
+/// sets it otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HugePageDefault {
+    /// `ID` of os-release(5).
+    pub id: String,
+    /// For whom it makes them.
+    pub enabled: String,
+    /// How hard it looks for room.
+    pub defrag: String,
+    #[serde(rename = "source")]
+    _source: String,
 }
 
 /// The drop-ins that the provider's images and provisioning write for a unit.

@@ -85,6 +85,11 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::Kernel, "/proc/sys/kernel/tainted"),
     (Component::KernelModules, "/proc/modules"),
     (Component::KernelModules, "/etc/modprobe.d/CIS.conf"),
+    (Component::Filesystem, "/proc/1/mountinfo"),
+    (Component::Pressure, "/proc/pressure/io"),
+    (Component::ProcessLimits, "/proc/sys/fs/file-nr"),
+    (Component::Conntrack, "/proc/sys/net/netfilter/nf_conntrack_count"),
+    (Component::SwapAndHugepages, "/proc/meminfo"),
     (Component::Packages, "/var/lib/dpkg/status"),
     (Component::Reboot, "/proc/stat"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
@@ -192,6 +197,8 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                     Component::OsRelease => path.starts_with("/opt/azure"),
                     // Whether its files were written after it was started is not known then.
                     Component::Kubelet => path == "/proc/stat",
+                    // Whether such a process has ended and waits for its parent.
+                    Component::ProcessLimits => path.ends_with("/stat"),
                     _ => false,
                 };
                 if *other != component && !lesser && !shares(path, *other) {

@@ -379,7 +379,7 @@ impl HostRoot {
     }
 
     /// A handle that names a file without opening it for anything.
-    fn handle(&self, path: &str, follow: bool) -> Result<OwnedFd, HostError> {
+    pub(super) fn handle(&self, path: &str, follow: bool) -> Result<OwnedFd, HostError> {
         self.asked.note(|| path.to_owned());
         let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         if !follow {

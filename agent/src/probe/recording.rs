@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::http::{Get, Reply};
 use super::{chrony, clock};
+use crate::host::Space;
 use crate::reads::Asked;
 
 /// Recorded answers of local endpoints.
@@ -37,6 +38,9 @@ pub struct Recording {
     pub chrony: Option<chrony::Answer>,
     /// What the kernel says of its clock.
     pub clock: Option<clock::KernelTime>,
+    /// How big file systems are and how much of them is left, by a path on each.
+    #[serde(default)]
+    pub filesystems: BTreeMap<String, Space>,
     /// Notes what is asked, if a test wants to know.
     #[serde(skip)]
     pub asked: Asked,

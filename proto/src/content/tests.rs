@@ -17,6 +17,7 @@ use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
 mod kubelet;
+mod machine;
 mod time_sync;
 
 /// A name is never empty; any other text may be.
@@ -369,6 +370,11 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(os_release()).prop_map(ComponentState::OsRelease).boxed(),
         state(kernel()).prop_map(ComponentState::Kernel).boxed(),
         state(kernel_modules()).prop_map(ComponentState::KernelModules).boxed(),
+        state(machine::filesystem()).prop_map(ComponentState::Filesystem).boxed(),
+        state(machine::pressure()).prop_map(ComponentState::Pressure).boxed(),
+        state(machine::process_limits()).prop_map(ComponentState::ProcessLimits).boxed(),
+        state(machine::conntrack()).prop_map(ComponentState::Conntrack).boxed(),
+        state(machine::swap_and_hugepages()).prop_map(ComponentState::SwapAndHugepages).boxed(),
         state(packages()).prop_map(ComponentState::Packages).boxed(),
         state(reboot()).prop_map(ComponentState::Reboot).boxed(),
         state(containerd).prop_map(ComponentState::Containerd).boxed(),

@@ -1,12 +1,17 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
 mod cni;
+mod conntrack;
 pub(crate) mod containerd;
+mod filesystem;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
 mod managed_images;
+mod pressure;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
 mod unit;
 
 use nodeward_domain::facts as domain;

@@ -31,6 +31,11 @@ pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
     let mut files = one(
         &root.join("proto"),
         &[
+            "nodeward/v1/conntrack.proto",
+            "nodeward/v1/filesystem.proto",
+            "nodeward/v1/pressure.proto",
+            "nodeward/v1/process_limits.proto",
+            "nodeward/v1/swap_and_hugepages.proto",
             "nodeward/v1/facts.proto",
             "nodeward/v1/report.proto",
             "nodeward/v1/plan.proto",

@@ -82,7 +82,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "fs.readonly",
         rule: "",
         asks: "Was a file system made read-only behind its back?",
-        told: Told::Not(Lack::NotRead, "`/proc/1/mountinfo` is not read."),
+        told: Told::By(&["FilesystemReadOnly"]),
     },
     Question {
         id: "host.fips",
@@ -112,15 +112,15 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "host.swap",
-        rule: "",
+        rule: "custom-node-configuration",
         asks: "Is there swap that nobody configured?",
-        told: Told::Not(Lack::NotRead, "`/proc/swaps` is not read."),
+        told: Told::By(&["SwapUnexpected"]),
     },
     Question {
         id: "host.thp",
-        rule: "",
+        rule: "custom-node-configuration",
         asks: "Are transparent huge pages set as the provider supports it?",
-        told: Told::Not(Lack::NotRead, "`/sys/kernel/mm/transparent_hugepage` is not read."),
+        told: Told::By(&["HugePagesDrifted"]),
     },
     Question {
         id: "host.ulimit",
@@ -174,33 +174,50 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "limits.conntrack",
         rule: "",
         asks: "Is the kernel's table of connections nearly full?",
-        told: Told::Not(
-            Lack::NotRead,
-            "`/proc/sys/net/netfilter/nf_conntrack_count` is not measured; only its limit is read.",
-        ),
+        told: Told::By(&["ConntrackNearlyFull"]),
     },
     Question {
         id: "limits.files",
         rule: "",
         asks: "Are there nearly as many open files as there may be?",
-        told: Told::Not(Lack::NotRead, "`/proc/sys/fs/file-nr` is not measured."),
+        told: Told::By(&["OpenFilesNearLimit"]),
+    },
+    Question {
+        id: "limits.headroom",
+        rule: "",
+        asks: "Is there room for the next image, or for an update of the node in place?",
+        told: Told::By(&["ImageHeadroomLow"]),
+    },
+    Question {
+        id: "limits.huge_pages",
+        rule: "",
+        asks: "Is memory set aside in huge pages that nobody uses?",
+        told: Told::Not(
+            Lack::Undecided,
+            "How many there are and how many are free is collected. Whether a pod will want them \
+             the node does not know.",
+        ),
     },
     Question {
         id: "limits.inodes",
         rule: "",
         asks: "Has a file system nearly no space or no inodes left, for images above all?",
-        told: Told::Not(
-            Lack::NotRead,
-            "Where images lie is collected; file systems are not measured.",
-        ),
+        told: Told::By(&[
+            "NodeFilesystemFull",
+            "ImageFilesystemFull",
+            "FilesystemInodesLow",
+            "FilesystemNearlyFull",
+        ]),
     },
     Question {
         id: "limits.pids",
         rule: "",
         asks: "Are there nearly as many processes as there may be?",
-        told: Told::Not(
+        told: Told::InPart(
+            &["TasksNearLimit", "PodTasksNearLimit"],
             Lack::NotRead,
-            "The limit is read as a kernel parameter; processes are not counted.",
+            "Limits of the whole node and of all pods together are judged. The control groups of \
+             single pods are not read: one that is full harms that pod alone.",
         ),
     },
     Question {
@@ -323,13 +340,13 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "process.zombies",
         rule: "",
         asks: "Are there many processes that ended and that nobody waits for?",
-        told: Told::Not(Lack::NotRead, "Their state is passed over while others are looked for."),
+        told: Told::By(&["ZombiesPiledUp"]),
     },
     Question {
         id: "psi",
         rule: "",
         asks: "How long do processes wait for processors, memory and disks?",
-        told: Told::Not(Lack::NotRead, "`/proc/pressure` is not measured."),
+        told: Told::By(&["MemoryStalled", "IoStalled", "MemoryContended", "CpuContended"]),
     },
     Question {
         id: "sysctl.baseline",
