@@ -25,8 +25,8 @@ pub(super) const READS: &[Read] = &[
          last minute. Not there: the kernel does not tell it.",
     ),
     Read::of(
-        &["/proc/sys/kernel"],
-        "Whether it is there, where `/proc/pressure` is not: without procfs that says nothing.",
+        &["/proc/pressure", "/proc/sys/kernel"],
+        "Whether the first is there, and else the second: without procfs that says nothing.",
     ),
 ];
 
