@@ -8,6 +8,7 @@ mod containerd;
 mod flags;
 mod folders;
 mod kernel;
+mod kernel_log;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
@@ -32,6 +33,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::host::{Host, HostError, namespace, process};
+pub use kernel_log::{LogWatch, Record, classify, record};
 pub use packages::PackageList;
 
 use crate::probe::systemd;
@@ -87,6 +89,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector::of(Component::NodeImage, node_image::collect, node_image::READS, &[]),
     Collector::of(Component::Kernel, kernel::collect, kernel::READS, &[]),
     Collector::of(Component::KernelModules, kernel_modules::collect, kernel_modules::READS, &[]),
+    Collector::of(Component::KernelLog, kernel_log::collect, kernel_log::READS, &[]),
     Collector::of(Component::Packages, packages::collect, packages::READS, &[]),
     Collector::of(Component::Reboot, reboot::collect, reboot::READS, &[]),
     Collector::of(Component::Sysctl, sysctl::collect, sysctl::READS, &[namespace::SHARED]),

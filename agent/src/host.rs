@@ -5,12 +5,14 @@
 mod certificates;
 mod error;
 mod kept;
+mod kmsg;
 mod locks;
 pub(crate) mod namespace;
 mod outline;
 pub(crate) mod process;
 mod root;
 pub mod sqlite;
+mod tail;
 mod value;
 
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use error::HostError;
 pub use kept::Kept;
+pub use kmsg::{Kmsg, Next};
 pub use locks::locked;
 pub use namespace::{Foreign, namespace};
 pub use outline::{Assignment, Outline};
@@ -27,6 +30,7 @@ pub use process::{
     is_inside_container, is_roots, is_systems, pids, started,
 };
 pub use root::{HostRoot, Identity, Resolution};
+pub use tail::{Tail, Told};
 
 /// What a collector gets to work with.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct Host {
     pub kubelet_token_file: Option<PathBuf>,
     /// The list of packages, which is long to read and seldom changes.
     pub packages: Kept<Option<crate::collect::PackageList>>,
+    /// What is remembered of logs between rounds, with the rules that were imported for them.
+    pub log: crate::collect::LogWatch,
 }
 
 impl Host {
@@ -105,6 +111,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: crate::collect::LogWatch::default(),
         };
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
         assert_eq!(host.modified("/b"), Err(HostError::TimeNotKept { path: "/b".to_owned() }));

@@ -504,6 +504,10 @@ pub struct Inspect {
     /// Recorded answers of local endpoints, for a root that is not running.
     #[arg(long, value_name = "FILE")]
     pub recorded_answers: Option<PathBuf>,
+    /// A folder with files of node-problem-detector: rules for logs are followed, plugins
+    /// listed and never run.
+    #[arg(long, env = "NODEWARD_NPD_CONFIG", value_name = "DIR")]
+    pub npd_config: Option<PathBuf>,
     /// Name to show [default: the machine's own].
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,

@@ -54,6 +54,7 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
         containerd_socket: arguments.containerd_socket.clone(),
         kubelet_token_file: arguments.kubelet_token_file.clone(),
         recorded_answers: arguments.recorded_answers.clone(),
+        npd_config: arguments.npd_config.clone(),
         ..Config::default()
     };
     let host = Arc::new(host(&config)?);

@@ -6,6 +6,7 @@ mod cni;
 mod containerd;
 pub mod coverage;
 mod kernel;
+mod kernel_log;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;

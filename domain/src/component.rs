@@ -18,6 +18,8 @@ macro_rules! with_components {
             Kernel kernel,
             /// Modules of the kernel, and rules that keep some from being loaded, modprobe.d(5).
             KernelModules kernel_modules,
+            /// What the kernel's log tells, and rules that were imported for logs.
+            KernelLog kernel_log,
             /// The packages that the distribution's package manager says are installed.
             Packages packages,
             /// What asks for a reboot of the node.

@@ -66,6 +66,12 @@ macro_rules! with_measurements {
             kubelet_runtime_errors_total: count,
             /// Failed renewals of the kubelet's client certificate, since its start.
             kubelet_certificate_renew_errors_total: count,
+            /// Lines of the kernel's log that were read, since the agent's start.
+            kernel_log_lines_total: count,
+            /// Lines of the kernel's log that were written over before they were read.
+            kernel_log_lost_total: count,
+            /// Lines of logs that were passed over, because a round reads so many at the most.
+            kernel_log_dropped_total: count,
         }
     };
 }

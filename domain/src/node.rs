@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    Cni, ComponentState, Containerd, CriAnswer, Kernel, KernelModules, KubeProxy, Kubelet,
-    ManagedImages, NodeImage, OsRelease, Packages, Reboot, Sysctl, TimeSync, UnitState,
+    Cni, ComponentState, Containerd, CriAnswer, Kernel, KernelLog, KernelModules, KubeProxy,
+    Kubelet, ManagedImages, NodeImage, OsRelease, Packages, Reboot, Sysctl, TimeSync, UnitState,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

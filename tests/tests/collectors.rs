@@ -80,6 +80,7 @@ fn variants() -> Vec<HostCopy> {
     });
     variant("debian-12-plain", &|copy| written(copy, "/run/reboot-needed", ""));
     variant("debian-12-plain", &|copy| gone(copy, "/proc/modules"));
+    variant("debian-12-plain", &|copy| gone(copy, "/var/log/kern.log"));
     variant("aks-azurelinux-3", &|copy| {
         let newer = copy.inside("/usr/lib/sysimage");
         std::fs::create_dir_all(&newer).expect("made");

@@ -85,6 +85,7 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::Kernel, "/proc/sys/kernel/tainted"),
     (Component::KernelModules, "/proc/modules"),
     (Component::KernelModules, "/etc/modprobe.d/CIS.conf"),
+    (Component::KernelLog, "/dev/kmsg"),
     (Component::Packages, "/var/lib/dpkg/status"),
     (Component::Reboot, "/proc/stat"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
@@ -153,7 +154,7 @@ fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState>
 fn shares(path: &str, other: Component) -> bool {
     match path {
         // The time of boot.
-        "/proc/stat" => other == Component::Kernel,
+        "/proc/stat" => matches!(other, Component::Kernel | Component::KernelLog),
         _ => path.ends_with("/stat") && looks_through_processes(other),
     }
 }

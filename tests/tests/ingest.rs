@@ -217,6 +217,7 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             Component::OsRelease => ("unavailable", "facts of another component"),
             Component::Packages | Component::Containerd => ("unavailable", "not valid"),
             Component::Sysctl
+            | Component::KernelLog
             | Component::KernelModules
             | Component::ManagedImages
             | Component::NodeImage

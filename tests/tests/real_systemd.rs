@@ -7,7 +7,7 @@ mod real_systemd {
     use std::time::{Duration, Instant};
 
     use jiff::Timestamp;
-    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Observation, Rounds};
+    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, LogWatch, Observation, Rounds};
     use nodeward_agent::host::{Host, HostRoot, Kept};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::answer::{About, NodeAnswer};
@@ -121,6 +121,7 @@ mod real_systemd {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::default(),
         }
     }
 

@@ -183,6 +183,28 @@ impl HostRoot {
         self.readable(path).map(File::from)
     }
 
+    /// The character device of that number, opened to be read without waiting; or, as in a
+    /// copy of a node, a regular file in its place. Tells whether it is the device.
+    pub(super) fn device(&self, path: &str, number: (u64, u64)) -> Result<(File, bool), HostError> {
+        let handle = self.handle(path, true)?;
+        let stat = stat(path, handle.as_fd())?;
+        let kind = kind(&stat);
+        let is_device = match kind {
+            "regular file" => false,
+            "character device" if (major(stat.st_rdev), minor(stat.st_rdev)) == number => true,
+            _ => {
+                return Err(HostError::WrongKind {
+                    path: path.to_owned(),
+                    kind,
+                    expected: "log of the kernel",
+                });
+            }
+        };
+        reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
+            .map(|file| (File::from(file), is_device))
+            .map_err(|errno| HostError::system(path, errno))
+    }
+
     /// What the kernel says of what is there, which is not opened.
     pub(super) fn metadata(&self, path: &str) -> Result<Metadata, HostError> {
         let metadata = File::from(self.handle(path, true)?).metadata();

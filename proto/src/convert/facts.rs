@@ -2,6 +2,7 @@
 
 mod cni;
 pub(crate) mod containerd;
+mod kernel_log;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;

@@ -6,7 +6,7 @@
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27, 71"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -49,6 +49,8 @@ pub mod component_content {
         KernelModules(super::KernelModules),
         #[prost(message, tag = "27")]
         ManagedImages(super::ManagedImages),
+        #[prost(message, tag = "71")]
+        KernelLog(super::KernelLog),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -265,6 +267,173 @@ pub mod kernel_modules {
                 _ => None,
             }
         }
+    }
+}
+/// What lines of the kernel's log tell, and what imported rules found in logs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KernelLog {
+    #[prost(message, repeated, tag = "4")]
+    pub events: ::prost::alloc::vec::Vec<kernel_log::Event>,
+    /// Left out when every line was read.
+    #[prost(message, optional, tag = "5")]
+    pub lost: ::core::option::Option<kernel_log::Lost>,
+    #[prost(message, repeated, tag = "6")]
+    pub imported: ::prost::alloc::vec::Vec<kernel_log::ImportedFile>,
+    #[prost(message, repeated, tag = "7")]
+    pub conditions: ::prost::alloc::vec::Vec<kernel_log::Condition>,
+    #[prost(message, repeated, tag = "8")]
+    pub findings: ::prost::alloc::vec::Vec<kernel_log::Finding>,
+    /// Conditions and findings beyond what is kept.
+    #[prost(uint32, tag = "9")]
+    pub left_out: u32,
+    #[prost(oneof = "kernel_log::Source", tags = "1, 2, 3")]
+    pub source: ::core::option::Option<kernel_log::Source>,
+}
+/// Nested message and enum types in `KernelLog`.
+pub mod kernel_log {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct File {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        /// Why it is not the kernel's own buffer.
+        #[prost(string, tag = "2")]
+        pub instead: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Lost {
+        #[prost(uint64, tag = "1")]
+        pub count: u64,
+        #[prost(message, optional, tag = "2")]
+        pub last_at: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    /// Lines of one class.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Event {
+        /// The class, in one word. One that is not known is passed over.
+        #[prost(string, tag = "1")]
+        pub class: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "2")]
+        pub count: u64,
+        #[prost(message, optional, tag = "3")]
+        pub first_at: ::core::option::Option<::prost_types::Timestamp>,
+        /// Oldest first.
+        #[prost(message, repeated, tag = "4")]
+        pub newest: ::prost::alloc::vec::Vec<Line>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Line {
+        #[prost(message, optional, tag = "1")]
+        pub at: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(uint64, optional, tag = "2")]
+        pub sequence: ::core::option::Option<u64>,
+        #[prost(string, tag = "3")]
+        pub subject: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub text: ::prost::alloc::string::String,
+        #[prost(bool, tag = "5")]
+        pub by_kernel: bool,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ImportedFile {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(enumeration = "Kind", tag = "2")]
+        pub kind: i32,
+        #[prost(string, tag = "3")]
+        pub source: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "4")]
+        pub rules: u32,
+        /// Empty when it follows no log.
+        #[prost(string, tag = "5")]
+        pub follows: ::prost::alloc::string::String,
+        /// Empty when it does.
+        #[prost(string, tag = "6")]
+        pub idle: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Condition {
+        #[prost(string, tag = "1")]
+        pub file: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub condition: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub reason: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub message: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "5")]
+        pub since: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(message, optional, tag = "6")]
+        pub last_at: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Finding {
+        #[prost(string, tag = "1")]
+        pub file: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub reason: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub message: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "4")]
+        pub count: u64,
+        #[prost(message, optional, tag = "5")]
+        pub first_at: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(message, optional, tag = "6")]
+        pub last_at: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        Unspecified = 0,
+        LogMonitor = 1,
+        CustomPlugin = 2,
+        SystemStats = 3,
+        Other = 4,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::LogMonitor => "KIND_LOG_MONITOR",
+                Self::CustomPlugin => "KIND_CUSTOM_PLUGIN",
+                Self::SystemStats => "KIND_SYSTEM_STATS",
+                Self::Other => "KIND_OTHER",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_LOG_MONITOR" => Some(Self::LogMonitor),
+                "KIND_CUSTOM_PLUGIN" => Some(Self::CustomPlugin),
+                "KIND_SYSTEM_STATS" => Some(Self::SystemStats),
+                "KIND_OTHER" => Some(Self::Other),
+                _ => None,
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Source {
+        /// The kernel's own buffer.
+        #[prost(string, tag = "1")]
+        Kmsg(::prost::alloc::string::String),
+        #[prost(message, tag = "2")]
+        File(File),
+        #[prost(message, tag = "3")]
+        Unreadable(super::Unavailable),
     }
 }
 /// What speaks for a reboot of the node.
@@ -1882,6 +2051,14 @@ pub struct Measurements {
     /// Failed renewals of the kubelet's client certificate, since its start.
     #[prost(uint64, optional, tag = "43")]
     pub kubelet_certificate_renew_errors_total: ::core::option::Option<u64>,
+    /// Lines of the kernel's log, since the agent's start: those that were read, those that
+    /// were written over before, and those that were passed over.
+    #[prost(uint64, optional, tag = "71")]
+    pub kernel_log_lines_total: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "72")]
+    pub kernel_log_lost_total: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "73")]
+    pub kernel_log_dropped_total: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {
