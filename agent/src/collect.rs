@@ -5,19 +5,24 @@
 mod build;
 mod cni;
 mod containerd;
+mod extensions;
 mod flags;
 mod folders;
 mod kernel;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod linux_extension;
 mod managed_images;
+mod network;
 mod node_image;
 mod os_release;
 mod packages;
 mod reboot;
 mod sysctl;
+mod systemd;
 mod time_sync;
+mod update_channel;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +39,7 @@ use tokio::task::JoinHandle;
 use crate::host::{Host, HostError, namespace, process};
 pub use packages::PackageList;
 
-use crate::probe::systemd;
+use crate::probe::systemd::SHARED as UNITS;
 use crate::reads::{Read, Shared};
 
 /// What reads one component.
@@ -100,7 +105,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         Component::Containerd,
         containerd::collect,
         containerd::READS,
-        &[process::SHARED, systemd::SHARED],
+        &[process::SHARED, UNITS],
     ),
     Collector::of(
         Component::ManagedImages,
@@ -112,7 +117,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         Component::Kubelet,
         kubelet::collect,
         kubelet::READS,
-        &[process::SHARED, systemd::SHARED, namespace::SHARED],
+        &[process::SHARED, UNITS, namespace::SHARED],
     ),
     Collector::of(
         Component::KubeProxy,
@@ -121,6 +126,11 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         &[process::SHARED, namespace::SHARED],
     ),
     Collector::of(Component::Cni, cni::collect, cni::READS, &[]),
+    Collector::of(Component::Systemd, systemd::collect, systemd::READS, &[]),
+    Collector::of(Component::Network, network::collect, network::READS, &[]),
+    Collector::of(Component::UpdateChannel, update_channel::collect, update_channel::READS, &[]),
+    Collector::of(Component::LinuxExtension, linux_extension::collect, linux_extension::READS, &[]),
+    Collector::of(Component::Extensions, extensions::collect, extensions::READS, &[]),
 ];
 
 /// The most that one collector may take: a second to connect and five to answer, and

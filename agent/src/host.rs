@@ -2,6 +2,7 @@
 //! processes in its `/proc`. Everything here only reads, every path resolves inside
 //! the root, every read has a byte limit.
 
+mod apt;
 mod certificates;
 mod error;
 mod kept;

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, UnitState};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, SystemManager, UnitState};
 
 use crate::host::HostRoot;
 use cri::Heard;
@@ -203,6 +203,20 @@ impl Probes {
                 names.iter().map(|name| recorded(name).unwrap_or_else(lacking)).collect()
             }
             Self::Off(why) => vec![unreadable(why.clone()); names.len()],
+        }
+    }
+
+    /// Asks systemd about itself and the units that stand out; none when the host runs without
+    /// systemd. Or says why it did not tell.
+    pub fn system_manager(&self, root: &HostRoot) -> Result<Option<SystemManager>, String> {
+        match self {
+            Self::Live { runtime } => systemd::manager::ask(runtime, root),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| systemd::manager::PLACE.to_owned());
+                let lacking = || "the service manager is not in the recording".to_owned();
+                recording.system_manager.clone().map(Some).ok_or_else(lacking)
+            }
+            Self::Off(why) => Err(why.clone()),
         }
     }
 

@@ -5,18 +5,23 @@
 mod cni;
 mod containerd;
 pub mod coverage;
+mod extensions;
 mod kernel;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod linux_extension;
 mod managed_images;
+mod network;
 mod node_image;
 mod os_release;
 mod packages;
 mod reboot;
 mod sysctl;
+mod systemd;
 mod time_sync;
 mod unit;
+mod update_channel;
 
 use std::collections::BTreeSet;
 

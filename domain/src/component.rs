@@ -36,6 +36,16 @@ macro_rules! with_components {
             KubeProxy kube_proxy,
             /// The network of pods, as its plugin is configured.
             Cni cni,
+            /// The service manager, and units that stand out.
+            Systemd systemd,
+            /// Interfaces and routes of the node's own network.
+            Network network,
+            /// What on the node updates it by itself.
+            UpdateChannel update_channel,
+            /// The tools that the provider puts onto every node beside Kubernetes.
+            LinuxExtension linux_extension,
+            /// Extensions of the virtual machine.
+            Extensions extensions,
         }
     };
 }

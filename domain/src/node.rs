@@ -8,12 +8,13 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    Cni, ComponentState, Containerd, CriAnswer, Kernel, KernelModules, KubeProxy, Kubelet,
-    ManagedImages, NodeImage, OsRelease, Packages, Reboot, Sysctl, TimeSync, UnitState,
+    Cni, ComponentState, Containerd, CriAnswer, Extensions, Kernel, KernelModules, KubeProxy,
+    Kubelet, LinuxExtension, ManagedImages, Network, NodeImage, OsRelease, Packages, Reboot,
+    Sysctl, Systemd, TimeSync, UnitState, UpdateChannel,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};
-use crate::restarts::Restarts;
+use crate::restarts::{Restarts, UnitRestarts};
 use crate::standing::Standings;
 use crate::with_components;
 
@@ -142,6 +143,8 @@ macro_rules! define {
             /// Starts of the container runtime's process that were seen, where systemd does
             /// not tell of its unit.
             pub containerd_starts: Restarts,
+            /// How often units were restarted, of those that systemd tells of restarts of.
+            pub unit_restarts: UnitRestarts,
             $(
                 #[doc = concat!("History of [`Component::", stringify!($name), "`].")]
                 pub $word: History<$name>,
@@ -205,6 +208,9 @@ impl NodeHistory {
             && let Some(process) = &containerd.process
         {
             self.containerd_starts.observe_process(process, at);
+        }
+        if let ComponentState::Systemd(State::Present(systemd)) = state {
+            self.unit_restarts.observe(&systemd.manager.units, at);
         }
     }
 }

@@ -54,6 +54,12 @@ pub struct Policy {
     /// Drop-ins of units that the provider ships.
     #[serde(default)]
     pub shipped_drop_ins: Vec<ShippedDropIns>,
+    /// Units that the provider's images and provisioning bring.
+    #[serde(default)]
+    pub provider_units: ProviderUnits,
+    /// Extensions of the virtual machine that the provider brings.
+    #[serde(default)]
+    pub provider_extensions: ProviderExtensions,
     /// Announced ends of kinds of pod networks.
     #[serde(rename = "network_retirement", default)]
     pub network_retirements: Vec<NetworkRetirement>,
@@ -216,6 +222,47 @@ pub struct ShippedDropIns {
     pub names: Vec<String>,
     #[serde(rename = "source")]
     _source: String,
+}
+
+/// The units that the provider's images and provisioning bring.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderUnits {
+    /// Their names; of a template without what stands between `@` and `.`.
+    pub names: Vec<String>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+impl ProviderUnits {
+    /// Whether the provider brings the unit.
+    #[must_use]
+    pub fn has(&self, unit: &str) -> bool {
+        let template = unit.split_once('@').and_then(|(name, rest)| {
+            let (_, kind) = rest.rsplit_once('.')?;
+            Some(format!("{name}@.{kind}"))
+        });
+        let is_named = |name: &String| name == unit || Some(name) == template.as_ref();
+        self.names.iter().any(is_named)
+    }
+}
+
+/// Extensions of the virtual machine that the provider brings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderExtensions {
+    /// Publisher and type of each.
+    pub names: Vec<String>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+impl ProviderExtensions {
+    /// Whether the provider brings the extension. Letter case is ignored, as by Azure.
+    #[must_use]
+    pub fn has(&self, extension: &str) -> bool {
+        self.names.iter().any(|name| name.eq_ignore_ascii_case(extension))
+    }
 }
 
 impl SysctlRange {

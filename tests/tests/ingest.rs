@@ -223,7 +223,12 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             | Component::Reboot
             | Component::TimeSync
             | Component::KubeProxy
-            | Component::Cni => ("not_reported", "not reported"),
+            | Component::Cni
+            | Component::Systemd
+            | Component::Network
+            | Component::UpdateChannel
+            | Component::LinuxExtension
+            | Component::Extensions => ("not_reported", "not reported"),
         };
         assert_eq!(component.state, expected.0, "{component:?}");
         assert!(component.headline.contains(expected.1), "{component:?}");

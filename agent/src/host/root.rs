@@ -16,6 +16,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, re
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 
 use super::HostError;
+use super::apt::settings;
 use super::certificates::certificates_of;
 use super::outline::{Outline, outline};
 use super::process::Known;
@@ -257,6 +258,23 @@ impl HostRoot {
     ) -> Result<Outline, HostError> {
         let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
         let read = outline(&mut file, tables, keys);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        read.map_err(|error| HostError::reading(path, &error))
+    }
+
+    /// The values of these keys in a file of apt.conf(5) of at most `limit_bytes` that may hold
+    /// secrets: of other values nothing is kept. Keys are in lower case; each value comes with
+    /// the number of its key.
+    pub fn read_apt(
+        &self,
+        path: &str,
+        keys: &[&str],
+        limit_bytes: u64,
+    ) -> Result<Vec<(usize, String)>, HostError> {
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let read = settings(&mut file, keys);
         if file.limit() == 0 {
             return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nodeward_domain::facts::containerd::Replies;
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, UnitState};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, SystemManager, UnitState};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ pub struct Recording {
     /// What systemd says of units, by name.
     #[serde(default)]
     pub units: BTreeMap<String, UnitState>,
+    /// What systemd says of itself and of the units that stand out.
+    pub system_manager: Option<SystemManager>,
     /// What chronyd answers, wherever it is asked.
     pub chrony: Option<chrony::Answer>,
     /// What the kernel says of its clock.

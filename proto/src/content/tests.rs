@@ -17,6 +17,7 @@ use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
 mod kubelet;
+mod node;
 mod time_sync;
 
 /// A name is never empty; any other text may be.
@@ -377,6 +378,11 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(time_sync::facts()).prop_map(ComponentState::TimeSync).boxed(),
         state(kube_proxy()).prop_map(ComponentState::KubeProxy).boxed(),
         state(cni()).prop_map(ComponentState::Cni).boxed(),
+        state(node::systemd()).prop_map(ComponentState::Systemd).boxed(),
+        state(node::network()).prop_map(ComponentState::Network).boxed(),
+        state(node::update_channel()).prop_map(ComponentState::UpdateChannel).boxed(),
+        state(node::linux_extension()).prop_map(ComponentState::LinuxExtension).boxed(),
+        state(node::extensions()).prop_map(ComponentState::Extensions).boxed(),
     ]
 }
 

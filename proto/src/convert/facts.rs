@@ -2,12 +2,17 @@
 
 mod cni;
 pub(crate) mod containerd;
+mod extensions;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod linux_extension;
 mod managed_images;
+mod network;
 mod reboot;
+mod systemd;
 mod unit;
+mod update_channel;
 
 use nodeward_domain::facts as domain;
 

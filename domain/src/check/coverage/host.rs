@@ -18,10 +18,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "channel.unmanaged",
         rule: "",
         asks: "Does the node update itself, unattended?",
-        told: Told::Not(
-            Lack::NotRead,
-            "apt's `99periodic` and the timers of dnf-automatic are not read.",
-        ),
+        told: Told::By(&["UnattendedUpgradesOn", "UnattendedUpgradesStale", "UpdatesNotAutomatic"]),
     },
     Question {
         id: "daemonset.tuning",
@@ -47,12 +44,13 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "drift.extension",
-        rule: "iaas-change-unsupported",
+        rule: "extensions-immutable",
         asks: "Was an extension of the virtual machine added, removed or changed?",
-        told: Told::Not(
-            Lack::Undecided,
-            "Their folders lie on the node. Which ones belong there is not published, and differs \
-             from pool to pool.",
+        told: Told::InPart(
+            &["ExtensionForeign", "ExtensionNotEnabled"],
+            Lack::Provider,
+            "What was changed in the settings of one, such as the custom script, the scale set's \
+             model alone shows. Settings hold secrets and are not read.",
         ),
     },
     Question {
@@ -70,6 +68,7 @@ pub(super) const QUESTIONS: &[Question] = &[
             "ContainerdDropInAdded",
             "KubeletUnitStale",
             "ContainerdUnitStale",
+            "DaemonReloadPending",
         ]),
     },
     Question {
@@ -218,11 +217,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "net.default_route",
         rule: "",
         asks: "Has the node lost its default route or its loopback?",
-        told: Told::Not(
-            Lack::NoCheck,
-            "The links of the default routes are collected with the pod network; loopback is not \
-             looked at.",
-        ),
+        told: Told::By(&["DefaultRouteMissing", "LoopbackMissing"]),
     },
     Question {
         id: "net.forwarding",
@@ -238,7 +233,13 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "net.interface",
         rule: "",
         asks: "Is an interface of the node down?",
-        told: Told::Not(Lack::NotRead, "`/sys/class/net` is not read."),
+        told: Told::By(&["InterfaceDown"]),
+    },
+    Question {
+        id: "net.mtu",
+        rule: "",
+        asks: "Do links to pods take bigger packets than the node's uplink?",
+        told: Told::By(&["InterfaceMtuMixed"]),
     },
     Question {
         id: "net.retiring",
@@ -250,9 +251,12 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "net.rules",
         rule: "",
         asks: "Do packet filters refuse what they should let through, or are they of two kinds?",
-        told: Told::Not(
+        told: Told::InPart(
+            &["IptablesModesMixed"],
             Lack::NotRead,
-            "The node's rules of netfilter need a right that the agent does not have.",
+            "Which tables of the older filter there are is told. Rules of either kind, and so what \
+             they refuse, the kernel tells over netlink to whoever may also change them \
+             (CAP_NET_ADMIN), which the agent may not.",
         ),
     },
     Question {
@@ -374,9 +378,26 @@ pub(super) const QUESTIONS: &[Question] = &[
         told: Told::By(&["ClockUnsynchronised", "TimeSourceUnreachable", "ClockUpdateOverdue"]),
     },
     Question {
+        id: "system.state",
+        rule: "",
+        asks: "Has the system come up, and is it not in maintenance?",
+        told: Told::By(&["SystemNotRunning"]),
+    },
+    Question {
+        id: "units.masked",
+        rule: "",
+        asks: "Is a unit masked or disabled that a node needs?",
+        told: Told::InPart(
+            &["UnitMasked", "KubeletUnitDisabled", "ContainerdUnitDisabled"],
+            Lack::Undecided,
+            "Of other units than kubelet's and containerd's, that one is disabled is no fault by \
+             itself: many are started by others.",
+        ),
+    },
+    Question {
         id: "units.others",
         rule: "",
         asks: "Has any other unit failed, or does it start again and again?",
-        told: Told::Not(Lack::NotRead, "Units of kubelet and containerd alone are asked for."),
+        told: Told::By(&["UnitFailed", "UnitRestartsRepeatedly"]),
     },
 ];
