@@ -96,6 +96,18 @@ pub enum Command {
         )]
         wait: Option<Duration>,
     },
+    /// Why a node is ill: the cause, who repairs it and when, what happened in which order, who
+    /// else has it, and what it is not.
+    Why {
+        /// The node's name.
+        name: String,
+        /// Its cluster, when several have a node of that name.
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
+    /// Kernel parameters of a node: what each is, what files and policy say it should be, and
+    /// whose turn it is. Without --node those of this machine, which needs no aggregator.
+    Sysctl(Sysctl),
     /// Missing fixes of all nodes by their age: whose turn it is, and what to do.
     PatchAge(PatchAge),
     /// One vulnerability, or one vendor's record: which nodes lack its fix, and whose turn it is.
@@ -133,6 +145,26 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Whose kernel parameters are asked for.
+#[derive(Debug, Args)]
+pub struct Sysctl {
+    /// The node; this machine when none is named.
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<String>,
+    /// Its cluster, when several have a node of that name.
+    #[arg(long, value_name = "NAME", requires = "node")]
+    pub cluster: Option<String>,
+    /// The root directory of this machine.
+    #[arg(long, env = "NODEWARD_HOST_ROOT", value_name = "DIR", default_value = "/")]
+    pub host_root: PathBuf,
+    /// Edition of the support policy for this machine [default: aks-2026].
+    #[arg(long, env = "NODEWARD_POLICY", value_name = "EDITION")]
+    pub policy: Option<String>,
+    /// Answer for this machine as if it were this moment, such as 2026-11-24T12:00:00Z.
+    #[arg(long, value_name = "TIME", conflicts_with = "node")]
+    pub now: Option<Timestamp>,
 }
 
 /// Which fixes are asked for.
@@ -191,6 +223,9 @@ pub struct Gate {
 /// What can be done for a request to the provider.
 #[derive(Debug, Subcommand)]
 pub enum Support {
+    /// Whether nodes can be supported: every rule of the support policy, as far as nodes show
+    /// it, and who would tell the rest.
+    Check(SupportCheck),
     /// Write the filtered list that the policy asks for, a summary, evidence, and what was
     /// left out with the reason.
     Export {
@@ -201,6 +236,24 @@ pub enum Support {
         #[arg(long, value_name = "NAME")]
         cluster: Option<String>,
     },
+}
+
+/// Whose support is asked for.
+#[derive(Debug, Args)]
+pub struct SupportCheck {
+    /// Only nodes of this cluster.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Only nodes of this pool, as POOL or CLUSTER/POOL.
+    #[arg(long, value_name = "POOL")]
+    pub pool: Option<String>,
+    /// Only this node.
+    #[arg(long, value_name = "NODE", conflicts_with = "pool")]
+    pub node: Option<String>,
+    /// Edition of the support policy, such as aks-2026 or aks-pl+faq-zh [default: the
+    /// aggregator's own].
+    #[arg(long, value_name = "EDITION")]
+    pub policy: Option<String>,
 }
 
 /// What can be done with feeds.

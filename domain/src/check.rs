@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::advisory::{Bulletin, Feeds};
 use crate::component::Component;
@@ -37,6 +37,7 @@ use crate::standing::Shown;
 use crate::with_components;
 
 pub(crate) use packages::mitigated;
+pub(crate) use sysctl::{is_command, is_made_of, is_set_by_others};
 
 /// A weak probe must answer the same this many times in a row to be believed.
 pub const CONFIRMATIONS: u32 = 3;
@@ -86,7 +87,7 @@ impl Reach {
 }
 
 /// How bad a failure is, worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Workloads on the node suffer, or the node is out of support.
@@ -207,7 +208,7 @@ impl Outcome {
 }
 
 /// One thing that an answer rests on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Evidence {
     /// Path or endpoint that was read.
     pub source: String,

@@ -177,6 +177,18 @@ macro_rules! define {
                 }
             }
 
+            /// The remembered states of one component, oldest first.
+            #[must_use]
+            pub fn states(&self, component: Component) -> Vec<Newest> {
+                match component {
+                    $(Component::$name => self.$word.runs.iter().rev().map(|run| Newest {
+                        state: ComponentState::$name(run.last.state.clone()),
+                        observed_at: run.last.observed_at,
+                        since: run.first_observed_at,
+                    }).collect(),)*
+                }
+            }
+
             /// The newest of one component; none when it was never reported.
             #[must_use]
             pub fn newest(&self, component: Component) -> Option<Newest> {

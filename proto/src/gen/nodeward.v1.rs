@@ -3666,6 +3666,61 @@ pub struct Elsewhere {
     pub nodes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSysctlRequest {
+    /// May be empty when only one cluster has a node of that name.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSysctlResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// JSON: the node's kernel parameters.
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckSupportRequest {
+    /// Only nodes of this cluster, …
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// … of this pool, …
+    #[prost(string, tag = "2")]
+    pub pool: ::prost::alloc::string::String,
+    /// … or this node; empty means all.
+    #[prost(string, tag = "3")]
+    pub node: ::prost::alloc::string::String,
+    /// The edition of the support policy; empty means the aggregator's own.
+    #[prost(string, tag = "4")]
+    pub policy: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckSupportResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// JSON: every rule of the edition, and how the nodes stand to it.
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetWhyRequest {
+    /// May be empty when only one cluster has a node of that name.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetWhyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// JSON: the cause, who repairs it and when, what happened in which order.
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListImagesRequest {
     /// Only this line of images, by any of its names; empty means all.
     #[prost(string, tag = "1")]
@@ -4382,6 +4437,81 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("nodeward.v1.QueryService", "GetFirstFix"));
             self.inner.unary(req, path, codec).await
         }
+        /// The kernel parameters of one node. Errors: NOT_FOUND when no node of that name has
+        /// reported, FAILED_PRECONDITION when several clusters have one.
+        pub async fn get_sysctl(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSysctlRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSysctlResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/GetSysctl",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "GetSysctl"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whether nodes can be supported. Errors: NOT_FOUND when no such node has reported,
+        /// INVALID_ARGUMENT for an edition that is not known.
+        pub async fn check_support(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckSupportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckSupportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/CheckSupport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "CheckSupport"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Why a node is ill, and who repairs it. Errors: NOT_FOUND when no node of that name has
+        /// reported, FAILED_PRECONDITION when several clusters have one.
+        pub async fn get_why(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetWhyRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetWhyResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/GetWhy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("nodeward.v1.QueryService", "GetWhy"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4464,6 +4594,30 @@ pub mod query_service_server {
             tonic::Response<super::GetFirstFixResponse>,
             tonic::Status,
         >;
+        /// The kernel parameters of one node. Errors: NOT_FOUND when no node of that name has
+        /// reported, FAILED_PRECONDITION when several clusters have one.
+        async fn get_sysctl(
+            &self,
+            request: tonic::Request<super::GetSysctlRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSysctlResponse>,
+            tonic::Status,
+        >;
+        /// Whether nodes can be supported. Errors: NOT_FOUND when no such node has reported,
+        /// INVALID_ARGUMENT for an edition that is not known.
+        async fn check_support(
+            &self,
+            request: tonic::Request<super::CheckSupportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckSupportResponse>,
+            tonic::Status,
+        >;
+        /// Why a node is ill, and who repairs it. Errors: NOT_FOUND when no node of that name has
+        /// reported, FAILED_PRECONDITION when several clusters have one.
+        async fn get_why(
+            &self,
+            request: tonic::Request<super::GetWhyRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetWhyResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct QueryServiceServer<T> {
@@ -4886,6 +5040,141 @@ pub mod query_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetFirstFixSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.QueryService/GetSysctl" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSysctlSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::GetSysctlRequest>
+                    for GetSysctlSvc<T> {
+                        type Response = super::GetSysctlResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSysctlRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::get_sysctl(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSysctlSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.QueryService/CheckSupport" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckSupportSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::CheckSupportRequest>
+                    for CheckSupportSvc<T> {
+                        type Response = super::CheckSupportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckSupportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::check_support(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckSupportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/nodeward.v1.QueryService/GetWhy" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetWhySvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::GetWhyRequest>
+                    for GetWhySvc<T> {
+                        type Response = super::GetWhyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetWhyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::get_why(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetWhySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -37,6 +37,7 @@ pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
             "nodeward/v1/turn.proto",
             "nodeward/v1/fixes.proto",
             "nodeward/v1/scan.proto",
+            "nodeward/v1/documents.proto",
             "nodeward/v1/query.proto",
             "nodeward/v1/admin.proto",
         ],
