@@ -140,7 +140,7 @@ async fn one_fleet_is_told_by_every_edition_in_its_own_way() {
         let policy = Policy::edition(edition).expect("a shipped edition");
         match policy.patch_age_limit() {
             Some(_) => {
-                assert!(sums.provider > 0 && sums.over_line > Some(0), "{edition}: {sums:?}")
+                assert!(sums.provider > 0 && sums.over_line > Some(0), "{edition}: {sums:?}");
             }
             None => assert!(sums.provider == 0 && sums.over_line.is_none(), "{edition}: {sums:?}"),
         }
