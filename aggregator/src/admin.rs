@@ -1,12 +1,12 @@
 //! What administrators may ask for: imports and pulls of feeds. Served on a socket of the file
 //! system: only the user that the aggregator runs as, and root, may do it.
 
-use std::io::{Seek as _, Write as _};
+use std::io::{Cursor, Seek as _, Write as _};
 
 use jiff::Timestamp;
 use nodeward_feeds::causes::with_causes;
 use nodeward_feeds::held::Declared;
-use nodeward_feeds::image_document::{LONGEST_DOCUMENT_BYTES, kind_of};
+use nodeward_feeds::image_document::{Kind, LONGEST_DOCUMENT_BYTES, kind_of};
 use nodeward_feeds::intake::{Intake, IntakeError};
 use nodeward_proto::v1;
 use nodeward_proto::v1::admin_service_server::AdminService;
@@ -14,7 +14,7 @@ use nodeward_proto::v1::import_feed_request::Part;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::images::{ImagesError, ReadDocument, names_of, read_document};
+use crate::images::{ImagesError, ReadDocument, ReadImages, names_of, read_document};
 use crate::import::{ImportError, Importer};
 use crate::pull::Puller;
 
@@ -68,7 +68,12 @@ impl AdminService for Admin {
         may(&request)?;
         let now = whole_microsecond(Timestamp::now());
         let received = receive_images(request.into_inner(), now).await?;
-        let imported = self.importer.import_images(received.read, received.cluster, now).await;
+        let ReceivedImages { cluster, documents, reports, passed_over, first_passed_over } =
+            received;
+        // What is passed over is no report.
+        let (reports, ..) = reports.finish();
+        let read = ReadImages { documents, reports, cluster };
+        let imported = self.importer.import_images(read, now).await;
         let imported = imported.map_err(|error| image_status(&error))?;
         let documents =
             imported.documents.into_iter().map(|(kind, count, news)| v1::ImportedDocuments {
@@ -79,8 +84,8 @@ impl AdminService for Admin {
         Ok(Response::new(v1::ImportImagesResponse {
             documents: documents.collect(),
             remarks: imported.remarks,
-            passed_over: u64::try_from(received.passed_over).unwrap_or(u64::MAX),
-            first_passed_over: received.first_passed_over,
+            passed_over: u64::try_from(passed_over).unwrap_or(u64::MAX),
+            first_passed_over,
             generation: imported.generation,
         }))
     }
@@ -151,6 +156,7 @@ fn image_status(error: &ImagesError) -> Status {
     let text = with_causes(error);
     match error {
         ImagesError::Document(_) | ImagesError::Nothing => Status::invalid_argument(text),
+        ImagesError::Report(error) => status(error),
         ImagesError::Store(_) => Status::unavailable(text),
         ImagesError::Advisories(_) | ImagesError::Stopped => Status::internal(text),
     }
@@ -160,7 +166,8 @@ fn image_status(error: &ImagesError) -> Status {
 #[derive(Default)]
 struct ReceivedImages {
     cluster: Option<String>,
-    read: Vec<ReadDocument>,
+    documents: Vec<ReadDocument>,
+    reports: Intake,
     passed_over: usize,
     first_passed_over: String,
 }
@@ -215,8 +222,9 @@ impl ReceivedImages {
         (head, bytes): (v1::ImportFile, Vec<u8>),
         now: Timestamp,
     ) -> Result<Self, Status> {
+        let kind = kind_of(&head.name, &bytes);
         // What lies in a folder and is of no kind of ours is counted, not refused.
-        if !head.is_named && kind_of(&head.name, &bytes).is_none() {
+        if !head.is_named && kind.is_none() {
             if self.passed_over == 0 {
                 self.first_passed_over = head.name;
             }
@@ -225,8 +233,13 @@ impl ReceivedImages {
         }
         let read = tokio::task::spawn_blocking(move || {
             let names = names_of(self.cluster.as_deref());
-            let document = read_document(&head.name, &bytes, &names, now)?;
-            self.read.push(document);
+            if kind == Some(Kind::Report) {
+                self.reports
+                    .named(&head.name, &mut Cursor::new(bytes))
+                    .map_err(ImportError::from)?;
+            } else {
+                self.documents.push(read_document(&head.name, &bytes, &names, now)?);
+            }
             Ok(self)
         });
         read.await.unwrap_or(Err(ImagesError::Stopped)).map_err(|error| image_status(&error))

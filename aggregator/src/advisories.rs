@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::{Bulletin, FeedStatus, Feeds, ScanReport};
+use nodeward_domain::advisory::{Bulletin, FeedStatus, Feeds, MitigationReport, ScanReport};
 use nodeward_domain::check::Outside;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::fixes::node::Judged;
@@ -78,6 +78,7 @@ pub struct Advisories {
     images: Images,
     bulletins: Vec<Bulletin>,
     reports: Vec<ScanReport>,
+    mitigations: Vec<MitigationReport>,
     matched: Mutex<BTreeMap<MatchKey, Kept>>,
 }
 
@@ -109,6 +110,7 @@ impl Advisories {
             .collect();
         let bulletins = held.bulletins().cloned().collect();
         let reports = held.scan_reports().cloned().collect();
+        let mitigations = held.mitigation_reports().cloned().collect();
         Ok(Self {
             held,
             index,
@@ -117,6 +119,7 @@ impl Advisories {
             images,
             bulletins,
             reports,
+            mitigations,
             matched: Mutex::default(),
         })
     }
@@ -187,6 +190,7 @@ impl Advisories {
             images: &self.images,
             bulletins: &self.bulletins,
             reports: &self.reports,
+            mitigations: &self.mitigations,
         }
     }
 

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::catalogue::Catalogue;
+use nodeward_feeds::acceptance::Acceptance;
+use nodeward_feeds::held::Declared;
 use nodeward_feeds::image_document::{
     ImageDocument, ImageDocumentError, Kind, pack, read_image_document, unpack,
 };
+use nodeward_feeds::intake::ReadFeed;
 use nodeward_feeds::offered::ClusterNames;
 
 use crate::advisories::{Advisories, AdvisoriesError};
 use crate::fleet::Fleet;
-use crate::import::Turn;
-use crate::store::{Document, DocumentKey, Store, StoreError};
+use crate::import::{ImportError, Turn, take};
+use crate::store::{Document, DocumentKey, FeedBatch, Store, StoreError};
 
 /// Why an import of images changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,9 @@ pub enum ImagesError {
     /// There is nothing among the files.
     #[error("no file of a known kind is among them")]
     Nothing,
+    /// A report of the provider's scanner was refused.
+    #[error(transparent)]
+    Report(#[from] ImportError),
     /// The next generation could not be made.
     #[error(transparent)]
     Advisories(#[from] AdvisoriesError),
@@ -59,6 +65,18 @@ pub struct ReadDocument {
     pub packed: Vec<u8>,
 }
 
+/// All that came in with one import.
+#[derive(Debug, Default)]
+pub struct ReadImages {
+    /// Documents, each of one file.
+    pub documents: Vec<ReadDocument>,
+    /// Reports of the provider's scanner, as the feeds that they make.
+    pub reports: Vec<ReadFeed>,
+    /// What the cluster of documents that tell of pools is called; none as the provider calls
+    /// it.
+    pub cluster: Option<String>,
+}
+
 /// Reads a file.
 pub fn read_document(
     file: &str,
@@ -75,18 +93,17 @@ pub async fn import_images(
     fleet: &Fleet,
     store: &Arc<dyn Store>,
     turn: &Turn,
-    read: Vec<ReadDocument>,
-    cluster: Option<String>,
+    read: ReadImages,
     now: Timestamp,
 ) -> Result<ImportedImages, ImagesError> {
-    if read.is_empty() {
+    if read.documents.is_empty() && read.reports.is_empty() {
         return Err(ImagesError::Nothing);
     }
     let _turn = turn.lock().await;
     let before = fleet.advisories();
-    let made = tokio::task::spawn_blocking(move || next(&before, read, cluster.as_deref(), now));
-    let (advisories, documents, imported) = made.await.map_err(|_| ImagesError::Stopped)??;
-    store.put_documents(documents).await?;
+    let made = tokio::task::spawn_blocking(move || next(&before, read, now));
+    let (advisories, batch, imported) = made.await.map_err(|_| ImagesError::Stopped)??;
+    store.append_feeds(batch).await?;
     fleet.put_advisories(advisories);
     for (kind, count, news) in &imported.documents {
         tracing::info!(kind = kind.word(), count, news, "documents about images imported");
@@ -96,22 +113,27 @@ pub async fn import_images(
 
 fn next(
     before: &Advisories,
-    read: Vec<ReadDocument>,
-    cluster: Option<&str>,
+    read: ReadImages,
     now: Timestamp,
-) -> Result<(Advisories, Vec<Document>, ImportedImages), AdvisoriesError> {
+) -> Result<(Advisories, FeedBatch, ImportedImages), ImagesError> {
+    let mut held = before.held().clone();
+    let (mut batch, reports) = take(&mut held, read.reports, &Declared::default(), now)?;
     let mut catalogue = before.images().catalogue().clone();
     let mut imported = ImportedImages { generation: before.generation() + 1, ..Default::default() };
-    let mut documents = Vec::with_capacity(read.len());
-    for ReadDocument { document, file, packed } in read {
+    for (_, acceptance, files, _) in reports {
+        let is_news = matches!(acceptance, Acceptance::Replace { .. });
+        imported.count(Kind::Report, files, if is_news { files } else { 0 });
+    }
+    for ReadDocument { document, file, packed } in read.documents {
         let kind = document.kind;
         imported.remarks.extend(document.remarks());
+        let cluster = read.cluster.as_deref();
         // A file that names no cluster is told again under the one that was named.
         let name = match (cluster, kind) {
             (Some(cluster), Kind::Offered) => format!("{} {cluster}", document.name),
             _ => document.name.clone(),
         };
-        documents.push(Document {
+        batch.documents.push(Document {
             key: DocumentKey { kind: kind.word().to_owned(), name },
             stored_at: now,
             file: match cluster {
@@ -121,19 +143,24 @@ fn next(
             content: packed,
         });
         let is_news = document.put_into(&mut catalogue);
-        let counted = imported.documents.iter_mut().find(|(counted, ..)| *counted == kind);
-        match counted {
-            Some((_, count, news)) => {
-                *count += 1;
-                *news += usize::from(is_news);
-            }
-            None => imported.documents.push((kind, 1, usize::from(is_news))),
-        }
+        imported.count(kind, 1, usize::from(is_news));
     }
     imported.documents.sort();
-    let images = Images::with(catalogue);
-    let advisories = Advisories::of(before.held().clone(), images, imported.generation)?;
-    Ok((advisories, documents, imported))
+    let advisories = Advisories::of(held, Images::with(catalogue), imported.generation)?;
+    Ok((advisories, batch, imported))
+}
+
+impl ImportedImages {
+    /// Counts documents of a kind.
+    fn count(&mut self, kind: Kind, count: usize, news: usize) {
+        match self.documents.iter_mut().find(|(counted, ..)| *counted == kind) {
+            Some((_, all, with_news)) => {
+                *all += count;
+                *with_news += news;
+            }
+            None => self.documents.push((kind, count, news)),
+        }
+    }
 }
 
 /// The catalogue out of the documents of the store. A document that cannot be read any more

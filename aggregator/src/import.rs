@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodeward_feeds::acceptance::{Acceptance, Refusal};
-use nodeward_feeds::held::{Declared, Taken};
+use nodeward_feeds::held::{Declared, Held, Taken};
 use nodeward_feeds::intake::{IntakeError, ReadFeed};
 use nodeward_feeds::stored::{self, StoredError};
 use nodeward_proto::v1;
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::advisories::{Advisories, AdvisoriesError};
 use crate::fleet::Fleet;
-use crate::images::{ImagesError, ImportedImages, ReadDocument, import_images};
+use crate::images::{ImagesError, ImportedImages, ReadImages, import_images};
 use crate::store::{FeedBatch, FeedBlob, Store, StoreError};
 
 /// Why an import changed nothing.
@@ -55,7 +55,7 @@ pub enum ImportError {
 pub struct Imported {
     /// Each feed, what became of it, of how many files it was made, and how many dates it
     /// brought.
-    pub feeds: Vec<(String, Acceptance, usize, usize)>,
+    pub feeds: TakenFeeds,
     /// The generation of advisories from now on.
     pub generation: u64,
 }
@@ -84,14 +84,14 @@ impl Importer {
         Self { fleet, store, turn: Arc::default() }
     }
 
-    /// Puts documents about images beside and in the place of those that are known.
+    /// Puts documents about images, and the provider's reports on them, beside and in the
+    /// place of those that are known.
     pub async fn import_images(
         &self,
-        read: Vec<ReadDocument>,
-        cluster: Option<String>,
+        read: ReadImages,
         now: Timestamp,
     ) -> Result<ImportedImages, ImagesError> {
-        import_images(&self.fleet, &self.store, &self.turn, read, cluster, now).await
+        import_images(&self.fleet, &self.store, &self.turn, read, now).await
     }
 
     /// Puts what was read in the place of the last good states.
@@ -131,6 +131,22 @@ fn next(
     now: Timestamp,
 ) -> Result<(Advisories, FeedBatch, Imported), ImportError> {
     let mut held = before.held().clone();
+    let (batch, feeds) = take(&mut held, read, declared, now)?;
+    let generation = before.generation() + 1;
+    let advisories = Advisories::of(held, before.images().clone(), generation)?;
+    Ok((advisories, batch, Imported { feeds, generation }))
+}
+
+/// What became of each feed, see [`Imported::feeds`].
+pub(crate) type TakenFeeds = Vec<(String, Acceptance, usize, usize)>;
+
+/// Puts feeds in the place of the last good states. Gives what of it is to be stored.
+pub(crate) fn take(
+    held: &mut Held,
+    read: Vec<ReadFeed>,
+    declared: &Declared,
+    now: Timestamp,
+) -> Result<(FeedBatch, TakenFeeds), ImportError> {
     let mut batch = FeedBatch { imported_at: Some(now), ..FeedBatch::default() };
     let mut feeds = Vec::new();
     for feed in read {
@@ -152,9 +168,7 @@ fn next(
         }
         feeds.push((name, acceptance, files, recorded.entries.len()));
     }
-    let generation = before.generation() + 1;
-    let advisories = Advisories::of(held, before.images().clone(), generation)?;
-    Ok((advisories, batch, Imported { feeds, generation }))
+    Ok((batch, feeds))
 }
 
 impl Importer {

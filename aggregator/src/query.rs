@@ -125,6 +125,19 @@ impl QueryService for Query {
         diff.map(|diff| Response::new((&diff).into())).map_err(|error| no_image(&error))
     }
 
+    async fn list_image_variants(
+        &self,
+        request: Request<v1::ListImageVariantsRequest>,
+    ) -> Result<Response<v1::ListImageVariantsResponse>, Status> {
+        let v1::ListImageVariantsRequest { image, family } = request.into_inner();
+        let fleet = Arc::clone(&self.fleet);
+        let found = tokio::task::spawn_blocking(move || {
+            fleet.image_variants(&image, &family, Timestamp::now())
+        });
+        let found = found.await.map_err(|error| Status::internal(error.to_string()))?;
+        found.map(|found| Response::new((&found).into())).map_err(|error| no_image(&error))
+    }
+
     async fn get_first_fix(
         &self,
         request: Request<v1::GetFirstFixRequest>,
@@ -173,8 +186,10 @@ impl QueryService for Query {
 fn no_image(error: &NoImage) -> Status {
     let text = with_causes(error);
     match error {
-        NoImage::NoName { .. } => Status::invalid_argument(text),
-        NoImage::Unknown { .. } | NoImage::NoPool { .. } => Status::not_found(text),
+        NoImage::NoName(_) => Status::invalid_argument(text),
+        NoImage::Unknown { .. } | NoImage::NoNode { .. } | NoImage::NoPool { .. } => {
+            Status::not_found(text)
+        }
         NoImage::Patch(_) | NoImage::NotComparable(_) | NoImage::Ambiguous { .. } => {
             Status::failed_precondition(text)
         }

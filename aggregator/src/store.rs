@@ -90,7 +90,7 @@ pub struct SeenComponent {
     pub last_observed: Timestamp,
 }
 
-/// What one import of feeds changes. Committed as a whole or not at all.
+/// What one import changes. Committed as a whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FeedBatch {
     /// Last good states of feeds, in the place of those before.
@@ -99,6 +99,8 @@ pub struct FeedBatch {
     pub ledger: Vec<Vec<u8>>,
     /// When it was imported, by the aggregator's clock.
     pub imported_at: Option<Timestamp>,
+    /// Documents about images that came with it, in the place of those of their names.
+    pub documents: Vec<Document>,
 }
 
 impl FeedBatch {
@@ -106,7 +108,8 @@ impl FeedBatch {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let feeds = self.feeds.iter().map(|feed| feed.state.len() + feed.content.len());
-        feeds.chain(self.ledger.iter().map(Vec::len)).sum()
+        let documents = self.documents.iter().map(|document| document.content.len());
+        feeds.chain(self.ledger.iter().map(Vec::len)).chain(documents).sum()
     }
 }
 
@@ -290,7 +293,7 @@ pub trait Store: Send + Sync + 'static {
     /// Every interval of one node's lives, oldest first, without those that are spoilt.
     fn intervals(&self, cluster: String, node: String) -> StoreFuture<'_, Vec<(String, Interval)>>;
 
-    /// Commits what an import of feeds changes. Resolves after it would survive power loss.
+    /// Commits what an import changes. Resolves after it would survive power loss.
     fn append_feeds(&self, batch: FeedBatch) -> StoreFuture<'_, ChangeNumber>;
 
     /// All feeds, and the ledger.

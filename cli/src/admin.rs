@@ -199,7 +199,7 @@ pub struct ImportedImages {
 /// Documents of one kind.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportedDocuments {
-    /// `note`, `list`, `patch`, `announced` or `offered`.
+    /// `note`, `list`, `patch`, `announced`, `offered` or `report`.
     pub kind: String,
     /// So many.
     pub count: u64,

@@ -371,6 +371,14 @@ pub enum Image {
         #[command(flatten)]
         known: KnownImages,
     },
+    /// Nodes of one image that do not have the same packages, and what is not the same.
+    Variants {
+        /// By its label, or by its version and --family.
+        image: String,
+        /// The line of images that a version is of, such as 2204gen2containerd.
+        #[arg(long, alias = "sku", value_name = "FAMILY")]
+        family: Option<String>,
+    },
     /// The first image of each line that runs a fix: when it was built, announced and offered.
     FirstFix {
         /// Such as CVE-2025-15467, or USN-7980-1.

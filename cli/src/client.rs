@@ -11,6 +11,7 @@ use nodeward_domain::fixes::scan::{Reported, ScanLabels};
 use nodeward_domain::image::compare::ImageDiff;
 use nodeward_domain::image::first_fix::FirstFixes;
 use nodeward_domain::image::list::ImageList;
+use nodeward_domain::image::variants::Variants;
 use nodeward_domain::plan::watch::Progress;
 use nodeward_domain::plan::{Check, Plan};
 use nodeward_proto::MESSAGE_LIMIT_BYTES;
@@ -264,6 +265,20 @@ impl Client {
         request: v1::DiffImagesRequest,
     ) -> Result<ImageDiff, AskError> {
         let answer = self.service.diff_images(request).await;
+        Ok(answer.map_err(|status| self.cannot(&status))?.into_inner().try_into()?)
+    }
+
+    /// The nodes of an image, by what they have installed.
+    pub async fn image_variants(
+        &mut self,
+        image: &str,
+        family: Option<&str>,
+    ) -> Result<Variants, AskError> {
+        let request = v1::ListImageVariantsRequest {
+            image: image.to_owned(),
+            family: family.unwrap_or_default().to_owned(),
+        };
+        let answer = self.service.list_image_variants(request).await;
         Ok(answer.map_err(|status| self.cannot(&status))?.into_inner().try_into()?)
     }
 

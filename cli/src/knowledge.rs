@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use nodeward_domain::advisory::{Bulletin, Feeds, ScanReport};
+use nodeward_domain::advisory::{Bulletin, Feeds, MitigationReport, ScanReport};
 use nodeward_domain::fixes::Knowledge;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::ImageRelease;
@@ -68,6 +68,7 @@ pub struct Known {
     images: Images,
     bulletins: Vec<Bulletin>,
     reports: Vec<ScanReport>,
+    mitigations: Vec<MitigationReport>,
 }
 
 impl Known {
@@ -91,7 +92,9 @@ impl Known {
         }
         let bulletins = held.bulletins().cloned().collect();
         let reports = held.scan_reports().cloned().collect();
-        Ok(Self { index: held.index(0)?, feeds: held.states(), images, bulletins, reports })
+        let mitigations = held.mitigation_reports().cloned().collect();
+        let (index, feeds) = (held.index(0)?, held.states());
+        Ok(Self { index, feeds, images, bulletins, reports, mitigations })
     }
 
     /// For the domain.
@@ -103,6 +106,7 @@ impl Known {
             images: &self.images,
             bulletins: &self.bulletins,
             reports: &self.reports,
+            mitigations: &self.mitigations,
         }
     }
 }
@@ -122,9 +126,13 @@ fn take(intake: &mut Intake, path: &Path) -> Result<(), KnowledgeError> {
     if is_any { Ok(()) } else { Err(KnowledgeError::Nothing { path: path.to_owned() }) }
 }
 
-/// Reads documents about node images, and those in folders, into a catalogue.
-pub fn read_catalogue(paths: &[PathBuf], now: Timestamp) -> Result<Catalogue, KnowledgeError> {
-    let mut catalogue = Catalogue::default();
+/// Reads documents about node images, and those in folders, into a catalogue. Reports of the
+/// provider's scanner among them are feeds; gives their paths.
+pub fn read_catalogue(
+    paths: &[PathBuf],
+    now: Timestamp,
+) -> Result<(Catalogue, Vec<PathBuf>), KnowledgeError> {
+    let (mut catalogue, mut reports) = (Catalogue::default(), Vec::new());
     for path in paths {
         let mut is_any = false;
         for found in paths::files(path)? {
@@ -133,18 +141,23 @@ pub fn read_catalogue(paths: &[PathBuf], now: Timestamp) -> Result<Catalogue, Kn
                 continue;
             }
             let bytes = read_whole(&found.path)?;
-            if !found.is_named() && image_document::kind_of(&name, &bytes).is_none() {
+            let kind = image_document::kind_of(&name, &bytes);
+            if !found.is_named() && kind.is_none() {
+                continue;
+            }
+            is_any = true;
+            if kind == Some(image_document::Kind::Report) {
+                reports.push(found.path);
                 continue;
             }
             let names = ClusterNames::default();
             read_image_document(&name, &bytes, &names, now)?.put_into(&mut catalogue);
-            is_any = true;
         }
         if !is_any {
             return Err(KnowledgeError::Nothing { path: path.clone() });
         }
     }
-    Ok(catalogue)
+    Ok((catalogue, reports))
 }
 
 /// The bytes of a file, as far as one may be long.

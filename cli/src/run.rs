@@ -29,7 +29,9 @@ mod images;
 mod plan;
 
 pub use fixes::FixQuestion;
-pub use images::{ImagesError, asked_diff, shown_diff, shown_first_fix, shown_images};
+pub use images::{
+    ImagesError, asked_diff, shown_diff, shown_first_fix, shown_images, shown_variants,
+};
 pub use plan::{exported_plan, plan_request, shown_check, shown_plan, shown_progress};
 
 /// The width of a table that goes neither to a terminal nor has one told.

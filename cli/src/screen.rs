@@ -20,7 +20,7 @@ use crate::inert;
 
 pub use checks::{checks, explain};
 pub use feeds::{FeedsAnswer, feeds, imported, pulled};
-pub use images::{first_fix, image_diff, images, imported_images};
+pub use images::{first_fix, image_diff, image_variants, images, imported_images};
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};

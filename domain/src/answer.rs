@@ -112,6 +112,17 @@ pub struct CheckAnswer {
     pub evidence: Vec<Evidence>,
 }
 
+/// What the detail of a check begins with that must be seen more often before it counts.
+const CONFIRMING: &str = "confirming";
+
+impl CheckAnswer {
+    /// Whether what it saw is wrong and must be seen more often before it counts.
+    #[must_use]
+    pub fn is_confirming(&self) -> bool {
+        self.outcome == "unknown" && self.detail.starts_with(CONFIRMING)
+    }
+}
+
 /// The shape of a node's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -217,7 +228,7 @@ impl NodeAnswer {
                             Outcome::Fail { message, .. } => message.clone(),
                             Outcome::Unknown(why) | Outcome::NotApplicable(why) => why.clone(),
                             Outcome::Confirming { observations } => {
-                                format!("confirming {observations}/{CONFIRMATIONS}")
+                                format!("{CONFIRMING} {observations}/{CONFIRMATIONS}")
                             }
                         },
                         evidence: one.verdict.evidence.clone(),

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::advisory::{Bulletin, Epochs, Feeds, ScanReport, Silence};
+use crate::advisory::{Bulletin, Epochs, Feeds, MitigationReport, ScanReport, Silence};
 use crate::check::{Outside, mitigated};
 use crate::component::Component;
 use crate::facts::Reboot;
@@ -44,6 +44,8 @@ pub struct Knowledge<'a> {
     pub bulletins: &'a [Bulletin],
     /// What the provider's own scanner says of its images.
     pub reports: &'a [ScanReport],
+    /// Where, by its own word, vulnerabilities of packages were seen and mended.
+    pub mitigations: &'a [MitigationReport],
 }
 
 impl<'a> Knowledge<'a> {
@@ -54,7 +56,9 @@ impl<'a> Knowledge<'a> {
             let packages = packages.flat_map(|one| one.active.iter().chain(&one.mitigated));
             packages.chain(report.containers.values().flat_map(|one| &one.active))
         });
-        self.index.tells_of(&is_wanted) || opinions.into_iter().any(|id| is_wanted(&id.to_string()))
+        let mitigations = self.mitigations.iter().flat_map(|report| report.mitigations.keys());
+        let mut opinions = opinions.chain(mitigations);
+        self.index.tells_of(&is_wanted) || opinions.any(|id| is_wanted(&id.to_string()))
     }
 
     /// What of it checks look at.

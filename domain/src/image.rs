@@ -11,17 +11,20 @@ mod label;
 pub mod list;
 mod patch;
 pub mod sources;
+pub mod variants;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use inventory::{ImageInventory, NotComparable};
+use crate::facts::{PackageManager, Packages};
+use crate::version::without_epoch;
 
+pub use inventory::{ImageInventory, NotComparable};
 pub use label::{
-    ImageLabel, NoImageLabel, build_of, family_by_any_name, family_of, folder_of, is_version,
-    named_by_path,
+    ImageLabel, NODE_IMAGE_LABEL, NoImageLabel, build_of, family_by_any_name, family_of, folder_of,
+    is_version, named_by_path,
 };
 pub use patch::{
     PackageChange, PatchBase, PatchDifference, PatchMisfit, PatchPart, PatchParts, SecurityPatch,
@@ -71,6 +74,20 @@ pub struct ShippedPackage {
 }
 
 impl ShippedPackages {
+    /// What a node has installed, as lists of images have it: of rpm without epochs.
+    #[must_use]
+    pub fn of_node(packages: &Packages) -> Self {
+        let shipped = packages.installed.iter().map(|package| ShippedPackage {
+            name: package.name.clone(),
+            version: match packages.manager {
+                PackageManager::Dpkg => package.version.clone(),
+                PackageManager::Rpm => without_epoch(&package.version).to_owned(),
+            },
+            architecture: package.architecture.clone(),
+        });
+        Self::listed(shipped.collect())
+    }
+
     /// A list in any order.
     #[must_use]
     pub fn listed(mut packages: Vec<ShippedPackage>) -> Self {

@@ -3,6 +3,7 @@
 //! Sources: the packages' own names in both.
 
 use crate::facts::Package;
+use crate::version::without_epoch;
 
 /// The release that a kernel image package installs; none for other packages,
 /// meta packages and debug symbols.
@@ -37,7 +38,7 @@ pub(crate) fn dpkg_flavour(release: &str) -> &str {
 
 /// Version and release, which is what a kernel calls itself; an epoch is rpm's alone.
 pub(crate) fn build(package: &Package) -> &str {
-    package.version.split_once(':').map_or(package.version.as_str(), |(_, build)| build)
+    without_epoch(&package.version)
 }
 
 /// The flavour of a kernel package: empty of `kernel` and `kernel-core`, `64k` of

@@ -4,6 +4,8 @@
 //! get-upgrades`). Everything is what somebody said, and may be out of date: nodes themselves
 //! are asked where they can answer.
 
+mod quota;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::image::ImageLabel;
+pub use quota::Quota;
 
 /// A pool's name in the fleet: cluster first, as everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,8 +114,8 @@ pub struct PoolProfile {
     pub channel: Option<NodeOsChannel>,
     /// How an upgrade goes through it.
     pub upgrade: UpgradeSettings,
-    /// Tags, by key.
-    pub tags: Vec<(String, String)>,
+    /// Tags, by key; none where nobody told which it has.
+    pub tags: Option<Vec<(String, String)>>,
 }
 
 impl PoolProfile {
@@ -139,7 +142,7 @@ impl PoolProfile {
             scaling: PoolScaling::default(),
             channel: None,
             upgrade: UpgradeSettings::default(),
-            tags: Vec::new(),
+            tags: None,
         }
     }
 }
@@ -212,6 +215,8 @@ pub struct PoolOverride {
     pub soak_minutes: Option<u32>,
     /// What becomes of a node that cannot be drained.
     pub undrainable: Option<Undrainable>,
+    /// Tags, by key: all that they have.
+    pub tags: Option<Vec<(String, String)>>,
 }
 
 impl PoolOverride {
@@ -240,22 +245,8 @@ impl PoolOverride {
         put(&mut pool.upgrade.drain_timeout_minutes, self.drain_timeout_minutes.as_ref());
         put(&mut pool.upgrade.soak_minutes, self.soak_minutes.as_ref());
         put(&mut pool.upgrade.undrainable, self.undrainable.as_ref());
+        pool.tags = self.tags.clone().or_else(|| pool.tags.take());
     }
-}
-
-/// Processors that may still be taken: an upgrade with surge needs some.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Quota {
-    /// The cluster that may take them.
-    pub cluster: String,
-    /// The region they are in, where that is stated.
-    pub region: Option<String>,
-    /// The family of machines that they are of; of any where it is none.
-    pub vm_family: Option<String>,
-    /// So many are free.
-    pub processors_free: u32,
-    /// When that was so.
-    pub as_of: Timestamp,
 }
 
 /// Addresses that are still free in the subnet of some pools.

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use nodeward_domain::advisory::feed::STALE_AFTER;
 use nodeward_domain::advisory::ledger::{Extent, Recorded};
 use nodeward_domain::advisory::{
-    Advisory, Bulletin, Coverage, FeedState, Feeds, Ledger, Revision, ScanReport, Stream,
+    Advisory, Bulletin, Coverage, FeedState, Feeds, Ledger, MitigationReport, Revision, ScanReport,
+    Stream,
 };
 use nodeward_domain::matching::{Index, TooManyStatements};
 
@@ -200,6 +201,13 @@ impl Held {
                     as_of = as_of.max(state.as_of);
                     FeedContent::ScanReports(with_last(new, last))
                 }
+                (FeedContent::Mitigations(new), Some((state, FeedContent::Mitigations(last)))) => {
+                    as_of = as_of.max(state.as_of);
+                    FeedContent::Mitigations(newest_of_each(new, last))
+                }
+                (FeedContent::Mitigations(new), _) => {
+                    FeedContent::Mitigations(newest_of_each(new, &[]))
+                }
                 (FeedContent::Bulletins(new), Some((state, FeedContent::Bulletins(last))))
                     if !is_whole =>
                 {
@@ -248,6 +256,14 @@ impl Held {
     pub fn bulletins(&self) -> impl Iterator<Item = &Bulletin> {
         self.feeds.values().flat_map(|feed| match &feed.content {
             FeedContent::Bulletins(bulletins) => bulletins.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// All mitigation reports of the provider.
+    pub fn mitigation_reports(&self) -> impl Iterator<Item = &MitigationReport> {
+        self.feeds.values().flat_map(|feed| match &feed.content {
+            FeedContent::Mitigations(reports) => reports.as_slice(),
             _ => &[],
         })
     }
@@ -448,6 +464,17 @@ fn with_last(mut new: Vec<ScanReport>, last: &[ScanReport]) -> Vec<ScanReport> {
         .collect()
 }
 
+/// Reports beside those of other packages: the newest one of each.
+fn newest_of_each(
+    mut new: Vec<MitigationReport>,
+    last: &[MitigationReport],
+) -> Vec<MitigationReport> {
+    new.extend(last.iter().cloned());
+    new.sort_by(|a, b| (&a.package, b.reported_at).cmp(&(&b.package, a.reported_at)));
+    new.dedup_by(|a, b| a.package == b.package);
+    new
+}
+
 impl FeedContent {
     /// Of when it is, as far as it says so.
     #[must_use]
@@ -456,6 +483,7 @@ impl FeedContent {
             Self::Advisories(content) => content.as_of(),
             Self::Bulletins(bulletins) => bulletins.iter().map(|one| one.published).max(),
             Self::ScanReports(reports) => reports.iter().map(|one| one.reported_at).max(),
+            Self::Mitigations(reports) => reports.iter().map(|one| one.reported_at).max(),
         }
     }
 
@@ -466,6 +494,7 @@ impl FeedContent {
             Self::Advisories(content) => content.advisories.len(),
             Self::Bulletins(bulletins) => bulletins.len(),
             Self::ScanReports(reports) => reports.len(),
+            Self::Mitigations(reports) => reports.len(),
         }
     }
 

@@ -39,8 +39,8 @@ pub enum ImageDocumentError {
     /// As what an operator tells of pools.
     #[error(transparent)]
     Offered(#[from] OfferedError),
-    /// It is about the findings of a scanner.
-    #[error("{file}: the report of a scanner is a feed: nodeward feed import")]
+    /// It is a report of the provider's scanner, which is kept with the feeds.
+    #[error("{file}: the report of a scanner is no document about one image")]
     Report {
         /// The file.
         file: String,
@@ -76,6 +76,8 @@ pub enum Kind {
     Announced,
     /// What an operator tells of pools, and which images are offered to them.
     Offered,
+    /// What the provider's own scanner says of images: read as a feed, see [`crate::intake`].
+    Report,
 }
 
 impl Kind {
@@ -88,6 +90,7 @@ impl Kind {
             Self::Patch => "patch",
             Self::Announced => "announced",
             Self::Offered => "offered",
+            Self::Report => "report",
         }
     }
 }
@@ -139,6 +142,8 @@ pub fn kind_of(file: &str, bytes: &[u8]) -> Option<Kind> {
     let has = |word: &str| start.windows(word.len()).any(|part| part == word.as_bytes());
     match start.iter().find(|byte| !byte.is_ascii_whitespace())? {
         b'{' if has("\"imageBom\"") => Some(Kind::List),
+        b'{' if has("\"vhd_release_version\"") => Some(Kind::Report),
+        b'{' if has("\"package_name\"") && has("\"mitigations\"") => Some(Kind::Report),
         b'{' | b'[' => Some(Kind::Offered),
         _ if file.ends_with(".toml") => Some(Kind::Offered),
         _ => None,
@@ -177,11 +182,8 @@ pub fn read_image_document(
             (format!("{os_id} {os_version_id} {timestamp}"), Content::Patch(patch))
         }
         Kind::Announced => (digest(bytes), Content::Announced(read_announced(file, bytes)?)),
+        Kind::Report => return Err(ImageDocumentError::Report { file: file.to_owned() }),
         Kind::Offered => {
-            let has = |word: &str| bytes.windows(word.len()).any(|part| part == word.as_bytes());
-            if has("\"vhd_release_version\"") {
-                return Err(ImageDocumentError::Report { file: file.to_owned() });
-            }
             let told = read_offered(file, bytes, now, names)?;
             (format!("{now} {}", digest(bytes)), Content::Offered(Box::new(told)))
         }
@@ -302,6 +304,8 @@ mod tests {
             ("a/release_notes_delta_20260421T000000Z.txt", "", Some(Kind::Patch)),
             ("x.json", "{\"sku\": \"s\", \"imageBom\": []}", Some(Kind::List)),
             ("x.json", " [ ]", Some(Kind::Offered)),
+            ("x.json", "{\"vhd_release_version\": \"b\"}", Some(Kind::Report)),
+            ("x.json", "{\"package_name\": \"a\", \"mitigations\": []}", Some(Kind::Report)),
             ("x.toml", "[[offered]]", Some(Kind::Offered)),
             ("x.tsv", "published\tfamily\tversion\tpath\n", Some(Kind::Announced)),
             ("x.txt", "Total: 0 (UNKNOWN: 0)", None),
@@ -322,11 +326,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_kind_and_what_is_a_feed_are_refused_by_name() {
+    fn what_is_of_no_kind_and_what_is_a_report_are_refused_by_name() {
         let refused = |file: &str, text: &str| read(file, text.as_bytes()).expect_err("odd");
         assert!(refused("notes.txt", "hello").to_string().starts_with("notes.txt: neither"));
         let report = "{\"distro_name\": \"a\", \"vhd_release_version\": \"b\"}";
-        assert!(refused("r.json", report).to_string().contains("nodeward feed import"));
+        assert!(refused("r.json", report).to_string().starts_with("r.json: the report"));
     }
 
     #[test]

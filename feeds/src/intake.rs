@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 use std::sync::Arc;
 
-use nodeward_domain::advisory::{Bulletin, ScanReport, Stream};
+use nodeward_domain::advisory::{Bulletin, MitigationReport, ScanReport, Stream};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +18,7 @@ use crate::debian::{DsaListError, read_dsa_list};
 use crate::openvex::{OpenVexError, OpenVexReader};
 use crate::osv::{OsvError, OsvReader};
 use crate::oval::{OvalError, read_oval};
-use crate::vulnerability_api::{VulnerabilityApiError, read_scan_report};
+use crate::vulnerability_api::{VulnerabilityApiError, read_mitigation_report, read_scan_report};
 
 /// What a feed says.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub enum FeedContent {
     Bulletins(Vec<Bulletin>),
     /// What the provider's scanner says of its images.
     ScanReports(Vec<ScanReport>),
+    /// Where, by the provider's own word, vulnerabilities of packages were seen and mended.
+    Mitigations(Vec<MitigationReport>),
 }
 
 /// One feed out of the files that were read.
@@ -67,7 +69,7 @@ pub enum IntakeError {
     },
     /// A file is of no known kind.
     #[error(
-        "{file}: of no known kind: neither OSV, OpenVEX, OVAL, a DSA list, bulletins, nor a scan report"
+        "{file}: of no known kind: neither OSV, OpenVEX, OVAL, a DSA list, bulletins, nor a report of the provider's scanner"
     )]
     Unknown {
         /// The file.
@@ -103,7 +105,7 @@ pub enum IntakeError {
     /// Bulletins.
     #[error(transparent)]
     Bulletin(#[from] BulletinError),
-    /// A scan report.
+    /// A scan report, or a mitigation report.
     #[error(transparent)]
     ScanReport(#[from] VulnerabilityApiError),
     /// An archive.
@@ -117,6 +119,7 @@ enum Kind {
     Osv,
     OpenVex,
     ScanReport,
+    Mitigations,
     Oval,
     DsaList,
     Bulletins,
@@ -130,6 +133,7 @@ pub struct Intake {
     whole: Vec<ReadFeed>,
     bulletins: Option<(Vec<Bulletin>, Files)>,
     reports: Option<(Vec<ScanReport>, Files)>,
+    mitigations: Option<(Vec<MitigationReport>, Files)>,
     /// Files beside others that are of no known kind, the first of them.
     passed_over: (usize, String),
 }
@@ -256,6 +260,12 @@ impl Intake {
                 reports.push(report);
                 files.add(bytes);
             }
+            Kind::Mitigations => {
+                let report = read_mitigation_report(file, bytes)?;
+                let (reports, files) = self.mitigations.get_or_insert_default();
+                reports.push(report);
+                files.add(bytes);
+            }
             Kind::Bulletins => {
                 let (bulletins, files) = self.bulletins.get_or_insert_default();
                 bulletins.extend(read_bulletins(file, bytes)?);
@@ -299,6 +309,10 @@ impl Intake {
         if let Some((reports, files)) = self.reports {
             let content = FeedContent::ScanReports(reports);
             feeds.push(files.feed("aks-vulnerability-api".to_owned(), content, false));
+        }
+        if let Some((reports, files)) = self.mitigations {
+            let content = FeedContent::Mitigations(reports);
+            feeds.push(files.feed("aks-vulnerability-mitigations".to_owned(), content, false));
         }
         feeds.sort_by(|a, b| a.name.cmp(&b.name));
         (feeds, self.passed_over.0, self.passed_over.1)
@@ -360,6 +374,10 @@ struct Shape {
     statements: Option<IgnoredAny>,
     #[serde(default)]
     vhd_release_version: Option<IgnoredAny>,
+    #[serde(default)]
+    mitigations: Option<IgnoredAny>,
+    #[serde(default)]
+    package_name: Option<IgnoredAny>,
 }
 
 /// What kind a file is, by what stands in it, and the id of an OSV record.
@@ -375,6 +393,9 @@ fn kind(file: &str, bytes: &[u8]) -> Result<Option<(Kind, String)>, IntakeError>
             }
             if shape.vhd_release_version.is_some() {
                 return plain(Kind::ScanReport);
+            }
+            if shape.package_name.is_some() && shape.mitigations.is_some() {
+                return plain(Kind::Mitigations);
             }
             let is_osv = shape.affected.is_some()
                 || shape.schema_version.is_some()

@@ -17,6 +17,7 @@
 //! addresses_per_node = 31
 //! channel = "NodeImage"
 //! max_surge = "33%"
+//! tags = { env = "prod" }                 # all that it has
 //!
 //! [[cluster]]
 //! cluster = "prod-west"

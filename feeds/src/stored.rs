@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use nodeward_domain::advisory::ledger::{Entry, Extent, Recorded};
-use nodeward_domain::advisory::{Advisory, Bulletin, Revision, ScanReport};
+use nodeward_domain::advisory::{Advisory, Bulletin, MitigationReport, Revision, ScanReport};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,7 @@ enum Kind {
     Advisories,
     Bulletins,
     ScanReports,
+    Mitigations,
     Ledger,
 }
 
@@ -102,6 +103,7 @@ pub fn pack_content(content: &FeedContent) -> Result<Vec<u8>, StoredError> {
         }
         FeedContent::Bulletins(bulletins) => pack_all(Kind::Bulletins, bulletins),
         FeedContent::ScanReports(reports) => pack_all(Kind::ScanReports, reports),
+        FeedContent::Mitigations(reports) => pack_all(Kind::Mitigations, reports),
     }
 }
 
@@ -123,6 +125,7 @@ pub fn unpack_content(bytes: &[u8]) -> Result<FeedContent, StoredError> {
         }
         Kind::Bulletins => FeedContent::Bulletins(lines.rest::<Bulletin>()?),
         Kind::ScanReports => FeedContent::ScanReports(lines.rest::<ScanReport>()?),
+        Kind::Mitigations => FeedContent::Mitigations(lines.rest::<MitigationReport>()?),
         Kind::Ledger => return Err(StoredError::Form(FORM)),
     })
 }

@@ -12,7 +12,9 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use nodeward_aggregator::advisories::Advisories;
 use nodeward_aggregator::fleet::Fleet;
-use nodeward_aggregator::images::{catalogue_of, import_images, names_of, read_document};
+use nodeward_aggregator::images::{
+    ReadImages, catalogue_of, import_images, names_of, read_document,
+};
 use nodeward_aggregator::import::Turn;
 use nodeward_aggregator::store::Store;
 use nodeward_aggregator::store::sqlite::SqliteStore;
@@ -20,6 +22,8 @@ use nodeward_domain::advisory::{
     Advisory, Alias, AliasId, Authority, DateKind, Dated, Epochs, Feeds, Published, Range, Rating,
     Statement, Stream,
 };
+use nodeward_domain::fixes::Knowledge;
+use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::ImageLabel;
 use nodeward_domain::image::catalogue::Catalogue;
 use nodeward_domain::image::compare::{MatchedImage, diff};
@@ -181,8 +185,9 @@ fn import() {
         .collect();
     let parsed = started.elapsed();
     let count = read.len();
+    let read = ReadImages { documents: read, ..ReadImages::default() };
     runtime.block_on(async {
-        import_images(&fleet, &store, &Turn::default(), read, None, now()).await.expect("imported");
+        import_images(&fleet, &store, &Turn::default(), read, now()).await.expect("imported");
     });
     let took = started.elapsed();
     let documents = runtime.block_on(store.documents()).expect("documents");
@@ -264,7 +269,15 @@ fn compare() {
         })
     };
     let index = Index::build(1, &advisories, &BTreeSet::new(), published).expect("an index");
-    let feeds = Feeds::default();
+    let (feeds, images) = (Feeds::default(), Images::default());
+    let known = Knowledge {
+        index: &index,
+        feeds: &feeds,
+        images: &images,
+        bulletins: &[],
+        reports: &[],
+        mitigations: &[],
+    };
     let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
     let sources = Sources::learned(&Vec::<Told>::new());
     let releases: Vec<_> =
@@ -283,7 +296,7 @@ fn compare() {
     let took = time(&mut || {
         let from = MatchedImage::of(first, &sources, &index).expect("matched");
         let to = MatchedImage::of(last, &sources, &index).expect("matched");
-        let diff = diff(&from, &to, None, (&index, &feeds), &policy, now());
+        let diff = diff(&from, &to, None, known, &policy, now());
         lines = (diff.changed.len(), diff.gained.len(), diff.left.len());
         black_box(diff);
     });
@@ -297,8 +310,7 @@ fn compare() {
     );
     let mut found = 0;
     let took = time(&mut || {
-        let answer =
-            first_fix("CVE-2026-10007", None, &catalogue, &sources, (&index, &feeds), now());
+        let answer = first_fix("CVE-2026-10007", None, &catalogue, &sources, known, now());
         found = answer.fixes.iter().map(|fix| fix.looked_at).sum();
         black_box(answer);
     });

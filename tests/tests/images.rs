@@ -137,10 +137,27 @@ async fn notes_are_imported_whole_or_not_at_all_and_are_news_once() {
     assert_eq!(before[0]["version"], version(6), "the newest build first");
     let served = served.again();
     assert_eq!(served.asked("image list")["images"], before);
-    // A scanner's report is a feed, and nothing is nothing.
+    // Reports of the provider's scanner come along, and one that is broken keeps all out.
     let report = served.write("r.json", r#"{"distro_name": "a", "vhd_release_version": "b"}"#);
-    let line = format!("image import {}", report.display());
-    refused(&served, &line, 2, "nodeward feed import");
+    let both = format!("image import {} {}", report.display(), notes(&served).display());
+    refused(&served, &both, 2, "r.json: no scan report");
+    let scanned = format!(
+        r#"{{"distro_name": "AKSUbuntu/gen2/2204containerd", "report_time": "{}",
+        "vhd_release_version": "{}", "os_package_targets": [{{"name": "curl", "version": "1",
+        "active_cves": [{{"id": "CVE-2026-99999"}}]}}]}}"#,
+        days_ago(5),
+        version(6)
+    );
+    let report = served.write("r.json", &scanned);
+    let all = import(&served, "import", &report);
+    assert_eq!(all, serde_json::json!([{"kind": "report", "count": 1, "news": 1}]));
+    let again = import(&served, "import", &report);
+    assert_eq!(again, serde_json::json!([{"kind": "report", "count": 1, "news": 0}]));
+    let line = format!("image diff {} {} --family {LINE}", version(20), version(6));
+    let diff = served.asked(&line);
+    assert_eq!(diff["opinion"]["they_alone"], serde_json::json!(["CVE-2026-99999"]), "{diff}");
+    let served = served.again();
+    assert_eq!(served.asked(&line)["opinion"], diff["opinion"]);
     refused(&served, "image import /nowhere", 2, "/nowhere");
     let socket = "image list --aggregator http://127.0.0.1:1";
     assert_eq!(served.ask(socket).status.code(), Some(3));
@@ -179,7 +196,7 @@ async fn what_is_told_of_pools_makes_plans_that_are_kept_checked_and_followed() 
     ends(&served, &format!("image diff {old} {new} --family 2204gen2containerd -o json"), 4);
     refused(&served, &format!("image diff {new} --pool nowhere"), 2, "no node of pool nowhere");
     refused(&served, &format!("image diff {new}"), 2, "two images are needed");
-    refused(&served, "image diff a b", 2, "names no image");
+    refused(&served, "image diff a b", 2, "names no node image");
     ends(&served, "image first-fix CVE-1999-0001", 4);
     let behind = served.asked("node aks-0");
     let incomplete = behind["incomplete"].as_array().expect("a list");

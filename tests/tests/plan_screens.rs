@@ -73,6 +73,7 @@ fn pool(name: &str) -> PoolInput {
     let ids = |count: u32| Fixes::of((0..count).map(|id| format!("USN-{id}-1 curl")));
     PoolInput {
         profile: Some(profile),
+        cluster_channel: None,
         resource_group: Some("rg".to_owned()),
         nodes: (0..2).map(|index| node(format!("{name}-{index}"))).collect(),
         offered: Some(OfferedImage { key: key.clone(), image: label(NEW), as_of: now() }),

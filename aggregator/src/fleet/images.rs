@@ -10,9 +10,10 @@ use nodeward_domain::image::compare::{FromNodes, ImageDiff, MatchedImage, NodesM
 use nodeward_domain::image::first_fix::{FirstFixes, first_fix};
 use nodeward_domain::image::list::{ImageList, list};
 use nodeward_domain::image::sources::{Sources, Told, agree};
+use nodeward_domain::image::variants::{NodeOfVariant, Variants};
 use nodeward_domain::image::{
-    ImageLabel, ImageRelease, NotComparable, PatchMisfit, ShippedPackage, ShippedPackages,
-    family_by_any_name, is_version,
+    ImageLabel, ImageRelease, NoImageLabel, NotComparable, PatchMisfit, ShippedPackages,
+    family_by_any_name,
 };
 use nodeward_domain::pool::PoolKey;
 
@@ -38,13 +39,8 @@ pub struct AskedDiff {
 #[derive(Debug, thiserror::Error)]
 pub enum NoImage {
     /// A text names no image.
-    #[error(
-        "{text:?} names no image: a label such as AKSUbuntu-2204gen2containerd-202607.02.0, or a version with the line that it is of (--family)"
-    )]
-    NoName {
-        /// The text.
-        text: String,
-    },
+    #[error("an image is named by its label, or by a version and --family")]
+    NoName(#[from] NoImageLabel),
     /// Nothing is known of what is in an image.
     #[error("what is in image {image} is not known: nodeward image import with its release note")]
     Unknown {
@@ -57,6 +53,12 @@ pub enum NoImage {
     /// An image cannot be judged.
     #[error(transparent)]
     NotComparable(#[from] NotComparable),
+    /// No node that has reported runs an image.
+    #[error("no node runs image {image}")]
+    NoNode {
+        /// The image.
+        image: String,
+    },
     /// No node has reported to be in a pool.
     #[error("no node of pool {pool} has reported")]
     NoPool {
@@ -94,8 +96,41 @@ impl Fleet {
         let family = family.map(family_by_any_name);
         let catalogue = advisories.images().catalogue();
         let known = advisories.knowledge();
-        let known = (known.index, known.feeds);
         first_fix(about, family.as_deref(), catalogue, &sources, known, now)
+    }
+
+    /// The nodes of an image, by what they have installed.
+    pub fn image_variants(
+        &self,
+        image: &str,
+        family: &str,
+        now: Timestamp,
+    ) -> Result<Variants, NoImage> {
+        let label = ImageLabel { patched: None, ..ImageLabel::named(image, family)? };
+        let nodes: Vec<NodeOfVariant> = self
+            .all()
+            .iter()
+            .filter_map(|place| {
+                let memory = place.memory();
+                let node = memory.node.as_ref()?;
+                let stand = node.stand()?;
+                let is_of_image = stand.version == label.version
+                    && family_by_any_name(&stand.sku) == label.family;
+                is_of_image.then(|| NodeOfVariant {
+                    packages: stand.packages.zip(node.installed().map(|(_, packages)| packages)),
+                    pool: stand.pool,
+                    node: stand.node,
+                    label: node.label(),
+                })
+            })
+            .collect();
+        if nodes.is_empty() {
+            return Err(NoImage::NoNode { image: label.to_string() });
+        }
+        let advisories = self.advisories();
+        let catalogue = advisories.images().catalogue();
+        let release = catalogue.release(&label.family, &label.version);
+        Ok(Variants::of(&label, release.map(|release| &**release), &nodes, now))
     }
 
     /// What moving from one image to another changes.
@@ -109,13 +144,13 @@ impl Fleet {
         };
         let from = match (asked.from.as_str(), &pool) {
             ("", Some(pool)) => commonest(&pools, pool)?,
-            (text, _) => label(text, &asked.family)?,
+            (text, _) => ImageLabel::named(text, &asked.family)?,
         };
         let to_family = match asked.family.as_str() {
             "" => from.family.as_str(),
             family => family,
         };
-        let to = label(&asked.to, to_family)?;
+        let to = ImageLabel::named(&asked.to, to_family)?;
         let index = advisories.knowledge().index;
         let matched = |label: &ImageLabel| -> Result<MatchedImage, NoImage> {
             let release = self.release(&advisories, label)?;
@@ -127,8 +162,7 @@ impl Fleet {
             from: from.clone(),
             matched: matched.iter().map(Arc::as_ref).collect(),
         });
-        let known = (index, advisories.knowledge().feeds);
-        Ok(diff(&from, &to, nodes, known, self.policy(), now))
+        Ok(diff(&from, &to, nodes, advisories.knowledge(), self.policy(), now))
     }
 
     /// What the nodes of a pool lack, each list of packages once.
@@ -231,18 +265,6 @@ impl Fleet {
         }
         let mut agreed = alike.into_values().filter(|one| agree(&one.nodes));
         let (Some(one), None) = (agreed.next(), agreed.next()) else { return None };
-        let shipped = one.packages.installed.iter().map(|package| ShippedPackage {
-            name: package.name.clone(),
-            // As lists of images have it: without rpm's epoch.
-            version: match one.packages.manager {
-                nodeward_domain::facts::PackageManager::Dpkg => package.version.clone(),
-                nodeward_domain::facts::PackageManager::Rpm => {
-                    let version = package.version.split_once(':');
-                    version.map_or(package.version.as_str(), |(_, rest)| rest).to_owned()
-                }
-            },
-            architecture: package.architecture.clone(),
-        });
         Some(Arc::new(ImageRelease {
             family: label.family.clone(),
             version: label.version.clone(),
@@ -250,7 +272,7 @@ impl Fleet {
             kernel: one.kernel,
             os_id: Some(one.os_id),
             os_version_id: Some(one.os_version_id),
-            packages: ShippedPackages::listed(shipped.collect()),
+            packages: ShippedPackages::of_node(&one.packages),
         }))
     }
 }
@@ -262,15 +284,6 @@ struct Alike {
     os_version_id: String,
     kernel: Option<String>,
     nodes: BTreeSet<(PoolKey, String)>,
-}
-
-/// An image by its label, or by its version and the line that it is of.
-fn label(text: &str, family: &str) -> Result<ImageLabel, NoImage> {
-    if is_version(text) && !family.is_empty() {
-        let family = family_by_any_name(family);
-        return Ok(ImageLabel { family, version: text.to_owned(), patched: None });
-    }
-    ImageLabel::parse(text).map_err(|_| NoImage::NoName { text: text.to_owned() })
 }
 
 /// The pool of that name; of an empty cluster that of whichever has it.

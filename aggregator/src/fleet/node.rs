@@ -14,7 +14,7 @@ use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Packages};
 use nodeward_domain::fixes::Place;
 use nodeward_domain::fixes::node::{NodeAbout, NodeFixes, pool_of};
-use nodeward_domain::image::ImageLabel;
+use nodeward_domain::image::{ImageLabel, NODE_IMAGE_LABEL};
 use nodeward_domain::node::{Holding, NodeHistory};
 use nodeward_domain::observed::{State, Unavailable};
 use nodeward_domain::policy::Policy;
@@ -432,7 +432,7 @@ impl NodeMemory {
     /// Its image as its label names it: that may be forged, and may name a security patch.
     pub(super) fn label(&self) -> Option<ImageLabel> {
         let image = self.history.node_image.present()?;
-        ImageLabel::parse(image.label("kubernetes.azure.com/node-image-version")?).ok()
+        ImageLabel::parse(image.label(NODE_IMAGE_LABEL)?).ok()
     }
 
     /// Its availability zone, where its kubelet is told of it.

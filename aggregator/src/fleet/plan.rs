@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::Silence;
-use nodeward_domain::answer::{Finding, NodeAnswer};
-use nodeward_domain::image::catalogue::{Catalogue, NewestOffered};
+use nodeward_domain::answer::NodeAnswer;
+use nodeward_domain::image::catalogue::NewestOffered;
 use nodeward_domain::image::compare::{ComparedFix, MatchedImage, compare_fixes};
-use nodeward_domain::image::drift::{DriftCause, drift};
+use nodeward_domain::image::drift::drift;
 use nodeward_domain::image::sources::Sources;
 use nodeward_domain::image::{ImageLabel, ImageRelease, family_by_any_name};
 use nodeward_domain::plan::input::{
@@ -18,7 +18,6 @@ use nodeward_domain::plan::input::{
 };
 use nodeward_domain::plan::watch::{Observation, Sighting};
 use nodeward_domain::pool::{OfferedImage, PoolKey, PoolProfile, Quota};
-use nodeward_domain::responsibility::{Automation, Responsible};
 
 use super::{Fleet, NodeMemory};
 use crate::advisories::Advisories;
@@ -136,7 +135,7 @@ impl Fleet {
             .collect::<Option<Vec<_>>>()
             .filter(|all| !all.is_empty())
             .map(|all| all.into_iter().flatten().collect());
-        let quota = quota(catalogue, &key, profile.as_ref());
+        let quota = Quota::of_surge(catalogue.quotas(), &key, profile.as_ref());
         // What names the pool itself goes before any pattern, the longer pattern before the
         // shorter.
         let subnet = catalogue
@@ -145,6 +144,7 @@ impl Fleet {
             .max_by_key(|subnet| (subnet.pools.exact().is_some(), subnet.pools.pool.len()));
         PoolInput {
             resource_group: profile.as_ref().and_then(|profile| profile.resource_group.clone()),
+            cluster_channel: catalogue.channel(&key),
             profile,
             offered,
             drift: drift.map(|all| all.into_iter().collect()),
@@ -195,8 +195,6 @@ impl Fleet {
             let (_, packages) = node.installed()?;
             drift(release, &packages, node.label().as_ref())
         });
-        let is_lost =
-            |cause: DriftCause| !matches!(cause, DriftCause::SecurityPatch | DriftCause::Updated);
         Seen {
             node: PlanNode {
                 name: peer.node.clone(),
@@ -208,26 +206,13 @@ impl Fleet {
                 last_reported: Some(node.last_report_at()),
                 is_stale,
                 health: NodeHealth::of(answer, is_stale),
-                repair: self.repair(&answer.findings),
+                repair: Repair::of(&answer.findings, self.policy()),
                 is_quarantined: false,
             },
             kubernetes: node.kubernetes(),
-            drift: drift.map(|all| {
-                let lost = all.into_iter().filter(|one| is_lost(one.cause));
-                lost.map(|one| Drift::Package(format!("{}: {}", one.name, one.cause.words())))
-                    .collect()
-            }),
+            drift: drift.map(|all| Drift::lost(&all).collect()),
             image_since: node.image_since(),
         }
-    }
-
-    /// The provider's repair, where a finding says that it will act.
-    fn repair(&self, findings: &[Finding]) -> Option<Repair> {
-        let by = Responsible::Automation { by: Automation::AutoRepair };
-        let repaired = findings.iter().filter(|finding| finding.responsible == by);
-        let since = repaired.map(|finding| finding.since).min()?;
-        let until = since.checked_add(self.policy().auto_repair_exhausted_after());
-        Some(Repair { until: until.unwrap_or(Timestamp::MAX) })
     }
 
     fn target(&self, advisories: &Advisories, label: &ImageLabel, sources: &Sources) -> Target {
@@ -315,40 +300,6 @@ fn without_gone(seen: Vec<Seen>, profile: Option<&PoolProfile>) -> Vec<Seen> {
     seen.into_iter().filter(|one| !is_gone(&one.node)).collect()
 }
 
-/// The quota that a pool's surge is taken from: that of its region and of its family of
-/// machines, and of several the one with the least left. A quota of another family says nothing
-/// of it.
-fn quota<'a>(
-    catalogue: &'a Catalogue,
-    key: &PoolKey,
-    profile: Option<&PoolProfile>,
-) -> Option<&'a Quota> {
-    let is_of_region = |quota: &Quota| {
-        let region = profile.and_then(|profile| profile.region.as_ref());
-        let both = quota.region.as_ref().zip(region);
-        both.is_none_or(|(one, other)| one.eq_ignore_ascii_case(other))
-    };
-    let is_of_family = |quota: &Quota| {
-        let size = profile.and_then(|profile| profile.vm_size.as_deref());
-        let both = quota.vm_family.as_ref().zip(size);
-        both.is_none_or(|(family, size)| family.eq_ignore_ascii_case(&family_of_size(size)))
-    };
-    let of_cluster = catalogue.quotas().filter(|quota| quota.cluster == key.cluster);
-    let fitting = of_cluster.filter(|quota| is_of_region(quota) && is_of_family(quota));
-    fitting.min_by_key(|quota| quota.processors_free)
-}
-
-/// The family of a size of machines as quotas name it: `standardDDSv5Family` of
-/// `Standard_D8ds_v5`. Source: the provider's page on names of sizes.
-fn family_of_size(size: &str) -> String {
-    let mut parts = size.split('_');
-    let standard = parts.next().unwrap_or_default();
-    let letters = |part: &str| part.chars().filter(char::is_ascii_alphabetic).collect::<String>();
-    // Of the machine's own part the digits are its number of processors.
-    let kind = parts.next().map(letters).unwrap_or_default();
-    format!("{standard}{kind}{}Family", parts.collect::<String>())
-}
-
 /// An image that pools are to have.
 struct Target {
     facts: TargetFacts,
@@ -404,60 +355,5 @@ impl NodeMemory {
         let stand = self.image_name()?;
         let (sku, version) = stand;
         Some(ImageLabel { family: family_by_any_name(&sku), version, patched: None })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(text: &str) -> Catalogue {
-        let now = "2026-11-24T12:00:00Z".parse().expect("a moment");
-        let names = nodeward_feeds::offered::ClusterNames::default();
-        let read = nodeward_feeds::image_document::read_image_document;
-        let mut catalogue = Catalogue::default();
-        read("told.toml", text.as_bytes(), &names, now).expect("told").put_into(&mut catalogue);
-        catalogue
-    }
-
-    #[test]
-    fn a_quota_is_of_the_pools_own_machines_and_region() {
-        let catalogue = told(
-            "[[pool]]\ncluster = \"c\"\npool = \"ddsv5\"\nvm_size = \"Standard_D8ds_v5\"\n\
-             region = \"westeurope\"\n\
-             [[pool]]\ncluster = \"c\"\npool = \"b\"\nvm_size = \"Standard_B4ms\"\n\
-             [[pool]]\ncluster = \"c\"\npool = \"bare\"\n\
-             [[quota]]\ncluster = \"c\"\nvm_family = \"standardDDSv5Family\"\n\
-             processors_free = 4\n\
-             [[quota]]\ncluster = \"c\"\nvm_family = \"standardESv5Family\"\n\
-             processors_free = 1\n\
-             [[quota]]\ncluster = \"c\"\nregion = \"northeurope\"\nprocessors_free = 2\n\
-             [[quota]]\ncluster = \"c\"\nvm_family = \"any\"\nprocessors_free = 9\n",
-        );
-        let left = |pool: &str| {
-            let key = PoolKey { cluster: "c".to_owned(), pool: pool.to_owned() };
-            let profile = catalogue.pool(&key);
-            quota(&catalogue, &key, profile.as_ref()).map(|quota| quota.processors_free)
-        };
-        // Its own family's, which has less left than the quota of all families.
-        assert_eq!(left("ddsv5"), Some(4));
-        // Of another family: only what is of all families and of any region.
-        assert_eq!(left("b"), Some(2));
-        // Where its machines are not known, whichever has the least left.
-        assert_eq!(left("bare"), Some(1));
-    }
-
-    #[test]
-    fn a_size_names_its_family_as_quotas_do() {
-        for (size, family) in [
-            ("Standard_D8ds_v5", "standardDDSv5Family"),
-            ("Standard_D4s_v5", "standardDSv5Family"),
-            ("Standard_D2_v3", "standardDv3Family"),
-            ("Standard_DS2_v2", "standardDSv2Family"),
-            ("Standard_F8s_v2", "standardFSv2Family"),
-            ("Standard_NC24ads_A100_v4", "StandardNCADSA100v4Family"),
-        ] {
-            assert!(family_of_size(size).eq_ignore_ascii_case(family), "{}", family_of_size(size));
-        }
     }
 }

@@ -122,6 +122,13 @@ impl QueryService for Canned {
         Err(Status::unimplemented("not asked for here"))
     }
 
+    async fn list_image_variants(
+        &self,
+        _: Request<v1::ListImageVariantsRequest>,
+    ) -> Result<Response<v1::ListImageVariantsResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
     async fn get_first_fix(
         &self,
         _: Request<v1::GetFirstFixRequest>,

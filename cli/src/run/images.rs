@@ -8,8 +8,9 @@ use nodeward_domain::image::compare::{ImageDiff, MatchedImage, diff};
 use nodeward_domain::image::first_fix::{FirstFixes, first_fix};
 use nodeward_domain::image::list::{ImageList, list};
 use nodeward_domain::image::sources::Sources;
+use nodeward_domain::image::variants::{Variant, Variants};
 use nodeward_domain::image::{
-    ImageLabel, NoImageLabel, NotComparable, PatchMisfit, family_by_any_name, is_version,
+    ImageLabel, NoImageLabel, NotComparable, PatchMisfit, family_by_any_name,
 };
 use nodeward_domain::policy::{Policy, PolicyError};
 use nodeward_feeds::held::Declared;
@@ -31,7 +32,7 @@ pub enum ImagesError {
     #[error(transparent)]
     Known(#[from] KnowledgeError),
     /// A text names no image.
-    #[error("{0}; of a version alone --family tells the line")]
+    #[error("an image is named by its label, or by a version and --family")]
     NoLabel(#[from] NoImageLabel),
     /// Two images are needed.
     #[error("two images are needed, or one and --pool")]
@@ -82,6 +83,11 @@ pub(super) async fn image(
             };
             shown_diff(&answer, style)
         }
+        Image::Variants { image, family } => {
+            let _progress = Progress::of("the aggregator");
+            let mut client = Client::new(aggregator)?;
+            shown_variants(&client.image_variants(image, family.as_deref()).await?, style)
+        }
         Image::FirstFix { id, family, known } => {
             let answer = match Local::of(known)? {
                 Some(local) => local.first_fix(id, family.as_deref()),
@@ -123,6 +129,20 @@ pub fn shown_diff(answer: &ImageDiff, style: Style<'_>) -> Result<Shown, Failure
         exit: diff_exit(answer),
         notes: Vec::new(),
     })
+}
+
+/// The nodes of an image, by what they have installed. That they are not as the image is, is a
+/// finding; that they could not be read or compared leaves the answer incomplete.
+pub fn shown_variants(answer: &Variants, style: Style<'_>) -> Result<Shown, Failure> {
+    let differ = |one: &Variant| one.changed.as_ref().is_some_and(|changed| !changed.is_empty());
+    let exit = if answer.variants.iter().any(differ) {
+        Exit::Findings
+    } else if answer.not_read > 0 || answer.variants.iter().any(|one| one.changed.is_none()) {
+        Exit::Incomplete
+    } else {
+        Exit::Clean
+    };
+    Ok(Shown { text: screen::image_variants(answer, style)?, exit, notes: Vec::new() })
 }
 
 /// The first images that run a fix.
@@ -198,9 +218,10 @@ impl Local {
             return Ok(None);
         }
         let now = arguments.now.unwrap_or_else(Timestamp::now);
-        let images = Images::with(read_catalogue(&arguments.images, now)?);
+        let (catalogue, reports) = read_catalogue(&arguments.images, now)?;
+        let (images, feeds) = (Images::with(catalogue), [&*arguments.feeds, &*reports].concat());
         let declared = Declared { is_complete: arguments.complete, as_of: None };
-        let known = Known::read(&arguments.feeds, &declared, images, now)?;
+        let known = Known::read(&feeds, &declared, images, now)?;
         Ok(Some(Self { known, policy: edition(None)?, now }))
     }
 
@@ -211,13 +232,13 @@ impl Local {
     }
 
     fn diff(&self, asked: &v1::DiffImagesRequest) -> Result<ImageDiff, ImagesError> {
-        let from = label(&asked.from, &asked.family)?;
+        let from = ImageLabel::named(&asked.from, &asked.family)?;
         let to_family =
             if asked.family.is_empty() { from.family.as_str() } else { asked.family.as_str() };
-        let to = label(&asked.to, to_family)?;
+        let to = ImageLabel::named(&asked.to, to_family)?;
         let (from, to) = (self.matched(&from)?, self.matched(&to)?);
         let known = self.known.knowledge();
-        Ok(diff(&from, &to, None, (known.index, known.feeds), &self.policy, self.now))
+        Ok(diff(&from, &to, None, known, &self.policy, self.now))
     }
 
     fn matched(&self, label: &ImageLabel) -> Result<MatchedImage, ImagesError> {
@@ -231,16 +252,7 @@ impl Local {
         let family = family.map(family_by_any_name);
         let known = self.known.knowledge();
         let catalogue = known.images.catalogue();
-        let (sources, known) = (Sources::default(), (known.index, known.feeds));
+        let sources = Sources::default();
         first_fix(id.trim(), family.as_deref(), catalogue, &sources, known, self.now)
     }
-}
-
-/// An image by its label, or by its version and the line that it is of.
-fn label(text: &str, family: &str) -> Result<ImageLabel, ImagesError> {
-    if is_version(text) && !family.is_empty() {
-        let family = family_by_any_name(family);
-        return Ok(ImageLabel { family, version: text.to_owned(), patched: None });
-    }
-    Ok(ImageLabel::parse(text)?)
 }

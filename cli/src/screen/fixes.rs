@@ -134,7 +134,7 @@ fn containers(fixes: &FixesAnswer) -> String {
 }
 
 /// Where the provider's scanner and we disagree.
-fn opinion_of(opinion: &Opinion, wide: bool) -> String {
+pub(super) fn opinion_of(opinion: &Opinion, wide: bool) -> String {
     let Opinion { image, reported_at, agree, we_alone, they_alone } = opinion;
     let named = |ids: &[String]| match (ids.len(), wide) {
         (0, _) | (_, false) => ids.len().to_string(),

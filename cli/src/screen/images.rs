@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use nodeward_domain::image::compare::{ComparedFix, ImageDiff, PackageStep, age_days};
 use nodeward_domain::image::first_fix::{Dated, FirstFix, FirstFixes};
 use nodeward_domain::image::list::{ImageList, ImageRow};
+use nodeward_domain::image::variants::{Against, Variant, Variants};
 
+use super::fixes::opinion_of;
 use super::layout::{Page, count};
 use super::{ScreenError, Style, write};
 use crate::admin::ImportedImages;
@@ -239,6 +241,9 @@ fn diff_text(answer: &ImageDiff, wide: bool, style: Style<'_>) -> String {
             ),
         );
     }
+    if let Some(opinion) = &answer.opinion {
+        page.labelled("OPINION", &opinion_of(opinion, wide));
+    }
     page.blank();
     let next = match answer.brought_back.first() {
         Some(fix) => format!("nodeward image first-fix {}", fix.record),
@@ -383,6 +388,135 @@ fn diff_records(answer: &ImageDiff, csv: &mut csv::Writer<Vec<u8>>) -> Result<()
     Ok(())
 }
 
+/// The nodes of an image, by what they have installed.
+pub fn image_variants(answer: &Variants, style: Style<'_>) -> Result<String, ScreenError> {
+    write(
+        answer,
+        style,
+        |wide| variants_text(answer, wide, style),
+        |csv| variant_records(answer, csv),
+    )
+}
+
+fn variants_text(answer: &Variants, wide: bool, style: Style<'_>) -> String {
+    let mut page = Page::new(style.width);
+    let nodes: usize = answer.variants.iter().map(|one| one.nodes).sum();
+    let differ = |one: &&Variant| one.changed.as_ref().is_some_and(|all| !all.is_empty());
+    let other: usize = answer.variants.iter().filter(differ).map(|one| one.nodes).sum();
+    let not_compared = answer.variants.iter().any(|one| one.changed.is_none());
+    let measure = match answer.against {
+        Against::Note => "its note says",
+        Against::CommonestVariant => "most nodes of it (its own list is not known)",
+    };
+    let verdict = match (other, not_compared) {
+        (_, true) => "UNKNOWN: packages of another manager than the image's".to_owned(),
+        (0, _) => format!("all {nodes} nodes that could be read have the packages that {measure}"),
+        (other, _) => {
+            format!("{other} of {nodes} nodes do not have the packages that {measure}")
+        }
+    };
+    page.labelled("VERDICT", &verdict);
+    page.labelled("IMAGE", &answer.image);
+    page.labelled("AS OF", &format!("{:.0}", answer.as_of));
+    if answer.not_read > 0 {
+        let nodes = count(answer.not_read, "node", "nodes");
+        page.labelled("UNKNOWN", &format!("packages of {nodes} could not be read"));
+    }
+    for (place, one) in answer.variants.iter().enumerate() {
+        page.blank();
+        let pools: Vec<String> = one.pools.iter().map(ToString::to_string).collect();
+        let patched = match one.patched.as_slice() {
+            [] => String::new(),
+            days => format!(", label says patched {}", days.join(", ")),
+        };
+        let digest = one.packages.get(..12).unwrap_or(&one.packages);
+        let nodes = count(one.nodes, "node", "nodes");
+        page.fold(
+            "",
+            2,
+            &format!(
+                "{}. {nodes} such as {} in {}: {} packages (sha256 {digest}){patched}",
+                place + 1,
+                one.example,
+                pools.join(", "),
+                one.installed,
+            ),
+        );
+        let Some(changed) = &one.changed else { continue };
+        let shown = if wide { changed.len() } else { SHOWN };
+        for package in changed.iter().take(shown) {
+            let versions = |versions: &[String]| match versions {
+                [] => "-".to_owned(),
+                versions => versions.join(", "),
+            };
+            page.fold(
+                "    ",
+                6,
+                &format!(
+                    "{}  {} -> {}  {}",
+                    package.name,
+                    versions(&package.shipped),
+                    versions(&package.installed),
+                    package.cause.words()
+                ),
+            );
+        }
+        if changed.len() > shown {
+            page.fold("    ", 6, &format!("and {} more (-o wide)", changed.len() - shown));
+        }
+        if changed.is_empty() {
+            page.fold("    ", 6, "as expected");
+        }
+    }
+    page.blank();
+    let next = match answer.variants.iter().find(differ) {
+        Some(one) => format!("nodeward node {}", one.example),
+        None => "nodeward image list".to_owned(),
+    };
+    page.labelled("NEXT", &style.command(&next));
+    page.into_text()
+}
+
+fn variant_records(answer: &Variants, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error> {
+    csv.write_record([
+        "image",
+        "variant",
+        "nodes",
+        "example",
+        "package",
+        "shipped",
+        "installed",
+        "cause",
+    ])?;
+    for one in &answer.variants {
+        let mut row = |package: &str, shipped: &str, installed: &str, cause: &str| {
+            csv.write_record([
+                &*cell(&answer.image),
+                &one.packages,
+                &one.nodes.to_string(),
+                &*cell(&one.example),
+                package,
+                shipped,
+                installed,
+                cause,
+            ])
+        };
+        match &one.changed {
+            None => row("", "", "", "not_compared")?,
+            Some(changed) if changed.is_empty() => row("", "", "", "same")?,
+            Some(changed) => changed.iter().try_for_each(|package| {
+                row(
+                    &cell(&package.name),
+                    &cell(&package.shipped.join(" ")),
+                    &cell(&package.installed.join(" ")),
+                    package.cause.word(),
+                )
+            })?,
+        }
+    }
+    Ok(())
+}
+
 /// The first images that run a fix.
 pub fn first_fix(answer: &FirstFixes, style: Style<'_>) -> Result<String, ScreenError> {
     write(answer, style, |_| first_text(answer, style), |csv| first_records(answer, csv))
@@ -475,6 +609,27 @@ fn show_first(page: &mut Page, fix: &FirstFix) {
     }
     if !fix.lost_again.is_empty() {
         detail(page, "!! lost", &format!("again in {}", fix.lost_again.join(", ")));
+    }
+    if let Some(opinion) = &fix.opinion {
+        let named = |versions: &[String]| match versions {
+            [] => "none".to_owned(),
+            [only] => only.clone(),
+            [first, .., last] => format!("{first} to {last} ({})", versions.len()),
+        };
+        let disagree = match opinion.disagree.as_slice() {
+            [] => String::new(),
+            versions => format!("; !! of {} we say the opposite", versions.join(", ")),
+        };
+        detail(
+            page,
+            "2nd opinion",
+            &format!(
+                "provider's report of {}: seen in {}, mended in {}{disagree}",
+                day(Some(opinion.reported_at)),
+                named(&opinion.seen_in),
+                named(&opinion.mitigated_in),
+            ),
+        );
     }
     for (version, why) in &fix.unclear {
         detail(page, "unknown", &format!("{version}: {why}"));

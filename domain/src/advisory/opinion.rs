@@ -32,23 +32,22 @@ pub struct ScanReport {
 mod pairs {
     use std::collections::BTreeMap;
 
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::PackageOpinion;
-
-    type Packages = BTreeMap<(String, String), PackageOpinion>;
-
-    pub(super) fn serialize<S: Serializer>(
-        map: &Packages,
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Packages, D::Error> {
-        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -74,18 +73,19 @@ pub struct ContainerOpinion {
 
 /// What the provider says of where the vulnerabilities of one package were seen, and where
 /// they no longer are. An image that stands in neither is not spoken of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MitigationReport {
     /// The package: binary or source, which it does not say.
     pub package: String,
     /// Of when the report is.
     pub reported_at: Timestamp,
     /// By vulnerability.
+    #[serde(with = "pairs")]
     pub mitigations: BTreeMap<AliasId, Mitigation>,
 }
 
 /// Where a vulnerability of a package was seen, and where it no longer is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mitigation {
     /// Versions of the package that have it.
     pub seen_in_versions: BTreeSet<String>,

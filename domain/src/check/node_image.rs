@@ -11,6 +11,7 @@ use super::{
 };
 use crate::component::Component;
 use crate::facts::{ImageName, NodeImage};
+use crate::image::NODE_IMAGE_LABEL as LABEL;
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
@@ -96,8 +97,6 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 const ABSENT: &str = "nothing on the node names an image";
-
-const LABEL: &str = "kubernetes.azure.com/node-image-version";
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 

@@ -17,6 +17,7 @@ use crate::node::NodeHistory;
 use crate::patch_age::{Offered, Shipped};
 use crate::pool::{NodeOsChannel, PoolKey};
 use crate::version::key::{Order, VersionKey};
+use crate::version::without_epoch;
 
 /// What is known of images.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -308,10 +309,6 @@ fn has_version_of_source(package: &Package, manager: PackageManager) -> bool {
             without_epoch(&package.version) == without_epoch(&package.source_version)
         }
     }
-}
-
-fn without_epoch(version: &str) -> &str {
-    version.split_once(':').map_or(version, |(_, rest)| rest)
 }
 
 fn is_running(matched: &Matched, source: usize) -> bool {

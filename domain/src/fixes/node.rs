@@ -12,7 +12,7 @@ use super::opinion::{self, Container, Opinion};
 use super::row::{self, FixRow};
 use super::{Assessed, Circumstances, Knowledge, Lack, Place, Turned, assess};
 use crate::advisory::AliasId;
-use crate::matching::{FixId, Inventory, Matched, Missing, Standing};
+use crate::matching::{FixId, Inventory, Matched, Missing};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 
@@ -107,19 +107,10 @@ impl<'a> Judged<'a> {
         let mut judged =
             Self { knowledge, policy, inventory, matched, assessed, containers, opinion: None };
         if !reports.is_empty() {
-            judged.opinion = opinion::opinion(reports, circumstances.image, &judged.found());
+            let found = judged.matched.cves_without_kernel(knowledge.index);
+            judged.opinion = opinion::opinion(reports, circumstances.image, &found);
         }
         Ok(judged)
-    }
-
-    /// The CVEs that fixes are missing for, without those of kernels.
-    fn found(&self) -> BTreeSet<AliasId> {
-        let missing = self.matched.missing.iter().filter(|one| {
-            let source = self.matched.sources.get(one.source);
-            source.is_some_and(|source| source.standing != Standing::Running)
-        });
-        let ids = missing.flat_map(|one| self.knowledge.index.alias_ids(one.fix));
-        ids.filter(|id| id.is_cve()).cloned().collect()
     }
 
     /// The sums.

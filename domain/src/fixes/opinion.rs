@@ -67,19 +67,27 @@ pub fn opinion(
         .iter()
         .filter(|report| report.version == node.version && node.is_of_line(&report.family))
         .max_by_key(|report| report.reported_at)?;
-    let theirs: BTreeSet<&AliasId> =
-        report.packages.values().flat_map(|opinion| &opinion.active).collect();
-    let ours: BTreeSet<&AliasId> = found.iter().collect();
-    let names = |ids: &BTreeSet<&AliasId>, other: &BTreeSet<&AliasId>| {
-        ids.difference(other).map(ToString::to_string).collect()
-    };
-    Some(Opinion {
-        image: format!("{}-{}", report.family, report.version),
-        reported_at: report.reported_at,
-        agree: ours.intersection(&theirs).count(),
-        we_alone: names(&ours, &theirs),
-        they_alone: names(&theirs, &ours),
-    })
+    Some(Opinion::of(report, found))
+}
+
+impl Opinion {
+    /// A report held against the CVEs that were found here, without those of kernels.
+    #[must_use]
+    pub fn of(report: &ScanReport, found: &BTreeSet<AliasId>) -> Self {
+        let theirs: BTreeSet<&AliasId> =
+            report.packages.values().flat_map(|opinion| &opinion.active).collect();
+        let ours: BTreeSet<&AliasId> = found.iter().collect();
+        let names = |ids: &BTreeSet<&AliasId>, other: &BTreeSet<&AliasId>| {
+            ids.difference(other).map(ToString::to_string).collect()
+        };
+        Self {
+            image: format!("{}-{}", report.family, report.version),
+            reported_at: report.reported_at,
+            agree: ours.intersection(&theirs).count(),
+            we_alone: names(&ours, &theirs),
+            they_alone: names(&theirs, &ours),
+        }
+    }
 }
 
 /// The container images of a node, each with what reports say of it.

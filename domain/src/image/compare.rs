@@ -11,13 +11,16 @@ use serde::Serialize;
 
 use super::inventory::is_of_one_system;
 use super::sources::Sources;
-use super::{ImageInventory, ImageRelease, NotComparable};
-use crate::advisory::{Alias, Feeds, Published, Silence, Stream};
+use super::{ImageInventory, ImageRelease, NotComparable, family_by_any_name};
+use crate::advisory::{Alias, Feeds, Published, ScanReport, Silence, Stream};
+use crate::fixes::Knowledge;
+use crate::fixes::opinion::Opinion;
 use crate::matching::{FixId, Index, Matched, Standing, match_inventory};
 use crate::patch_age::age;
 use crate::policy::Policy;
 use crate::pool::PoolKey;
 use crate::version::key::{Order, VersionKey};
+use crate::version::without_epoch;
 
 /// An image as it was matched.
 #[derive(Debug, Clone)]
@@ -45,6 +48,16 @@ impl MatchedImage {
     /// The fixes that it lacks, by source.
     fn missing(&self) -> BTreeSet<(&str, FixId)> {
         missing(&self.matched)
+    }
+
+    /// What the newest of the provider's scan reports about it says, beside what was found.
+    fn opinion(&self, index: &Index, reports: &[ScanReport]) -> Option<Opinion> {
+        let label = self.release.label();
+        let of_image = reports.iter().filter(|report| {
+            report.version == label.version && family_by_any_name(&report.family) == label.family
+        });
+        let report = of_image.max_by_key(|report| report.reported_at)?;
+        Some(Opinion::of(report, &self.matched.cves_without_kernel(index)))
     }
 
     /// The sources of it that were judged, with their versions.
@@ -174,6 +187,9 @@ pub struct ImageDiff {
     pub unclear: Vec<ComparedFix>,
     /// Packages whose source nobody knows, in either: fixes of them cannot be told.
     pub not_covered: Vec<String>,
+    /// What the provider's own scanner says of the second image, beside what was found; none
+    /// where no report of it was imported.
+    pub opinion: Option<Opinion>,
 }
 
 impl ImageDiff {
@@ -214,7 +230,7 @@ pub fn diff(
     from: &MatchedImage,
     to: &MatchedImage,
     nodes: Option<NodesMatched<'_>>,
-    (index, feeds): (&Index, &Feeds),
+    Knowledge { index, feeds, reports, .. }: Knowledge<'_>,
     policy: &Policy,
     now: Timestamp,
 ) -> ImageDiff {
@@ -249,6 +265,7 @@ pub fn diff(
         brought_back: fixes.brought_back,
         unclear: fixes.unclear,
         not_covered: not_covered.into_iter().cloned().collect(),
+        opinion: to.opinion(index, reports),
     }
 }
 
@@ -388,8 +405,7 @@ fn step(from: &[String], to: &[String], order: Option<Order>) -> PackageStep {
 
 /// The first two numbers of an upstream version: where they change, so may what it does.
 fn line_of(version: &str) -> (Option<&str>, Option<&str>) {
-    let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
-    let upstream = upstream.split(['-', '+', '~']).next().unwrap_or_default();
+    let upstream = without_epoch(version).split(['-', '+', '~']).next().unwrap_or_default();
     let mut numbers = upstream.split('.');
     (numbers.next(), numbers.next().filter(|second| second.parse::<u32>().is_ok()))
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{ImageLabel, ImageRelease};
 use crate::facts::{PackageManager, Packages};
 use crate::version::key::{Order, VersionKey};
+use crate::version::without_epoch;
 
 /// One package that is not as the image brought it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,6 +43,29 @@ pub enum DriftCause {
 }
 
 impl DriftCause {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::SecurityPatch,
+        Self::Updated,
+        Self::Downgraded,
+        Self::Installed,
+        Self::Removed,
+        Self::Changed,
+    ];
+
+    /// Its one word, as serde writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SecurityPatch => "security_patch",
+            Self::Updated => "updated",
+            Self::Downgraded => "downgraded",
+            Self::Installed => "installed",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+
     /// Its words.
     #[must_use]
     pub const fn words(self) -> &'static str {
@@ -78,9 +102,7 @@ pub fn drift(
         // Lists of rpm's images have no epochs.
         let version = match packages.manager {
             PackageManager::Dpkg => package.version.as_str(),
-            PackageManager::Rpm => {
-                package.version.split_once(':').map_or(package.version.as_str(), |(_, rest)| rest)
-            }
+            PackageManager::Rpm => without_epoch(&package.version),
         };
         versions.entry(&package.name).or_default().1.insert(version);
     }

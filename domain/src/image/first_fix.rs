@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::catalogue::Catalogue;
 use super::inventory::stream_of;
 use super::sources::Sources;
-use super::{ImageInventory, ImageRelease};
-use crate::advisory::{AliasId, Feeds, Published, Silence, Stream, Tier};
+use super::{ImageInventory, ImageLabel, ImageRelease, family_by_any_name};
+use crate::advisory::{AliasId, MitigationReport, Published, Silence, Stream, Tier};
+use crate::fixes::Knowledge;
 use crate::matching::{FixId, Index};
 use crate::patch_age::age;
 use crate::version::key::VersionKey;
@@ -44,6 +45,22 @@ pub struct FirstFix {
     pub looked_at: usize,
     /// Images of which it cannot be told, and why.
     pub unclear: Vec<(String, String)>,
+    /// What the provider's own reports say of the line's images; none where none speaks of it.
+    pub opinion: Option<MitigationOpinion>,
+}
+
+/// Where the provider's own reports say that vulnerabilities were seen and mended, of the
+/// images of one line. They are binary or source packages by name, without kernels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MitigationOpinion {
+    /// Of when the newest of these reports is.
+    pub reported_at: Timestamp,
+    /// Images that have the vulnerability, by the order of their versions.
+    pub seen_in: Vec<String>,
+    /// Images that have it no longer.
+    pub mitigated_in: Vec<String>,
+    /// Images that, by what was found here, it is the other way round with.
+    pub disagree: Vec<String>,
 }
 
 /// An image that runs a fix.
@@ -98,6 +115,47 @@ pub struct FirstFixes {
     pub is_known: bool,
 }
 
+impl MitigationOpinion {
+    /// Out of the reports of packages, by their names, about any of the vulnerabilities, for
+    /// the images of one line. `stands` says which images run the fix by what was found here.
+    fn of(
+        reports: &[MitigationReport],
+        family: &str,
+        packages: &BTreeSet<&str>,
+        ids: &BTreeSet<&AliasId>,
+        stands: &[(&str, bool)],
+    ) -> Option<Self> {
+        let mut reported_at: Option<Timestamp> = None;
+        let (mut seen, mut mitigated) = (BTreeSet::new(), BTreeSet::new());
+        for report in reports.iter().filter(|report| packages.contains(report.package.as_str())) {
+            let about = report.mitigations.iter().filter(|(id, _)| ids.contains(id));
+            for (_, mitigation) in about {
+                let of_line = |label: &&ImageLabel| family_by_any_name(&label.family) == family;
+                let before = (seen.len(), mitigated.len());
+                seen.extend(mitigation.seen_in.iter().filter(of_line).map(|one| &one.version));
+                let mended = mitigation.mitigated_in.iter().filter(of_line);
+                mitigated.extend(mended.map(|one| &one.version));
+                if before != (seen.len(), mitigated.len()) {
+                    reported_at = reported_at.max(Some(report.reported_at));
+                }
+            }
+        }
+        // What still has one of several vulnerabilities is not mended.
+        let mitigated: BTreeSet<&String> = mitigated.difference(&seen).copied().collect();
+        let is_other = |version: &str, runs: bool| match runs {
+            true => seen.iter().any(|one| *one == version),
+            false => mitigated.iter().any(|one| *one == version),
+        };
+        let disagree = stands.iter().filter(|(version, runs)| is_other(version, *runs));
+        Some(Self {
+            reported_at: reported_at?,
+            disagree: disagree.map(|(version, _)| (*version).to_owned()).collect(),
+            seen_in: seen.into_iter().cloned().collect(),
+            mitigated_in: mitigated.into_iter().cloned().collect(),
+        })
+    }
+}
+
 /// How an image stands to a fix.
 enum Stand {
     Runs(String),
@@ -113,9 +171,10 @@ pub fn first_fix(
     family: Option<&str>,
     catalogue: &Catalogue,
     sources: &Sources,
-    (index, feeds): (&Index, &Feeds),
+    known: Knowledge<'_>,
     now: Timestamp,
 ) -> FirstFixes {
+    let index = known.index;
     let is_wanted = |name: &str| name.eq_ignore_ascii_case(about);
     let mut answer = FirstFixes {
         about: about.to_owned(),
@@ -131,7 +190,7 @@ pub fn first_fix(
         .map(str::to_owned)
         .collect();
     for family in families {
-        line(&family, is_wanted, catalogue, sources, (index, feeds), &mut answer);
+        line(&family, is_wanted, catalogue, sources, known, &mut answer);
     }
     answer
 }
@@ -141,7 +200,7 @@ fn line(
     is_wanted: impl Fn(&str) -> bool,
     catalogue: &Catalogue,
     sources: &Sources,
-    (index, feeds): (&Index, &Feeds),
+    Knowledge { index, feeds, mitigations, .. }: Knowledge<'_>,
     answer: &mut FirstFixes,
 ) {
     let mut images: Vec<&Arc<ImageRelease>> =
@@ -191,15 +250,29 @@ fn line(
             lost_again: Vec::new(),
             looked_at: matched.len(),
             unclear: Vec::new(),
+            opinion: None,
         };
+        let mut stands: Vec<(&str, bool)> = Vec::new();
         for (release, inventory) in &matched {
             let stand = match inventory {
                 Ok(image) if !image.inventory.tiers.contains(&tier) => Stand::NotThere,
                 Ok(image) => stand(image, &source, id, index),
                 Err(why) => Stand::Unclear(why.clone()),
             };
+            match stand {
+                Stand::Runs(_) => stands.push((&release.version, true)),
+                Stand::Lacks(_) => stands.push((&release.version, false)),
+                Stand::NotThere | Stand::Unclear(_) => {}
+            }
             found.take(release, stand, catalogue);
         }
+        let binaries: BTreeSet<&str> = streams
+            .iter()
+            .flat_map(|stream| sources.binaries_of(stream, &source))
+            .chain([source.as_str()])
+            .collect();
+        let ids: BTreeSet<&AliasId> = index.alias_ids(id).collect();
+        found.opinion = MitigationOpinion::of(mitigations, family, &binaries, &ids, &stands);
         if found.first.is_some() || found.last_without.is_some() || !found.unclear.is_empty() {
             answer.fixes.push(found);
         }

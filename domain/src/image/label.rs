@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::check::midnight;
 use crate::facts::built_on;
 
+/// The label by which the provider names a node's image. The node's kubelet may write it.
+pub const NODE_IMAGE_LABEL: &str = "kubernetes.azure.com/node-image-version";
+
 /// A node's image as its label names it: `AKSUbuntu-2204gen2containerd-202607.02.0`, and with
 /// the day of its last security patch behind it where one was applied in place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +39,16 @@ pub struct NoImageLabel {
 }
 
 impl ImageLabel {
+    /// An image by its label, or by its version and the line that it is of, by any of its
+    /// names; an empty line is none.
+    pub fn named(text: &str, family: &str) -> Result<Self, NoImageLabel> {
+        if is_version(text) && !family.is_empty() {
+            let family = family_by_any_name(family);
+            return Ok(Self { family, version: text.to_owned(), patched: None });
+        }
+        Self::parse(text)
+    }
+
     /// Reads a label. Older interfaces put colons where dashes stand today.
     pub fn parse(text: &str) -> Result<Self, NoImageLabel> {
         let no_label = || NoImageLabel { text: text.to_owned() };

@@ -13,6 +13,7 @@ use crate::advisory::Stream;
 use crate::facts::{Package, Packages};
 use crate::matching::Index;
 use crate::pool::PoolKey;
+use crate::version::without_epoch;
 
 /// So many nodes must tell the same.
 pub const AGREEING_NODES: usize = 3;
@@ -86,7 +87,7 @@ impl Sources {
         for ((stream, binary, version), claims) in versions {
             let Some((source, source_version)) = only(claims, is_believed) else { continue };
             let name = learned.names.get_mut(stream).and_then(|names| names.get_mut(binary));
-            if plain(version) == plain(source_version) {
+            if without_epoch(version) == without_epoch(source_version) {
                 continue;
             }
             if let Some((_, is_binarys)) = name {
@@ -163,11 +164,6 @@ fn only<T>(
         (Some((claim, _)), None) => Some(claim),
         _ => None,
     }
-}
-
-/// A version without its epoch: rpm's sources have none.
-fn plain(version: &str) -> &str {
-    version.split_once(':').map_or(version, |(_, rest)| rest)
 }
 
 #[cfg(test)]

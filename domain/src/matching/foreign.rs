@@ -5,6 +5,7 @@
 
 use crate::advisory::Distribution;
 use crate::facts::Package;
+use crate::version::without_epoch;
 
 /// Whether that is a source of packages.microsoft.com on AKS's Ubuntu images.
 fn is_of_the_provider(source: &str) -> bool {
@@ -89,7 +90,7 @@ pub(super) fn modules(source: &str) -> &'static [&'static str] {
 
 /// Upstream's version of such a package: `1.7.33` of `1.7.33-ubuntu22.04u4`.
 pub(super) fn upstream_version(version: &str) -> &str {
-    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let version = without_epoch(version);
     version.split_once(['-', '~', '+']).map_or(version, |(upstream, _)| upstream)
 }
 

@@ -1,10 +1,11 @@
 //! What was found about one inventory: every source package with how it was judged, the
 //! fixes that are lacking, and what has none.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::FixId;
-use crate::advisory::Tier;
+use super::{FixId, Index};
+use crate::advisory::{AliasId, Tier};
 use crate::facts::{Package, Packages};
 
 /// What was found about one inventory.
@@ -141,6 +142,18 @@ impl Matched {
             }
         }
         outcomes
+    }
+
+    /// The CVEs that fixes are missing for, without those of kernels: what a scanner that looks
+    /// at packages alone can be held against.
+    #[must_use]
+    pub fn cves_without_kernel(&self, index: &Index) -> BTreeSet<AliasId> {
+        let missing = self.missing.iter().filter(|one| {
+            let source = self.sources.get(one.source);
+            source.is_some_and(|source| source.standing != Standing::Running)
+        });
+        let ids = missing.flat_map(|one| index.alias_ids(one.fix));
+        ids.filter(|id| id.is_cve()).cloned().collect()
     }
 
     /// The binary packages of a source.

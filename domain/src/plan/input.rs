@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Finding, NodeAnswer};
-use crate::check::{Severity, midnight};
+use crate::check::{Severity, find, midnight};
 use crate::component::Component;
+use crate::image::drift::{DriftCause, DriftedPackage};
 use crate::image::{ImageLabel, build_of};
 use crate::policy::{KubernetesMinor, Policy};
-use crate::pool::{OfferedImage, PoolKey, PoolProfile};
-use crate::responsibility::Responsible;
+use crate::pool::{NodeOsChannel, OfferedImage, PoolKey, PoolProfile};
+use crate::responsibility::{Automation, Responsible};
 use crate::version::kubernetes::KubernetesVersion;
 
 pub use super::request::{Accepted, Assumptions, PlanRequest, Target};
@@ -25,6 +26,9 @@ pub struct PoolInput {
     pub profile: Option<PoolProfile>,
     /// The resource group of its cluster, where it is known.
     pub resource_group: Option<String>,
+    /// The channel of its cluster, where that was told apart from the pool.
+    #[serde(default)]
+    pub cluster_channel: Option<NodeOsChannel>,
     /// Its nodes, as they report.
     pub nodes: Vec<PlanNode>,
     /// The newest image that is offered to it; none where nobody knows.
@@ -56,6 +60,7 @@ impl PoolInput {
             key,
             profile: None,
             resource_group: None,
+            cluster_channel: None,
             nodes,
             offered: None,
             target: None,
@@ -67,6 +72,12 @@ impl PoolInput {
             kubernetes: None,
             soak: None,
         }
+    }
+
+    /// The channel that brings node images into it: the pool's own, or else its cluster's.
+    #[must_use]
+    pub fn channel(&self) -> Option<NodeOsChannel> {
+        self.profile.as_ref().and_then(|profile| profile.channel).or(self.cluster_channel)
     }
 }
 
@@ -155,6 +166,19 @@ impl NodeHealth {
             let reasons = vital.iter().map(|finding| finding.reason.clone()).collect();
             return Self::Unhealthy { reasons, who: first.responsible.clone() };
         }
+        // A weak sign of something critical that the next rounds will confirm or not.
+        let mut vital_checks = answer
+            .components
+            .iter()
+            .filter(|one| VITAL.contains(&one.component))
+            .flat_map(|one| &one.checks);
+        let doubted = vital_checks.find(|one| {
+            one.is_confirming()
+                && find(&one.reason).is_some_and(|check| check.severity == Severity::Critical)
+        });
+        if let Some(check) = doubted {
+            return Self::Unknown { why: format!("{}: {}", check.reason, check.detail) };
+        }
         let unseen = answer.components.iter().find(|one| {
             VITAL.contains(&one.component)
                 && matches!(one.state.as_str(), "unavailable" | "not_reported")
@@ -171,6 +195,18 @@ impl NodeHealth {
 pub struct Repair {
     /// When it must be taken to have done all it will.
     pub until: Timestamp,
+}
+
+impl Repair {
+    /// The provider's repair, where a finding says that it will act.
+    #[must_use]
+    pub fn of(findings: &[Finding], policy: &Policy) -> Option<Self> {
+        let by = Responsible::Automation { by: Automation::AutoRepair };
+        let repaired = findings.iter().filter(|finding| finding.responsible == by);
+        let since = repaired.map(|finding| finding.since).min()?;
+        let until = since.checked_add(policy.auto_repair_exhausted_after());
+        Some(Self { until: until.unwrap_or(Timestamp::MAX) })
+    }
 }
 
 /// What is known of an image that a plan leads to.
@@ -286,6 +322,17 @@ pub enum Drift {
     Package(String),
     /// A file that is not as the image brought it.
     File(String),
+}
+
+impl Drift {
+    /// What of a node's packages a new image does not bring along: updates and patches it has,
+    /// or brings again, but not what somebody installed, removed or set back.
+    pub fn lost(drifted: &[DriftedPackage]) -> impl Iterator<Item = Self> {
+        let is_lost =
+            |cause: DriftCause| !matches!(cause, DriftCause::SecurityPatch | DriftCause::Updated);
+        let lost = drifted.iter().filter(move |one| is_lost(one.cause));
+        lost.map(|one| Self::Package(format!("{}: {}", one.name, one.cause.words())))
+    }
 }
 
 impl std::fmt::Display for Drift {

@@ -185,17 +185,19 @@ impl Judged {
     }
 
     fn of_profile(&mut self, pool: &PoolInput, rules: &Rules<'_>) {
+        match (pool.channel(), &pool.profile) {
+            (Some(NodeOsChannel::Unmanaged), _) => self.blockers.push(Blocker::UnmanagedChannel),
+            (Some(_), _) => {}
+            (None, Some(_)) => self.unknowns.push(Unknown::Channel),
+            // Nothing at all was told of it, which is said below.
+            (None, None) => {}
+        }
         let Some(profile) = &pool.profile else {
             self.unknowns.push(Unknown::Profile);
             return;
         };
         if profile.scaling == PoolScaling::NodeAutoProvisioning {
             self.blockers.push(Blocker::DriftDecides);
-        }
-        match profile.channel {
-            Some(NodeOsChannel::Unmanaged) => self.blockers.push(Blocker::UnmanagedChannel),
-            Some(_) => {}
-            None => self.unknowns.push(Unknown::Channel),
         }
         if profile.power == Some(Power::Stopped) {
             self.blockers.push(Blocker::Stopped);

@@ -187,13 +187,13 @@ impl Term {
             Key::Cluster => is_like(&pool.key.cluster),
             Key::Pool => is_like(&pool.key.pool),
             Key::Region => is_like(profile?.region.as_deref()?),
-            Key::Channel => is_like(profile?.channel?.word()),
+            Key::Channel => is_like(pool.channel()?.word()),
             Key::Mode => is_like(match profile?.mode? {
                 PoolMode::System => "system",
                 PoolMode::User => "user",
             }),
             Key::Tag(name) => {
-                let mut tags = profile?.tags.iter();
+                let mut tags = profile?.tags.as_ref()?.iter();
                 tags.any(|(tag, value)| tag.eq_ignore_ascii_case(name) && is_like(value))
             }
             Key::Zone => {

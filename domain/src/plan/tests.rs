@@ -84,7 +84,7 @@ pub(super) fn profile(key: &PoolKey, nodes: u32) -> PoolProfile {
         scaling: PoolScaling::ScaleSet,
         channel: Some(NodeOsChannel::None),
         upgrade: UpgradeSettings::default(),
-        tags: vec![("env".to_owned(), "prod".to_owned())],
+        tags: Some(vec![("env".to_owned(), "prod".to_owned())]),
     }
 }
 

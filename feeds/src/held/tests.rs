@@ -213,6 +213,31 @@ fn reports_of_images_are_the_same_in_whichever_order_they_come() {
     }
 }
 
+#[test]
+fn of_reports_on_packages_the_newest_of_each_is_held() {
+    let now = at("2026-11-28");
+    let report = |package: &str, day: &str| {
+        format!(
+            r#"{{"package_name":"{package}","mitigations":[],"report_time":"{day}T00:00:00Z"}}"#
+        )
+    };
+    let (new, old, other) =
+        (report("a", "2026-11-20"), report("a", "2026-11-05"), report("b", "2026-11-01"));
+    for order in [[&new, &old, &other], [&other, &old, &new], [&old, &other, &new]] {
+        let mut held = Held::default();
+        for one in order {
+            held.take(read(&[one.clone()]), &declared(false), now).expect("taken");
+        }
+        let told: Vec<_> =
+            held.mitigation_reports().map(|one| (one.package.as_str(), one.reported_at)).collect();
+        assert_eq!(told, [("a", at("2026-11-20")), ("b", at("2026-11-01"))]);
+        let content = &held.feed("aks-vulnerability-mitigations").expect("held").content;
+        let packed = stored::pack_content(content).expect("packed");
+        let unpacked = stored::unpack_content(&packed).expect("unpacked");
+        assert_eq!(format!("{unpacked:?}"), format!("{content:?}"));
+    }
+}
+
 fn bulletin(number: u32, day: &str, title: &str) -> String {
     format!(
         "[[bulletin]]\nid = \"AKS-2026-{number}\"\nkind = \"bulletin\"\ntitle = \"{title}\"\n\

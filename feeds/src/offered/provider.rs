@@ -259,7 +259,7 @@ impl Reader<'_> {
             power,
             provisioning: fields.text("provisioningState")?,
             upgrade: upgrade(&fields, &mut remarks)?,
-            tags: fields.tags()?,
+            tags: Some(fields.tags()?),
             ..PoolProfile::unstated(key, self.now)
         };
         self.told.remarks.append(&mut remarks);

@@ -1,7 +1,7 @@
 //! Our own form of what an operator states of node pools, as TOML: offered images,
 //! overrides, clusters, quotas and subnets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -60,6 +60,7 @@ struct Pool {
     drain_timeout_minutes: Option<u32>,
     soak_minutes: Option<u32>,
     undrainable: Option<WhenUndrainable>,
+    tags: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -306,6 +307,20 @@ impl Reader<'_> {
                 WhenUndrainable::Stop => Undrainable::Stop,
                 WhenUndrainable::Quarantine => Undrainable::Quarantine,
             }),
+            tags: one
+                .tags
+                .map(|tags| {
+                    let tag = |(key, value): (String, String)| {
+                        // A tag may have no value.
+                        let value = match value.trim() {
+                            "" => String::new(),
+                            value => at.name(&format!("tags.{key}"), value)?,
+                        };
+                        Ok((at.name("tags", &key)?, value))
+                    };
+                    tags.into_iter().map(tag).collect::<Result<_, OfferedError>>()
+                })
+                .transpose()?,
         };
         for (what, per_node) in [
             ("processors_per_node", stated.processors_per_node),

@@ -99,7 +99,7 @@ fn a_pool_is_read_in_both_forms() {
     assert_eq!(pool.upgrade.max_unavailable, Share::Nodes(0));
     assert_eq!((pool.upgrade.drain_timeout_minutes, pool.upgrade.soak_minutes), (45, 5));
     assert_eq!(pool.upgrade.undrainable, Undrainable::Quarantine);
-    let tags: Vec<&str> = pool.tags.iter().map(|(key, _)| key.as_str()).collect();
+    let tags: Vec<&str> = pool.tags.iter().flatten().map(|(key, _)| key.as_str()).collect();
     assert_eq!(tags, ["cost", "none", "team"]);
     assert!(told_cli.remarks.is_empty());
 

@@ -1,11 +1,16 @@
 //! What is known of node images, to and from the wire.
 
 use nodeward_domain::advisory::{Alias, Published};
+use nodeward_domain::fixes::opinion::Opinion;
 use nodeward_domain::image::compare::{
     ChangedPackage, ComparedFix, FromNodes, ImageDiff, PackageStep,
 };
-use nodeward_domain::image::first_fix::{Dated, FirstFix, FirstFixes, ImageWithFix, ImageWithout};
+use nodeward_domain::image::drift::{DriftCause, DriftedPackage};
+use nodeward_domain::image::first_fix::{
+    Dated, FirstFix, FirstFixes, ImageWithFix, ImageWithout, MitigationOpinion,
+};
 use nodeward_domain::image::list::{ImageList, ImageRow};
+use nodeward_domain::image::variants::{Against, Variant, Variants};
 use nodeward_domain::pool::PoolKey;
 
 use super::fixes::{back, out};
@@ -104,6 +109,7 @@ impl From<&ImageDiff> for v1::DiffImagesResponse {
                 images: from.images.clone(),
             }),
             partial: diff.partial.clone(),
+            opinion: diff.opinion.as_ref().map(Into::into),
         }
     }
 }
@@ -122,6 +128,7 @@ impl TryFrom<v1::DiffImagesResponse> for ImageDiff {
                 images: from.images,
             }),
             partial: diff.partial,
+            opinion: diff.opinion.map(Opinion::try_from).transpose()?,
             from: diff.from,
             to: diff.to,
             built: (
@@ -193,6 +200,86 @@ impl TryFrom<v1::ComparedFix> for ComparedFix {
     }
 }
 
+impl From<&Variants> for v1::ListImageVariantsResponse {
+    fn from(answer: &Variants) -> Self {
+        let variant = |variant: &Variant| v1::ImageVariant {
+            packages: variant.packages.clone(),
+            installed: out(variant.installed),
+            nodes: out(variant.nodes),
+            example: variant.example.clone(),
+            pools: variant
+                .pools
+                .iter()
+                .map(|key| v1::PoolName { cluster: key.cluster.clone(), pool: key.pool.clone() })
+                .collect(),
+            patched: variant.patched.clone(),
+            is_compared: variant.changed.is_some(),
+            changed: variant.changed.iter().flatten().map(Into::into).collect(),
+        };
+        Self {
+            as_of: Some(timestamp_out(answer.as_of)),
+            image: answer.image.clone(),
+            against: answer.against.word().to_owned(),
+            not_read: out(answer.not_read),
+            variants: answer.variants.iter().map(variant).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::ListImageVariantsResponse> for Variants {
+    type Error = Invalid;
+
+    fn try_from(answer: v1::ListImageVariantsResponse) -> Result<Self, Invalid> {
+        let variant = |one: v1::ImageVariant| {
+            let changed = list("changed", one.changed, ROWS, DriftedPackage::try_from)?;
+            Ok::<_, Invalid>(Variant {
+                packages: one.packages,
+                installed: back(one.installed),
+                nodes: back(one.nodes),
+                example: one.example,
+                pools: one
+                    .pools
+                    .into_iter()
+                    .map(|key| PoolKey { cluster: key.cluster, pool: key.pool })
+                    .collect(),
+                patched: one.patched,
+                changed: one.is_compared.then_some(changed),
+            })
+        };
+        Ok(Self {
+            as_of: timestamp_in("as_of", answer.as_of)?,
+            image: answer.image,
+            against: word("against", &answer.against, &Against::ALL, Against::word)?,
+            not_read: back(answer.not_read),
+            variants: list("variants", answer.variants, ROWS, variant)?,
+        })
+    }
+}
+
+impl From<&DriftedPackage> for v1::DriftedPackage {
+    fn from(one: &DriftedPackage) -> Self {
+        Self {
+            name: one.name.clone(),
+            shipped: one.shipped.clone(),
+            installed: one.installed.clone(),
+            cause: one.cause.word().to_owned(),
+        }
+    }
+}
+
+impl TryFrom<v1::DriftedPackage> for DriftedPackage {
+    type Error = Invalid;
+
+    fn try_from(one: v1::DriftedPackage) -> Result<Self, Invalid> {
+        Ok(Self {
+            cause: word("cause", &one.cause, &DriftCause::ALL, DriftCause::word)?,
+            name: one.name,
+            shipped: one.shipped,
+            installed: one.installed,
+        })
+    }
+}
+
 impl From<&FirstFixes> for v1::GetFirstFixResponse {
     fn from(answer: &FirstFixes) -> Self {
         Self {
@@ -260,8 +347,23 @@ impl From<&FirstFix> for v1::FirstFix {
             lost_again: fix.lost_again.clone(),
             looked_at: out(fix.looked_at),
             unclear: unclear(&fix.unclear),
+            opinion: fix.opinion.as_ref().map(|opinion| v1::MitigationOpinion {
+                reported_at: Some(timestamp_out(opinion.reported_at)),
+                seen_in: opinion.seen_in.clone(),
+                mitigated_in: opinion.mitigated_in.clone(),
+                disagree: opinion.disagree.clone(),
+            }),
         }
     }
+}
+
+fn mitigations(opinion: v1::MitigationOpinion) -> Result<MitigationOpinion, Invalid> {
+    Ok(MitigationOpinion {
+        reported_at: timestamp_in("opinion.reported_at", opinion.reported_at)?,
+        seen_in: opinion.seen_in,
+        mitigated_in: opinion.mitigated_in,
+        disagree: opinion.disagree,
+    })
 }
 
 impl TryFrom<v1::FirstFix> for FirstFix {
@@ -303,6 +405,7 @@ impl TryFrom<v1::FirstFix> for FirstFix {
             lost_again: fix.lost_again,
             looked_at: back(fix.looked_at),
             unclear: clear(fix.unclear),
+            opinion: fix.opinion.map(mitigations).transpose()?,
         })
     }
 }

@@ -3770,6 +3770,9 @@ pub struct DiffImagesResponse {
     /// Why there may be more fixes than are told; left out where the feeds are complete.
     #[prost(string, optional, tag = "18")]
     pub partial: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the provider's own scanner says of the second image; absent without a report of it.
+    #[prost(message, optional, tag = "19")]
+    pub opinion: ::core::option::Option<Opinion>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FromNodes {
@@ -3816,6 +3819,73 @@ pub struct ComparedFix {
     pub aliases: ::prost::alloc::vec::Vec<Alias>,
     #[prost(bool, tag = "8")]
     pub is_over: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListImageVariantsRequest {
+    /// By its label, or by its version and the line that it is of.
+    #[prost(string, tag = "1")]
+    pub image: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub family: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListImageVariantsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub as_of: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "2")]
+    pub image: ::prost::alloc::string::String,
+    /// note, or commonest_variant where the image's own list is not known.
+    #[prost(string, tag = "3")]
+    pub against: ::prost::alloc::string::String,
+    /// Nodes whose packages could not be read: they are in no variant.
+    #[prost(uint64, tag = "4")]
+    pub not_read: u64,
+    /// The one with most nodes first.
+    #[prost(message, repeated, tag = "5")]
+    pub variants: ::prost::alloc::vec::Vec<ImageVariant>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImageVariant {
+    /// SHA-256 of the list of packages.
+    #[prost(string, tag = "1")]
+    pub packages: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub installed: u64,
+    #[prost(uint64, tag = "3")]
+    pub nodes: u64,
+    /// One of them.
+    #[prost(string, tag = "4")]
+    pub example: ::prost::alloc::string::String,
+    /// cluster/pool.
+    #[prost(message, repeated, tag = "5")]
+    pub pools: ::prost::alloc::vec::Vec<PoolName>,
+    /// Days of security patches that labels of the nodes name.
+    #[prost(string, repeated, tag = "6")]
+    pub patched: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it could be held against the list.
+    #[prost(bool, tag = "7")]
+    pub is_compared: bool,
+    #[prost(message, repeated, tag = "8")]
+    pub changed: ::prost::alloc::vec::Vec<DriftedPackage>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PoolName {
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub pool: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DriftedPackage {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub shipped: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    pub installed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// security_patch, updated, downgraded, installed, removed or changed.
+    #[prost(string, tag = "4")]
+    pub cause: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetFirstFixRequest {
@@ -3873,6 +3943,23 @@ pub struct FirstFix {
     pub looked_at: u64,
     #[prost(message, repeated, tag = "12")]
     pub unclear: ::prost::alloc::vec::Vec<Unclear>,
+    /// What the provider's own reports say; absent where none speaks of it.
+    #[prost(message, optional, tag = "13")]
+    pub opinion: ::core::option::Option<MitigationOpinion>,
+}
+/// Where the provider's own reports say that vulnerabilities were seen and mended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MitigationOpinion {
+    #[prost(message, optional, tag = "1")]
+    pub reported_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Versions of images of the line.
+    #[prost(string, repeated, tag = "2")]
+    pub seen_in: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    pub mitigated_in: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Images that, by what was found here, it is the other way round with.
+    #[prost(string, repeated, tag = "4")]
+    pub disagree: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImageWithFix {
@@ -4357,6 +4444,34 @@ pub mod query_service_client {
                 .insert(GrpcMethod::new("nodeward.v1.QueryService", "DiffImages"));
             self.inner.unary(req, path, codec).await
         }
+        /// The nodes of one image, by what they have installed. Errors: INVALID_ARGUMENT for a name
+        /// that is none, NOT_FOUND where no node runs it.
+        pub async fn list_image_variants(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListImageVariantsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListImageVariantsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/nodeward.v1.QueryService/ListImageVariants",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("nodeward.v1.QueryService", "ListImageVariants"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// The first image of each line that runs a fix.
         pub async fn get_first_fix(
             &mut self,
@@ -4454,6 +4569,15 @@ pub mod query_service_server {
             request: tonic::Request<super::DiffImagesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DiffImagesResponse>,
+            tonic::Status,
+        >;
+        /// The nodes of one image, by what they have installed. Errors: INVALID_ARGUMENT for a name
+        /// that is none, NOT_FOUND where no node runs it.
+        async fn list_image_variants(
+            &self,
+            request: tonic::Request<super::ListImageVariantsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListImageVariantsResponse>,
             tonic::Status,
         >;
         /// The first image of each line that runs a fix.
@@ -4856,6 +4980,52 @@ pub mod query_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/nodeward.v1.QueryService/ListImageVariants" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListImageVariantsSvc<T: QueryService>(pub Arc<T>);
+                    impl<
+                        T: QueryService,
+                    > tonic::server::UnaryService<super::ListImageVariantsRequest>
+                    for ListImageVariantsSvc<T> {
+                        type Response = super::ListImageVariantsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListImageVariantsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as QueryService>::list_image_variants(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListImageVariantsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/nodeward.v1.QueryService/GetFirstFix" => {
                     #[allow(non_camel_case_types)]
                     struct GetFirstFixSvc<T: QueryService>(pub Arc<T>);
@@ -5028,7 +5198,7 @@ pub struct ImportImagesResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportedDocuments {
-    /// note, list, patch, announced or offered.
+    /// note, list, patch, announced, offered or report.
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     #[prost(uint64, tag = "2")]

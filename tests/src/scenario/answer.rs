@@ -9,7 +9,7 @@ use nodeward_cli::arguments::{Arguments, Command, Image, Plan as PlanCommand};
 use nodeward_cli::exit::Exit;
 use nodeward_cli::run::{
     FixQuestion, Shown, asked_diff, exported_plan, plan_request as typed_plan, shown_check,
-    shown_diff, shown_first_fix, shown_images, shown_plan, shown_progress,
+    shown_diff, shown_first_fix, shown_images, shown_plan, shown_progress, shown_variants,
 };
 use nodeward_cli::screen::{self, FleetAnswer, Style};
 use nodeward_domain::plan::{self, watch};
@@ -70,6 +70,13 @@ impl Story<'_> {
                 let asked = AskedDiff { from, to, family, cluster, pool };
                 match self.fleet.image_diff(&asked, now) {
                     Ok(answer) => ended(shown_diff(&answer, style)),
+                    Err(error) => format!("error: {error}\n"),
+                }
+            }
+            Image::Variants { image, family } => {
+                let family = family.as_deref().unwrap_or_default();
+                match self.fleet.image_variants(image, family, now) {
+                    Ok(answer) => ended(shown_variants(&answer, style)),
                     Err(error) => format!("error: {error}\n"),
                 }
             }

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::Feeds;
+use nodeward_domain::fixes::Knowledge;
+use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::catalogue::Catalogue;
 use nodeward_domain::image::first_fix::{FirstFix, first_fix};
 use nodeward_domain::image::sources::Sources;
@@ -98,7 +100,15 @@ fn by_hand<'a>(
 }
 
 fn found(index: &Index, catalogue: &Catalogue, about: &str, family: &str) -> Vec<FirstFix> {
-    let known = (index, &Feeds::default());
+    let images = Images::default();
+    let known = Knowledge {
+        index,
+        feeds: &Feeds::default(),
+        images: &images,
+        bulletins: &[],
+        reports: &[],
+        mitigations: &[],
+    };
     first_fix(about, Some(family), catalogue, &Sources::default(), known, now()).fixes
 }
 

@@ -70,7 +70,7 @@ pub(super) fn append_feeds(
     point: &Savepoint<'_>,
     batch: &FeedBatch,
 ) -> rusqlite::Result<ChangeNumber> {
-    let number = change(point)?;
+    let number = put_documents(point, &batch.documents)?;
     for FeedBlob { name, state, content } in &batch.feeds {
         point
             .prepare_cached(

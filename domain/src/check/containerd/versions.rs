@@ -11,6 +11,7 @@ use crate::node::NodeHistory;
 use crate::observed::State;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
+use crate::version::without_epoch;
 
 /// Packages that install containerd: Debian's and Ubuntu's, Docker's, Azure Linux's
 /// second line, and those of AKS node images. They exclude each other.
@@ -82,8 +83,7 @@ pub(super) fn packaged<'a>(
 /// The three numbers of an upstream version. Epochs, marks such as `v` and `~ds1`, and
 /// revisions of a distribution stand around them.
 pub(super) fn upstream(version: &str) -> Option<[u64; 3]> {
-    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
-    let version = version.trim_start_matches('v');
+    let version = without_epoch(version).trim_start_matches('v');
     let end = version.find(|one: char| !one.is_ascii_digit() && one != '.');
     let mut numbers = version[..end.unwrap_or(version.len())].split('.').map(str::parse);
     match (numbers.next()?, numbers.next()?, numbers.next()?) {

@@ -16,9 +16,11 @@ use crate::responsibility::{Action, Automation, Responsible};
 /// Images come weekly: one that has been offered for longer is not just about to be taken.
 const BEHIND_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// What is offered to a node that is on an older image.
-struct Newer<'a> {
+/// What is offered to a node.
+struct Offer<'a> {
     version: &'a str,
+    /// Whether it is newer than what the node is on.
+    is_newer: bool,
     /// None where it is only known that it is offered.
     span: Option<OfferedSpan>,
     /// Whether a channel brings it by itself.
@@ -28,12 +30,29 @@ struct Newer<'a> {
     evidence: Vec<Evidence>,
 }
 
-/// The newer image that is offered; none when the node is on the newest.
-fn newer<'a>(
+impl Offer<'_> {
+    /// The earlier one of a moment and of when what was told is no longer believed.
+    fn until(&self, other: Option<Timestamp>) -> Option<Timestamp> {
+        let stale_from = self.span.map(|span| {
+            let last = span.as_of.checked_add(OFFERED_STALE_AFTER).unwrap_or(Timestamp::MAX);
+            super::next_instant(last)
+        });
+        stale_from.into_iter().chain(other).min()
+    }
+
+    /// A check that passes for now.
+    fn passes(self, until: Option<Timestamp>) -> Verdict {
+        let valid_until = self.until(until);
+        Verdict { valid_until, ..Verdict::pass(self.evidence) }
+    }
+}
+
+/// The newest image that is offered to the node.
+fn newest<'a>(
     history: &NodeHistory,
     scope: &Scope<'a>,
     now: Timestamp,
-) -> Result<Option<Newer<'a>>, Verdict> {
+) -> Result<Offer<'a>, Verdict> {
     of_a_provider(scope, "offers images")?;
     let (image, _) = facts(&history.node_image, ABSENT)?;
     let name = named(image)?;
@@ -59,13 +78,11 @@ fn newer<'a>(
     )];
     let family = images.line_of(node).unwrap_or_default();
     let built = |version: &str| images.catalogue().build(&family, version);
-    if built(version) <= built(&name.version) {
-        return Ok(None);
-    }
+    let is_newer = built(version) > built(&name.version);
     let is_brought = images.is_brought_by_channel(node, pool, now);
     let channel = pool.and_then(|pool| images.catalogue().channel(pool));
     let is_stalled = channel.is_some_and(NodeOsChannel::brings_images) && !is_brought;
-    Ok(Some(Newer { version, span, is_brought, is_stalled, evidence }))
+    Ok(Offer { version, is_newer, span, is_brought, is_stalled, evidence })
 }
 
 /// Why it is not known which image is the newest offered one.
@@ -92,18 +109,18 @@ fn untold(
     }
 }
 
-fn upgrade(newer: &Newer<'_>) -> Turn {
-    let to = Some(newer.version.to_owned());
-    match newer.is_brought {
+fn upgrade(offer: &Offer<'_>) -> Turn {
+    let valid_until = offer.until(None);
+    match offer.is_brought {
         true => Turn {
             responsible: Responsible::Automation { by: Automation::NodeOsChannel },
             action: Action::Wait { until: None },
-            valid_until: None,
+            valid_until,
         },
         false => Turn {
             responsible: Responsible::Customer,
-            action: Action::UpgradeImage { to },
-            valid_until: None,
+            action: Action::UpgradeImage { to: Some(offer.version.to_owned()) },
+            valid_until,
         },
     }
 }
@@ -114,28 +131,27 @@ pub(super) fn behind(
     _: &Policy,
     now: Timestamp,
 ) -> Verdict {
-    let Some(newer) = verdict_or!(newer(history, scope, now)) else {
-        return Verdict::pass(Vec::new());
-    };
-    if newer.is_stalled {
+    let offer = verdict_or!(newest(history, scope, now));
+    if !offer.is_newer {
+        return offer.passes(None);
+    }
+    if offer.is_stalled {
         return Verdict::not_applicable("a channel should bring it, see ChannelStalled");
     }
     let late_from =
-        newer.span.map(|span| span.since.checked_add(BEHIND_AFTER).unwrap_or(Timestamp::MAX));
+        offer.span.map(|span| span.since.checked_add(BEHIND_AFTER).unwrap_or(Timestamp::MAX));
     if let Some(late_from) = late_from.filter(|late_from| now <= *late_from) {
-        let mut verdict = Verdict::pass(newer.evidence);
-        verdict.valid_until = Some(super::next_instant(late_from));
-        return verdict;
+        return offer.passes(Some(super::next_instant(late_from)));
     }
-    let message = match newer.span {
+    let message = match offer.span {
         Some(span) => {
             let days = now.duration_since(span.since).as_hours() / 24;
-            format!("image {} has been offered for {days} days", newer.version)
+            format!("image {} has been offered for {days} days", offer.version)
         }
-        None => format!("image {} is offered", newer.version),
+        None => format!("image {} is offered", offer.version),
     };
-    let turn = upgrade(&newer);
-    Verdict::fail(message, late_from.unwrap_or(now), turn, newer.evidence)
+    let turn = upgrade(&offer);
+    Verdict::fail(message, late_from.unwrap_or(now), turn, offer.evidence)
 }
 
 pub(super) fn channel_stalled(
@@ -155,26 +171,23 @@ pub(super) fn channel_stalled(
     if !channel.brings_images() {
         return Verdict::not_applicable(format!("channel {} brings none", channel.word()));
     }
-    let Some(newer) = verdict_or!(newer(history, scope, now)) else {
-        return Verdict::pass(Vec::new());
-    };
-    let Some(span) = newer.span else { return Verdict::pass(newer.evidence) };
+    let offer = verdict_or!(newest(history, scope, now));
+    let Some(span) = offer.span.filter(|_| offer.is_newer) else { return offer.passes(None) };
     let stalled_from = span.since.checked_add(OFFERED_STALE_AFTER).unwrap_or(Timestamp::MAX);
     if now <= stalled_from {
-        let mut verdict = Verdict::pass(newer.evidence);
-        verdict.valid_until = Some(super::next_instant(stalled_from));
-        return verdict;
+        return offer.passes(Some(super::next_instant(stalled_from)));
     }
     let days = now.duration_since(span.since).as_hours() / 24;
     let message = format!(
         "channel {} has not brought image {} in {days} days: look at the maintenance window and \
          at PodDisruptionBudgets, then ask the provider",
         channel.word(),
-        newer.version
+        offer.version
     );
     let action = Action::Investigate { at: "the pool's maintenance window and budgets".to_owned() };
-    let turn = Turn { responsible: Responsible::Customer, action, valid_until: None };
-    Verdict::fail(message, stalled_from, turn, newer.evidence)
+    let valid_until = offer.until(None);
+    let turn = Turn { responsible: Responsible::Customer, action, valid_until };
+    Verdict::fail(message, stalled_from, turn, offer.evidence)
 }
 
 pub(super) fn line_frozen(

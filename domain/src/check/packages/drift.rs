@@ -6,12 +6,10 @@ use jiff::Timestamp;
 use super::super::{Evidence, Scope, Verdict, facts, of_a_provider, shortened, verdict_or};
 use crate::fixes::images::NodeOnImage;
 use crate::image::drift::{DriftCause, DriftedPackage, drift};
-use crate::image::{ImageLabel, ShippedPackages};
+use crate::image::{ImageLabel, NODE_IMAGE_LABEL, ShippedPackages};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
-
-const LABEL: &str = "kubernetes.azure.com/node-image-version";
 
 pub(super) fn drifted(
     history: &NodeHistory,
@@ -35,7 +33,7 @@ pub(super) fn drifted(
         let why = format!("the note of image {} {} has not been imported", node.sku, node.version);
         return Verdict::unknown(why, Vec::new());
     };
-    let label = image.label(LABEL).and_then(|label| ImageLabel::parse(label).ok());
+    let label = image.label(NODE_IMAGE_LABEL).and_then(|label| ImageLabel::parse(label).ok());
     let Some(all) = drift(release, packages, label.as_ref()) else {
         let why = match &release.packages {
             ShippedPackages::Unknown(why) => why.as_str(),

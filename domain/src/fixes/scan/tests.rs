@@ -170,7 +170,8 @@ impl World {
         platform: Platform,
     ) -> Judged<'_> {
         let Self { index, feeds, images, policy } = self;
-        let knowledge = Knowledge { index, feeds, images, bulletins: &[], reports: &[] };
+        let knowledge =
+            Knowledge { index, feeds, images, bulletins: &[], reports: &[], mitigations: &[] };
         let circumstances = Circumstances {
             platform,
             reboot_by: None,
