@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use nodeward_feeds::scan::ColumnMapping;
@@ -271,8 +272,9 @@ pub enum Plan {
     Watch {
         /// Its name.
         name: String,
-        /// Look again every so long, such as 30s, until it is done; once when not given.
-        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        /// Look again every so long, such as 30s, until it is done, and show every change as it
+        /// comes; once when not given. A second is the least.
+        #[arg(long, value_name = "DURATION", value_parser = interval)]
         every: Option<Duration>,
     },
     /// Forget a plan.
@@ -296,17 +298,17 @@ pub struct CreatePlan {
     pub windows: Vec<String>,
     /// How many of the selected nodes may be out of use at any time: 5%, or a number
     /// [default: 5%].
-    #[arg(long, value_name = "SHARE", default_value = "", hide_default_value = true)]
-    pub max_disrupted: String,
-    /// newest-offered, or the version of an image [default: newest-offered].
-    #[arg(long, value_name = "IMAGE", default_value = "", hide_default_value = true)]
-    pub target: String,
+    #[arg(long, value_name = "SHARE", value_parser = NonEmptyStringValueParser::new())]
+    pub max_disrupted: Option<String>,
+    /// newest-offered, or the version or label of an image [default: newest-offered].
+    #[arg(long, value_name = "IMAGE", value_parser = NonEmptyStringValueParser::new())]
+    pub target: Option<String>,
     /// How many pools of one cluster may go at a time.
-    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub pools_at_once: u32,
     /// How many of the pools are the canary, beside one per line of images [default: 1].
-    #[arg(long, value_name = "SHARE", default_value = "", hide_default_value = true)]
-    pub canary: String,
+    #[arg(long, value_name = "SHARE", value_parser = NonEmptyStringValueParser::new())]
+    pub canary: Option<String>,
     /// How long to wait behind the canary, hours [default: 12].
     #[arg(long, value_name = "HOURS")]
     pub soak_hours: Option<u32>,
@@ -557,6 +559,14 @@ fn age(text: &str) -> Result<SignedDuration, String> {
     if age.is_negative() { Err("is negative".to_owned()) } else { Ok(age) }
 }
 
+/// How often something is asked for.
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        every if every < Duration::from_secs(1) => Err("is less than a second".to_owned()),
+        every => Ok(every),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let length: SignedDuration =
         text.parse().map_err(|_| "is not a duration such as 60s or 2m".to_owned())?;
@@ -572,6 +582,23 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_asked_of_a_plan_is_never_empty_nor_none() {
+        let is_taken = |line: &str| Arguments::try_parse_from(line.split_whitespace()).is_ok();
+        for refused in [
+            "nodeward plan create x --max-disrupted=",
+            "nodeward plan create x --target=",
+            "nodeward plan create x --canary=",
+            "nodeward plan create x --pools-at-once=0",
+            "nodeward plan watch x --every 0s",
+            "nodeward plan watch x --every 999ms",
+        ] {
+            assert!(!is_taken(refused), "{refused}");
+        }
+        assert!(is_taken("nodeward plan create x --max-disrupted=5% --pools-at-once=2"));
+        assert!(is_taken("nodeward plan watch x --every 1s"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use images::{first_fix, image_diff, image_variants, images, imported_images}
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};
-pub use plan::{PlansAnswer, fleet_stages, plan, plan_check, plan_progress, plans};
+pub use plan::{PlansAnswer, fleet_stages, plan, plan_check, plan_look, plan_progress, plans};
 pub use scan::scan;
 pub use support::exported;
 

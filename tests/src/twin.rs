@@ -184,6 +184,7 @@ impl Twin {
                 cluster: key.cluster,
                 as_of: jiff::Timestamp::UNIX_EPOCH,
                 resource_group: None,
+                resource: None,
                 region: None,
                 kubernetes: None,
                 channel: Some(NodeOsChannel::named(channel).expect("a channel")),

@@ -480,6 +480,7 @@ fn images_that_were_held_against_each_other_come_back_as_they_went() {
         brought_back: vec![ComparedFix { published: None, ..compared("back") }],
         unclear: vec![ComparedFix { is_over: false, ..compared("unclear") }],
         not_covered: vec!["oras".to_owned()],
+        opinion: None,
     };
     let answer = v1::DiffImagesResponse::from(&diff);
     assert_eq!(ImageDiff::try_from(answer.clone()), Ok(diff.clone()));
@@ -518,8 +519,10 @@ fn first_images_with_a_fix_come_back_as_they_went() {
         first_announced: Some(dated("202611.17.0", Some(41))),
         first_offered: Some(dated("202611.17.0", None)),
         lost_again: vec!["202611.24.0".to_owned()],
+        or_earlier: true,
         looked_at: 3,
         unclear: vec![("202610.06.0".to_owned(), "a stub".to_owned())],
+        opinion: None,
     };
     let none = FirstFix {
         published: None,

@@ -3946,6 +3946,9 @@ pub struct FirstFix {
     /// What the provider's own reports say; absent where none speaks of it.
     #[prost(message, optional, tag = "13")]
     pub opinion: ::core::option::Option<MitigationOpinion>,
+    /// No image before the first is known, so that it may also be an earlier one.
+    #[prost(bool, tag = "14")]
+    pub or_earlier: bool,
 }
 /// Where the provider's own reports say that vulnerabilities were seen and mended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
