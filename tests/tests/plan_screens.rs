@@ -75,6 +75,7 @@ fn pool(name: &str) -> PoolInput {
         profile: Some(profile),
         cluster_channel: None,
         resource_group: Some("rg".to_owned()),
+        resource: None,
         nodes: (0..2).map(|index| node(format!("{name}-{index}"))).collect(),
         offered: Some(OfferedImage { key: key.clone(), image: label(NEW), as_of: now() }),
         target: Some(TargetFacts {
