@@ -4,20 +4,31 @@
 
 mod build;
 mod cni;
+mod conntrack;
 mod containerd;
+mod extensions;
+mod filesystem;
 mod flags;
 mod folders;
 mod kernel;
+mod kernel_log;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod linux_extension;
 mod managed_images;
+mod network;
 mod node_image;
 mod os_release;
 mod packages;
+mod pressure;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
 mod sysctl;
+mod systemd;
 mod time_sync;
+mod update_channel;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,9 +43,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::host::{Host, HostError, namespace, process};
+pub use kernel_log::{LogWatch, Record, classify, record};
 pub use packages::PackageList;
 
-use crate::probe::systemd;
+use crate::probe::systemd::SHARED as UNITS;
 use crate::reads::{Read, Shared};
 
 /// What reads one component.
@@ -87,6 +99,27 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
     Collector::of(Component::NodeImage, node_image::collect, node_image::READS, &[]),
     Collector::of(Component::Kernel, kernel::collect, kernel::READS, &[]),
     Collector::of(Component::KernelModules, kernel_modules::collect, kernel_modules::READS, &[]),
+    Collector::of(
+        Component::Filesystem,
+        filesystem::collect,
+        filesystem::READS,
+        &[process::SHARED],
+    ),
+    Collector::of(Component::Pressure, pressure::collect, pressure::READS, &[]),
+    Collector::of(
+        Component::ProcessLimits,
+        process_limits::collect,
+        process_limits::READS,
+        &[namespace::SHARED],
+    ),
+    Collector::of(Component::Conntrack, conntrack::collect, conntrack::READS, &[namespace::SHARED]),
+    Collector::of(
+        Component::SwapAndHugepages,
+        swap_and_hugepages::collect,
+        swap_and_hugepages::READS,
+        &[],
+    ),
+    Collector::of(Component::KernelLog, kernel_log::collect, kernel_log::READS, &[]),
     Collector::of(Component::Packages, packages::collect, packages::READS, &[]),
     Collector::of(Component::Reboot, reboot::collect, reboot::READS, &[]),
     Collector::of(Component::Sysctl, sysctl::collect, sysctl::READS, &[namespace::SHARED]),
@@ -100,7 +133,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         Component::Containerd,
         containerd::collect,
         containerd::READS,
-        &[process::SHARED, systemd::SHARED],
+        &[process::SHARED, UNITS],
     ),
     Collector::of(
         Component::ManagedImages,
@@ -112,7 +145,7 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         Component::Kubelet,
         kubelet::collect,
         kubelet::READS,
-        &[process::SHARED, systemd::SHARED, namespace::SHARED],
+        &[process::SHARED, UNITS, namespace::SHARED],
     ),
     Collector::of(
         Component::KubeProxy,
@@ -121,6 +154,11 @@ pub const COLLECTORS: [Collector; Component::ALL.len()] = [
         &[process::SHARED, namespace::SHARED],
     ),
     Collector::of(Component::Cni, cni::collect, cni::READS, &[]),
+    Collector::of(Component::Systemd, systemd::collect, systemd::READS, &[]),
+    Collector::of(Component::Network, network::collect, network::READS, &[]),
+    Collector::of(Component::UpdateChannel, update_channel::collect, update_channel::READS, &[]),
+    Collector::of(Component::LinuxExtension, linux_extension::collect, linux_extension::READS, &[]),
+    Collector::of(Component::Extensions, extensions::collect, extensions::READS, &[]),
 ];
 
 /// The most that one collector may take: a second to connect and five to answer, and

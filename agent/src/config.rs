@@ -104,6 +104,11 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_RECORDED_ANSWERS", value_name = "FILE")]
     pub recorded_answers: Option<PathBuf>,
 
+    /// A folder with files of node-problem-detector: rules for logs are followed, plugins
+    /// listed and never run.
+    #[arg(long, env = "NODEWARD_NPD_CONFIG", value_name = "DIR")]
+    pub npd_config: Option<PathBuf>,
+
     /// Write logs as JSON, one object a line.
     #[arg(long, env = "NODEWARD_LOG_JSON")]
     #[serde(default)]
@@ -182,6 +187,7 @@ impl Config {
             containerd_socket: self.containerd_socket.or(file.containerd_socket),
             kubelet_token_file: self.kubelet_token_file.or(file.kubelet_token_file),
             recorded_answers: self.recorded_answers.or(file.recorded_answers),
+            npd_config: self.npd_config.or(file.npd_config),
             log_json: self.log_json || file.log_json,
         })
     }

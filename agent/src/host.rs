@@ -2,15 +2,20 @@
 //! processes in its `/proc`. Everything here only reads, every path resolves inside
 //! the root, every read has a byte limit.
 
+mod apt;
 mod certificates;
 mod error;
 mod kept;
+mod kmsg;
+mod lines;
 mod locks;
 pub(crate) mod namespace;
 mod outline;
 pub(crate) mod process;
 mod root;
+mod space;
 pub mod sqlite;
+mod tail;
 mod value;
 
 use std::path::PathBuf;
@@ -19,14 +24,17 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use error::HostError;
 pub use kept::Kept;
+pub use kmsg::{Kmsg, Next};
 pub use locks::locked;
 pub use namespace::{Foreign, namespace};
 pub use outline::{Assignment, Outline};
 pub use process::{
     Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
-    is_inside_container, is_roots, is_systems, pids, started,
+    is_inside_container, is_roots, is_systems, pids, started, zombies,
 };
 pub use root::{HostRoot, Identity, Resolution};
+pub use space::Space;
+pub use tail::{Tail, Told};
 
 /// What a collector gets to work with.
 #[derive(Debug)]
@@ -41,6 +49,8 @@ pub struct Host {
     pub kubelet_token_file: Option<PathBuf>,
     /// The list of packages, which is long to read and seldom changes.
     pub packages: Kept<Option<crate::collect::PackageList>>,
+    /// What is remembered of logs between rounds, with the rules that were imported for them.
+    pub log: crate::collect::LogWatch,
 }
 
 impl Host {
@@ -105,6 +115,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: crate::collect::LogWatch::default(),
         };
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
         assert_eq!(host.modified("/b"), Err(HostError::TimeNotKept { path: "/b".to_owned() }));

@@ -5,13 +5,15 @@
 //! per component, [`round`] puts the observations of one moment together, [`frame`]
 //! carries a round from `collect` to `send`, and [`send`] reports it. [`service`]
 //! strings these together for each way of running, [`config`] says how. What collectors
-//! read is declared beside them in the words of [`reads`].
+//! read is declared beside them in the words of [`reads`]. [`npd`] reads the rules of
+//! node-problem-detector that a configuration names.
 
 pub mod collect;
 pub mod config;
 pub mod frame;
 pub mod host;
 pub mod measure;
+pub mod npd;
 pub mod probe;
 pub mod reads;
 pub mod round;

@@ -16,9 +16,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, UnitState};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, SystemManager, UnitState};
 
-use crate::host::HostRoot;
+use crate::host::{HostRoot, Space};
 use cri::Heard;
 use http::{Get, Reply};
 
@@ -137,6 +137,20 @@ impl Probes {
         }
     }
 
+    /// Asks the kernel how big the file system is that a path of the host lies on, or says why
+    /// not.
+    pub fn space(&self, root: &HostRoot, path: &str) -> Result<Space, String> {
+        match self {
+            Self::Live { .. } => root.space(path).map_err(|error| error.to_string()),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| "statfs(2)".to_owned());
+                let space = recording.filesystems.get(path).copied();
+                space.ok_or_else(|| "its size is not in the recording".to_owned())
+            }
+            Self::Off(why) => Err(why.clone()),
+        }
+    }
+
     /// Asks the container runtime behind a socket of the host.
     #[must_use]
     pub fn cri(&self, root: &HostRoot, socket: &str, limit: Duration) -> Heard {
@@ -203,6 +217,20 @@ impl Probes {
                 names.iter().map(|name| recorded(name).unwrap_or_else(lacking)).collect()
             }
             Self::Off(why) => vec![unreadable(why.clone()); names.len()],
+        }
+    }
+
+    /// Asks systemd about itself and the units that stand out; none when the host runs without
+    /// systemd. Or says why it did not tell.
+    pub fn system_manager(&self, root: &HostRoot) -> Result<Option<SystemManager>, String> {
+        match self {
+            Self::Live { runtime } => systemd::manager::ask(runtime, root),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| systemd::manager::PLACE.to_owned());
+                let lacking = || "the service manager is not in the recording".to_owned();
+                recording.system_manager.clone().map(Some).ok_or_else(lacking)
+            }
+            Self::Off(why) => Err(why.clone()),
         }
     }
 

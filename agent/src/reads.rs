@@ -106,6 +106,10 @@ pub const NEVER: &[Read] = &[
         "Credentials of registries. `config.toml` may hold some too: of it three keys are kept, \
          and nothing else even in a buffer.",
     ),
+    Read::of(
+        &["/var/lib/waagent/{extension}/config/{number}.settings", "/var/lib/waagent/{name}.prv"],
+        "Settings of extensions of the virtual machine, and the keys to them.",
+    ),
     Read::of(&["/etc/shadow"], "Passwords."),
     Read::of(&["/root/**", "/home/**"], "People's own files."),
     Read::of(&["/proc/{pid}/environ"], "The environment of processes."),

@@ -11,11 +11,12 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::collect::Rounds;
+use crate::collect::{LogWatch, Rounds};
 use crate::config::{Config, ConfigError};
 use crate::frame;
 use crate::host::{Host, HostError, HostRoot, Kept};
 use crate::measure::Meter;
+use crate::npd::{self, NpdError};
 use crate::probe::{Probes, Recording, RecordingError};
 use crate::round::{Order, OrderError, round};
 use crate::send::Sender;
@@ -39,6 +40,9 @@ pub enum ServiceError {
         #[from]
         source: RecordingError,
     },
+    /// Rules that were to be imported cannot be used.
+    #[error(transparent)]
+    Npd(#[from] NpdError),
     /// The kernel does not say which boot this is.
     #[error(transparent)]
     Order(#[from] OrderError),
@@ -70,12 +74,17 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
         Some(path) => Probes::Recorded(Box::new(Recording::read(path)?)),
         None => Probes::of(&root, tokio::runtime::Handle::current()),
     };
+    let log = match &config.npd_config {
+        Some(folder) => LogWatch::with(npd::read(folder)?),
+        None => LogWatch::default(),
+    };
     Ok(Host {
         root,
         probes,
         containerd_socket: config.containerd_socket().to_owned(),
         kubelet_token_file: config.kubelet_token_file.clone(),
         packages: Kept::default(),
+        log,
     })
 }
 

@@ -4,6 +4,7 @@
 use std::io::{Cursor, Seek as _, Write as _};
 
 use jiff::Timestamp;
+use nodeward_domain::image::named_by_path;
 use nodeward_feeds::causes::with_causes;
 use nodeward_feeds::held::Declared;
 use nodeward_feeds::image_document::{Kind, LONGEST_DOCUMENT_BYTES, kind_of};
@@ -68,13 +69,20 @@ impl AdminService for Admin {
         may(&request)?;
         let now = whole_microsecond(Timestamp::now());
         let received = receive_images(request.into_inner(), now).await?;
-        let ReceivedImages { cluster, documents, reports, passed_over, first_passed_over } =
-            received;
+        let ReceivedImages {
+            cluster,
+            documents,
+            reports,
+            passed_over,
+            first_passed_over,
+            mut remarks,
+        } = received;
         // What is passed over is no report.
         let (reports, ..) = reports.finish();
         let read = ReadImages { documents, reports, cluster };
         let imported = self.importer.import_images(read, now).await;
         let imported = imported.map_err(|error| image_status(&error))?;
+        remarks.extend(imported.remarks);
         let documents =
             imported.documents.into_iter().map(|(kind, count, news)| v1::ImportedDocuments {
                 kind: kind.word().to_owned(),
@@ -83,7 +91,7 @@ impl AdminService for Admin {
             });
         Ok(Response::new(v1::ImportImagesResponse {
             documents: documents.collect(),
-            remarks: imported.remarks,
+            remarks,
             passed_over: u64::try_from(passed_over).unwrap_or(u64::MAX),
             first_passed_over,
             generation: imported.generation,
@@ -155,7 +163,9 @@ fn whole_microsecond(at: Timestamp) -> Timestamp {
 fn image_status(error: &ImagesError) -> Status {
     let text = with_causes(error);
     match error {
-        ImagesError::Document(_) | ImagesError::Nothing => Status::invalid_argument(text),
+        ImagesError::Document(_) | ImagesError::Differ { .. } | ImagesError::Nothing => {
+            Status::invalid_argument(text)
+        }
         ImagesError::Report(error) => status(error),
         ImagesError::Store(_) => Status::unavailable(text),
         ImagesError::Advisories(_) | ImagesError::Stopped => Status::internal(text),
@@ -170,7 +180,13 @@ struct ReceivedImages {
     reports: Intake,
     passed_over: usize,
     first_passed_over: String,
+    /// Files that are named as notes are, and are none: whoever sees no news of an image should
+    /// hear of them.
+    remarks: Vec<String>,
 }
+
+/// So many files that are named as notes are told of by name.
+const MOST_NAMED: usize = 20;
 
 /// Takes documents about images, each in memory until it is whole: none is long.
 async fn receive_images(
@@ -226,9 +242,14 @@ impl ReceivedImages {
         // What lies in a folder and is of no kind of ours is counted, not refused.
         if !head.is_named && kind.is_none() {
             if self.passed_over == 0 {
-                self.first_passed_over = head.name;
+                self.first_passed_over.clone_from(&head.name);
             }
             self.passed_over += 1;
+            if named_by_path(&head.name).is_some() && self.remarks.len() < MOST_NAMED {
+                let what = if bytes.is_empty() { "it is empty" } else { "it is no note" };
+                self.remarks
+                    .push(format!("{}: named as a note of an image is, and {what}", head.name));
+            }
             return Ok(self);
         }
         let read = tokio::task::spawn_blocking(move || {

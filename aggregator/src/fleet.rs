@@ -8,12 +8,15 @@ mod node;
 mod place;
 mod plan;
 pub mod pools;
+mod support;
+mod why;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge, patch_age};
@@ -27,6 +30,7 @@ pub use images::{AskedDiff, NoImage};
 pub use node::{NodeMemory, Turn};
 pub use place::{Place, Visit};
 pub use pools::Pools;
+pub use support::{AskedSupport, NoSupport};
 
 use crate::advisories::Advisories;
 use crate::peer::Peer;
@@ -246,22 +250,44 @@ impl Fleet {
     ) -> Result<NodeAnswer, NoAnswer> {
         let advisories = self.advisories();
         let pools = self.pools();
-        let answers: Vec<NodeAnswer> = read(&self.places)
+        self.one(cluster, node, |node| node.answer(&self.policy, &advisories, &pools, now))
+    }
+
+    /// The kernel parameters of one node. An empty cluster stands for whichever has it.
+    pub fn sysctl(
+        &self,
+        cluster: &str,
+        node: &str,
+        now: Timestamp,
+    ) -> Result<SysctlAnswer, NoAnswer> {
+        let advisories = self.advisories();
+        let pools = self.pools();
+        self.one(cluster, node, |node| node.sysctl(&self.policy, &advisories, &pools, now))
+    }
+
+    /// What is told of the one node of that name.
+    fn one<T>(
+        &self,
+        cluster: &str,
+        node: &str,
+        tell: impl Fn(&NodeMemory) -> T,
+    ) -> Result<T, NoAnswer> {
+        let told: Vec<(String, T)> = read(&self.places)
             .iter()
             .filter(|((of_cluster, name), _)| {
                 name == node && (cluster.is_empty() || of_cluster == cluster)
             })
-            .filter_map(|(_, place)| {
+            .filter_map(|((of_cluster, _), place)| {
                 let memory = place.memory();
-                memory.node.as_ref().map(|node| node.answer(&self.policy, &advisories, &pools, now))
+                memory.node.as_ref().map(|node| (of_cluster.clone(), tell(node)))
             })
             .collect();
-        match <[NodeAnswer; 1]>::try_from(answers) {
-            Ok([answer]) => Ok(answer),
+        match <[(String, T); 1]>::try_from(told) {
+            Ok([(_, one)]) => Ok(one),
             Err(none) if none.is_empty() => Err(NoAnswer::Unknown(node.to_owned())),
             Err(several) => Err(NoAnswer::Ambiguous {
                 node: node.to_owned(),
-                clusters: several.into_iter().map(|answer| answer.cluster).collect(),
+                clusters: several.into_iter().map(|(cluster, _)| cluster).collect(),
             }),
         }
     }

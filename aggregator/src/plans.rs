@@ -26,6 +26,9 @@ const MOST_PLANS: usize = 200;
 /// The longest text that a request may hold.
 const LONGEST_TEXT_BYTES: usize = 4096;
 
+/// The longest soak behind a canary: the 90 days for which the provider supports an image.
+const LONGEST_SOAK_HOURS: u32 = 90 * 24;
+
 /// The kind of documents that plans are.
 const KIND: &str = "plan";
 
@@ -144,7 +147,8 @@ pub fn plan_request(
         accept,
         replace,
     } = request;
-    let wrong = |field: &str, why: &str| Status::invalid_argument(format!("{field}: {why}"));
+    // By the names under which they were typed.
+    let wrong = |option: &str, why: &str| Status::invalid_argument(format!("{option}: {why}"));
     let texts = [&name, &select, &max_disrupted, &target, &canary];
     let longest = texts.into_iter().chain(&windows).chain(&accept).map(String::len).max();
     if longest > Some(LONGEST_TEXT_BYTES) || windows.len() > 50 || accept.len() > 10 {
@@ -152,33 +156,44 @@ pub fn plan_request(
     }
     let share = |field: &str, text: &str, usual: Share| match text {
         "" => Ok(usual),
-        text => Share::parse(text)
-            .ok_or_else(|| wrong(field, &format!("{text:?} is neither a number nor a share"))),
+        text => match Share::parse(text) {
+            None => Err(wrong(field, &format!("{text:?} is neither a number nor a share"))),
+            Some(Share::Percent(101..)) => {
+                Err(wrong(field, &format!("{text:?} is more than all of them")))
+            }
+            Some(share) => Ok(share),
+        },
     };
     let usual = PlanRequest::new(&name, now);
     let target = match target.as_str() {
         "" => Target::NewestOffered,
         text => Target::parse(text).ok_or_else(|| {
-            wrong("target", &format!("{text:?} is neither newest-offered nor a version"))
+            let what = "neither newest-offered, the version nor the label of an image";
+            wrong("--target", &format!("{text:?} is {what}"))
         })?,
     };
     let accept = accept
         .iter()
         .map(|word| {
-            Accepted::named(word)
-                .ok_or_else(|| wrong("accept", &format!("{word:?} is neither drift nor unmanaged")))
+            Accepted::named(word).ok_or_else(|| {
+                wrong("--accept", &format!("{word:?} is neither drift nor unmanaged"))
+            })
         })
         .collect::<Result<_, _>>()?;
+    if soak_hours > Some(LONGEST_SOAK_HOURS) {
+        let why = format!("more than {LONGEST_SOAK_HOURS}: no image is supported for so long");
+        return Err(wrong("--soak-hours", &why));
+    }
     let request = PlanRequest {
         select,
         windows,
-        max_disrupted: share("max_disrupted", &max_disrupted, usual.max_disrupted)?,
+        max_disrupted: share("--max-disrupted", &max_disrupted, usual.max_disrupted)?,
         target,
         pools_at_once_per_cluster: match pools_at_once_per_cluster {
             0 => usual.pools_at_once_per_cluster,
             number => number,
         },
-        canary: share("canary", &canary, usual.canary)?,
+        canary: share("--canary", &canary, usual.canary)?,
         soak_hours: soak_hours.unwrap_or(usual.soak_hours),
         accept,
         ..usual
@@ -281,5 +296,36 @@ impl PlanService for Plans {
         self.named(&name)?;
         self.keep(&name, None, Timestamp::now()).await?;
         Ok(Response::new(v1::DeletePlanResponse {}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_plan_can_mean_is_refused_by_the_option() {
+        let now = "2026-11-24T12:00:00Z".parse().expect("a moment");
+        let asked = v1::CreatePlanRequest { name: "x".to_owned(), ..Default::default() };
+        let refused = |request: v1::CreatePlanRequest| {
+            plan_request(request, now).expect_err("odd").message().to_owned()
+        };
+        let share =
+            |text: &str| v1::CreatePlanRequest { max_disrupted: text.to_owned(), ..asked.clone() };
+        for text in ["101%", "1000%"] {
+            let expected = format!("--max-disrupted: {text:?} is more than all of them");
+            assert_eq!(refused(share(text)), expected);
+        }
+        let canary = v1::CreatePlanRequest { canary: "200%".to_owned(), ..asked.clone() };
+        assert_eq!(refused(canary), "--canary: \"200%\" is more than all of them");
+        let soak = v1::CreatePlanRequest { soak_hours: Some(u32::MAX), ..asked.clone() };
+        assert!(refused(soak).starts_with("--soak-hours: more than 2160"));
+        let target = v1::CreatePlanRequest { target: "newest".to_owned(), ..asked.clone() };
+        assert!(refused(target).starts_with("--target: \"newest\" is neither newest-offered"));
+        let label = "AKSUbuntu-2204gen2containerd-202611.20.0";
+        let target = v1::CreatePlanRequest { target: label.to_owned(), ..asked.clone() };
+        let (request, _) = plan_request(target, now).expect("a label");
+        assert_eq!(request.target.to_string(), label);
+        assert!(plan_request(share("100%"), now).is_ok());
     }
 }

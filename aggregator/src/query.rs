@@ -10,9 +10,10 @@ use nodeward_proto::answer::{PAGE_LIMIT, patch_age, standing};
 use nodeward_proto::report::timestamp;
 use nodeward_proto::v1;
 use nodeward_proto::v1::query_service_server::QueryService;
+use serde::Serialize;
 use tonic::{Request, Response, Status};
 
-use crate::fleet::{AskedDiff, Filter, Fleet, NoAnswer, NoImage};
+use crate::fleet::{AskedDiff, AskedSupport, Filter, Fleet, NoAnswer, NoImage, NoSupport};
 
 /// Answers readers.
 #[derive(Debug)]
@@ -72,12 +73,10 @@ impl QueryService for Query {
         if request.node.is_empty() {
             return Err(Status::invalid_argument("node: is missing"));
         }
-        let answer = self.fleet.answer(&request.cluster, &request.node, Timestamp::now()).map_err(
-            |error| match error {
-                NoAnswer::Unknown(_) => Status::not_found(error.to_string()),
-                NoAnswer::Ambiguous { .. } => Status::failed_precondition(error.to_string()),
-            },
-        )?;
+        let answer = self
+            .fleet
+            .answer(&request.cluster, &request.node, Timestamp::now())
+            .map_err(|error| no_answer(&error))?;
         Ok(Response::new(v1::GetNodeResponse { node: Some((&answer).into()) }))
     }
 
@@ -180,6 +179,64 @@ impl QueryService for Query {
         });
         Ok(Response::new(answer.await.map_err(|error| Status::internal(error.to_string()))?))
     }
+
+    async fn get_sysctl(
+        &self,
+        request: Request<v1::GetSysctlRequest>,
+    ) -> Result<Response<v1::GetSysctlResponse>, Status> {
+        let v1::GetSysctlRequest { cluster, node } = request.into_inner();
+        let now = Timestamp::now();
+        let answer = self.fleet.sysctl(&cluster, &node, now).map_err(|error| no_answer(&error))?;
+        let document = document(&answer)?;
+        Ok(Response::new(v1::GetSysctlResponse { as_of: Some(timestamp(now)), document }))
+    }
+
+    async fn check_support(
+        &self,
+        request: Request<v1::CheckSupportRequest>,
+    ) -> Result<Response<v1::CheckSupportResponse>, Status> {
+        let v1::CheckSupportRequest { cluster, pool, node, policy } = request.into_inner();
+        let asked = AskedSupport { cluster, pool, node, policy };
+        let now = Timestamp::now();
+        let fleet = Arc::clone(&self.fleet);
+        // Every node is judged: not where others wait for a moment's work.
+        let answer = tokio::task::spawn_blocking(move || fleet.support(&asked, now));
+        let answer = answer.await.map_err(|error| Status::internal(error.to_string()))?;
+        let answer = answer.map_err(|error| match error {
+            NoSupport::Policy(why) => Status::invalid_argument(format!("policy: {why}")),
+            NoSupport::NoNode(_) => Status::not_found(error.to_string()),
+        })?;
+        let document = document(&answer)?;
+        Ok(Response::new(v1::CheckSupportResponse { as_of: Some(timestamp(now)), document }))
+    }
+
+    async fn get_why(
+        &self,
+        request: Request<v1::GetWhyRequest>,
+    ) -> Result<Response<v1::GetWhyResponse>, Status> {
+        let v1::GetWhyRequest { cluster, node } = request.into_inner();
+        let now = Timestamp::now();
+        let fleet = Arc::clone(&self.fleet);
+        // The others of its pool and image are judged too.
+        let answer = tokio::task::spawn_blocking(move || fleet.why(&cluster, &node, now));
+        let answer = answer.await.map_err(|error| Status::internal(error.to_string()))?;
+        let document = document(&answer.map_err(|error| no_answer(&error))?)?;
+        Ok(Response::new(v1::GetWhyResponse { as_of: Some(timestamp(now)), document }))
+    }
+}
+
+/// Why there is no answer about a node, as whoever asked may mend it.
+fn no_answer(error: &NoAnswer) -> Status {
+    match error {
+        NoAnswer::Unknown(_) => Status::not_found(error.to_string()),
+        NoAnswer::Ambiguous { .. } => Status::failed_precondition(error.to_string()),
+    }
+}
+
+/// An answer as a document.
+fn document<T: Serialize>(answer: &T) -> Result<String, Status> {
+    serde_json::to_string(answer)
+        .map_err(|error| Status::internal(format!("the answer cannot be written: {error}")))
 }
 
 /// Why there is no answer about images, as whoever asked may mend it.

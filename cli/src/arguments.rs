@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use nodeward_feeds::scan::ColumnMapping;
@@ -96,6 +97,18 @@ pub enum Command {
         )]
         wait: Option<Duration>,
     },
+    /// Why a node is ill: the cause, who repairs it and when, what happened in which order, who
+    /// else has it, and what it is not.
+    Why {
+        /// The node's name.
+        name: String,
+        /// Its cluster, when several have a node of that name.
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
+    /// Kernel parameters of a node: what each is, what files and policy say it should be, and
+    /// whose turn it is. Without --node those of this machine, which needs no aggregator.
+    Sysctl(Sysctl),
     /// Missing fixes of all nodes by their age: whose turn it is, and what to do.
     PatchAge(PatchAge),
     /// One vulnerability, or one vendor's record: which nodes lack its fix, and whose turn it is.
@@ -133,6 +146,26 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Whose kernel parameters are asked for.
+#[derive(Debug, Args)]
+pub struct Sysctl {
+    /// The node; this machine when none is named.
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<String>,
+    /// Its cluster, when several have a node of that name.
+    #[arg(long, value_name = "NAME", requires = "node")]
+    pub cluster: Option<String>,
+    /// The root directory of this machine.
+    #[arg(long, env = "NODEWARD_HOST_ROOT", value_name = "DIR", default_value = "/")]
+    pub host_root: PathBuf,
+    /// Edition of the support policy for this machine [default: aks-2026].
+    #[arg(long, env = "NODEWARD_POLICY", value_name = "EDITION")]
+    pub policy: Option<String>,
+    /// Answer for this machine as if it were this moment, such as 2026-11-24T12:00:00Z.
+    #[arg(long, value_name = "TIME", conflicts_with = "node")]
+    pub now: Option<Timestamp>,
 }
 
 /// Which fixes are asked for.
@@ -191,6 +224,9 @@ pub struct Gate {
 /// What can be done for a request to the provider.
 #[derive(Debug, Subcommand)]
 pub enum Support {
+    /// Whether nodes can be supported: every rule of the support policy, as far as nodes show
+    /// it, and who would tell the rest.
+    Check(SupportCheck),
     /// Write the filtered list that the policy asks for, a summary, evidence, and what was
     /// left out with the reason.
     Export {
@@ -201,6 +237,24 @@ pub enum Support {
         #[arg(long, value_name = "NAME")]
         cluster: Option<String>,
     },
+}
+
+/// Whose support is asked for.
+#[derive(Debug, Args)]
+pub struct SupportCheck {
+    /// Only nodes of this cluster.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Only nodes of this pool, as POOL or CLUSTER/POOL.
+    #[arg(long, value_name = "POOL")]
+    pub pool: Option<String>,
+    /// Only this node.
+    #[arg(long, value_name = "NODE", conflicts_with = "pool")]
+    pub node: Option<String>,
+    /// Edition of the support policy, such as aks-2026 or aks-pl+faq-zh [default: the
+    /// aggregator's own].
+    #[arg(long, value_name = "EDITION")]
+    pub policy: Option<String>,
 }
 
 /// What can be done with feeds.
@@ -271,8 +325,9 @@ pub enum Plan {
     Watch {
         /// Its name.
         name: String,
-        /// Look again every so long, such as 30s, until it is done; once when not given.
-        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        /// Look again every so long, such as 30s, until it is done, and show every change as it
+        /// comes; once when not given. A second is the least.
+        #[arg(long, value_name = "DURATION", value_parser = interval)]
         every: Option<Duration>,
     },
     /// Forget a plan.
@@ -296,17 +351,17 @@ pub struct CreatePlan {
     pub windows: Vec<String>,
     /// How many of the selected nodes may be out of use at any time: 5%, or a number
     /// [default: 5%].
-    #[arg(long, value_name = "SHARE", default_value = "", hide_default_value = true)]
-    pub max_disrupted: String,
-    /// newest-offered, or the version of an image [default: newest-offered].
-    #[arg(long, value_name = "IMAGE", default_value = "", hide_default_value = true)]
-    pub target: String,
+    #[arg(long, value_name = "SHARE", value_parser = NonEmptyStringValueParser::new())]
+    pub max_disrupted: Option<String>,
+    /// newest-offered, or the version or label of an image [default: newest-offered].
+    #[arg(long, value_name = "IMAGE", value_parser = NonEmptyStringValueParser::new())]
+    pub target: Option<String>,
     /// How many pools of one cluster may go at a time.
-    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub pools_at_once: u32,
     /// How many of the pools are the canary, beside one per line of images [default: 1].
-    #[arg(long, value_name = "SHARE", default_value = "", hide_default_value = true)]
-    pub canary: String,
+    #[arg(long, value_name = "SHARE", value_parser = NonEmptyStringValueParser::new())]
+    pub canary: Option<String>,
     /// How long to wait behind the canary, hours [default: 12].
     #[arg(long, value_name = "HOURS")]
     pub soak_hours: Option<u32>,
@@ -512,6 +567,10 @@ pub struct Inspect {
     /// Recorded answers of local endpoints, for a root that is not running.
     #[arg(long, value_name = "FILE")]
     pub recorded_answers: Option<PathBuf>,
+    /// A folder with files of node-problem-detector: rules for logs are followed, plugins
+    /// listed and never run.
+    #[arg(long, env = "NODEWARD_NPD_CONFIG", value_name = "DIR")]
+    pub npd_config: Option<PathBuf>,
     /// Name to show [default: the machine's own].
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,
@@ -557,6 +616,14 @@ fn age(text: &str) -> Result<SignedDuration, String> {
     if age.is_negative() { Err("is negative".to_owned()) } else { Ok(age) }
 }
 
+/// How often something is asked for.
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        every if every < Duration::from_secs(1) => Err("is less than a second".to_owned()),
+        every => Ok(every),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let length: SignedDuration =
         text.parse().map_err(|_| "is not a duration such as 60s or 2m".to_owned())?;
@@ -572,6 +639,23 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_asked_of_a_plan_is_never_empty_nor_none() {
+        let is_taken = |line: &str| Arguments::try_parse_from(line.split_whitespace()).is_ok();
+        for refused in [
+            "nodeward plan create x --max-disrupted=",
+            "nodeward plan create x --target=",
+            "nodeward plan create x --canary=",
+            "nodeward plan create x --pools-at-once=0",
+            "nodeward plan watch x --every 0s",
+            "nodeward plan watch x --every 999ms",
+        ] {
+            assert!(!is_taken(refused), "{refused}");
+        }
+        assert!(is_taken("nodeward plan create x --max-disrupted=5% --pools-at-once=2"));
+        assert!(is_taken("nodeward plan watch x --every 1s"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nodeward_domain::advisory::FeedStatus;
+use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge};
 use nodeward_domain::fixes::scan::{Reported, ScanLabels};
@@ -14,6 +15,8 @@ use nodeward_domain::image::list::ImageList;
 use nodeward_domain::image::variants::Variants;
 use nodeward_domain::plan::watch::Progress;
 use nodeward_domain::plan::{Check, Plan};
+use nodeward_domain::support::SupportAnswer;
+use nodeward_domain::why::WhyAnswer;
 use nodeward_proto::MESSAGE_LIMIT_BYTES;
 use nodeward_proto::answer::scan::{self, SCAN_ROWS};
 use nodeward_proto::answer::{instant, patch_age};
@@ -191,6 +194,32 @@ impl Client {
         })
     }
 
+    /// The kernel parameters of one node.
+    pub async fn sysctl(&mut self, cluster: &str, name: &str) -> Result<SysctlAnswer, AskError> {
+        let request = v1::GetSysctlRequest { cluster: cluster.to_owned(), node: name.to_owned() };
+        let answer = self.service.get_sysctl(request).await;
+        let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
+        read_document(&answer.document)
+    }
+
+    /// Whether nodes can be supported.
+    pub async fn support(
+        &mut self,
+        request: v1::CheckSupportRequest,
+    ) -> Result<SupportAnswer, AskError> {
+        let answer = self.service.check_support(request).await;
+        let answer = answer.map_err(|status| self.cannot(&status))?.into_inner();
+        read_document(&answer.document)
+    }
+
+    /// Why one node is ill.
+    pub async fn why(&mut self, cluster: &str, name: &str) -> Result<WhyAnswer, AskError> {
+        let request = v1::GetWhyRequest { cluster: cluster.to_owned(), node: name.to_owned() };
+        let answer = self.service.get_why(request).await;
+        let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
+        read_document(&answer.document)
+    }
+
     /// The fixes that nodes lack, page by page.
     pub async fn patch_age(&mut self, asked: &Asked, by: By) -> Result<PatchAge, AskError> {
         let mut request = patch_age::request(asked, by);
@@ -347,9 +376,7 @@ impl Client {
         answer: Result<Response<v1::PlanResponse>, Status>,
     ) -> Result<T, AskError> {
         let answer = answer.map_err(|status| self.cannot(&status))?.into_inner();
-        serde_json::from_str(&answer.document).map_err(|error| {
-            AskError::Invalid(Invalid { field: "document".to_owned(), why: error.to_string() })
-        })
+        read_document(&answer.document)
     }
 
     /// An error of a question about images or plans, which says itself what to do.
@@ -390,6 +417,13 @@ fn batch(rows: &[Reported]) -> usize {
         bytes <= MESSAGE_LIMIT_BYTES / 2
     };
     rows.iter().take(SCAN_ROWS).take_while(fits).count().max(1).min(rows.len())
+}
+
+/// What a document holds, if it is one that this build understands.
+fn read_document<T: DeserializeOwned>(document: &str) -> Result<T, AskError> {
+    serde_json::from_str(document).map_err(|error| {
+        AskError::Invalid(Invalid { field: "document".to_owned(), why: error.to_string() })
+    })
 }
 
 fn same_page() -> AskError {

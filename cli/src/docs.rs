@@ -1,6 +1,7 @@
 //! Pages of the documentation that are made from code: commands, checks,
 //! collectors, and what is not checked.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::{Arg, Command};
@@ -9,6 +10,7 @@ use nodeward_agent::reads::{NEVER, Read};
 use nodeward_domain::check::coverage::{BEYOND, Lack, Question, questions};
 use nodeward_domain::check::{Check, registry};
 use nodeward_domain::component::Component;
+use nodeward_domain::policy::{Policy, Rule, Seen};
 
 use crate::exit::CODES;
 
@@ -257,8 +259,34 @@ pub fn coverage_markdown() -> String {
     for (reason, why) in BEYOND {
         line(&mut page, format_args!("| `{reason}` | {why} |"));
     }
+    page.push_str(UNSEEN_HEAD);
+    for (id, rule) in unseen_rules() {
+        let (summary, told_by) = (&rule.summary, rule.told_by.replace('|', "\\|"));
+        let (seen, told_by) = match rule.seen {
+            Seen::Cluster => ("the API server", format!("`{told_by}`")),
+            Seen::Provider => ("the provider", format!("`{told_by}`")),
+            Seen::Node | Seen::Text => ("nobody needs to: nothing can break it", String::new()),
+        };
+        line(&mut page, format_args!("| `{id}` | {summary} | {seen} | {told_by} |"));
+    }
     page
 }
+
+/// The rules of all editions that no node shows, by id, in the words of the newest edition.
+fn unseen_rules() -> BTreeMap<&'static str, &'static Rule> {
+    let rules: BTreeMap<&str, &Rule> = Policy::shipped().iter().flat_map(Policy::rules).collect();
+    rules.into_iter().filter(|(_, rule)| rule.seen != Seen::Node).collect()
+}
+
+const UNSEEN_HEAD: &str = "
+## Rules that no node shows
+
+Rules of the editions of the support policy that `nodeward support check` names as unknown, with who \
+knows and the command that asks him, in the words of the newest edition that has each.
+
+| rule | what it says | who knows | told by |
+|---|---|---|---|
+";
 
 const COVERAGE_HEAD: &str = "# What is not checked, and why
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Rounds};
 use nodeward_agent::config::{Config, ConfigError, host_name};
+use nodeward_agent::host::Host;
 use nodeward_agent::service::{ServiceError, host};
+use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, Outcome, Outside, judge_node, settle};
 use nodeward_domain::component::Component;
@@ -21,7 +23,7 @@ use nodeward_domain::policy::Policy;
 use nodeward_feeds::held::Declared;
 use nodeward_proto::content::Content;
 
-use crate::arguments::Inspect;
+use crate::arguments::{Inspect, Sysctl};
 use crate::knowledge::{KnowledgeError, Known, read_images};
 
 /// Between two questions to the same weak probe.
@@ -42,10 +44,6 @@ pub enum InspectError {
 }
 
 /// The answer about one machine.
-///
-/// A weak probe is believed when it has said the same three times. Components whose
-/// probes have something to confirm are asked again, a second apart, as a running
-/// machine may recover in between; a recording cannot, so there nobody waits.
 pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer, InspectError> {
     // First, so that a mistake in a path is said before a machine is looked at.
     let known = known(arguments)?;
@@ -54,6 +52,7 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
         containerd_socket: arguments.containerd_socket.clone(),
         kubelet_token_file: arguments.kubelet_token_file.clone(),
         recorded_answers: arguments.recorded_answers.clone(),
+        npd_config: arguments.npd_config.clone(),
         ..Config::default()
     };
     let host = Arc::new(host(&config)?);
@@ -61,31 +60,7 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
         Some(name) => name.clone(),
         None => host_name(&arguments.host_root)?,
     };
-    let mut history = NodeHistory::default();
-    let mut collectors = COLLECTORS.to_vec();
-    for asked in 1..=CONFIRMATIONS {
-        let mut rounds = Rounds::with(Arc::clone(&host), collectors, COLLECTOR_LIMIT);
-        let mut measured = *history.measured.newest();
-        let mut observed = BTreeSet::new();
-        for observation in rounds.run().await {
-            measured = observation.measured.or(measured);
-            let at = told(arguments.now, asked).unwrap_or(observation.observed_at);
-            observed.insert(observation.state.component());
-            // As it would arrive at an aggregator: both judge the same facts.
-            let arrived = Content::of(&observation.state).decode();
-            history.observe(arrived.unwrap_or(observation.state), at, observation.took);
-        }
-        let at = told(arguments.now, asked).unwrap_or_else(Timestamp::now);
-        history.measured.observe(measured, at);
-        settle(&mut history, &observed, policy, at);
-        collectors = to_confirm(&history, policy, arguments.now.unwrap_or_else(Timestamp::now));
-        if collectors.is_empty() {
-            break;
-        }
-        if host.probes.is_live() && asked < CONFIRMATIONS {
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-    }
+    let history = look(&host, COLLECTORS.to_vec(), policy, arguments.now).await;
     let now = arguments.now.unwrap_or_else(Timestamp::now);
     let about = About { cluster: "local", node: &node, last_report_at: Some(now), agent: None };
     let knowledge = known.knowledge();
@@ -95,6 +70,63 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
         Arc::new(match_inventory(knowledge.index, inventory))
     });
     Ok(answer.with_fixes(judged.map(|judged| judged.answer(now))))
+}
+
+/// The kernel parameters of one machine. Only what they are judged by is looked at: the
+/// parameters, and whether there is a provider that limits them.
+pub async fn inspect_sysctl(
+    arguments: &Sysctl,
+    policy: &Policy,
+) -> Result<SysctlAnswer, InspectError> {
+    const LOOKED_AT: [Component; 3] = [Component::OsRelease, Component::Kubelet, Component::Sysctl];
+    let config = Config { host_root: Some(arguments.host_root.clone()), ..Config::default() };
+    let host = Arc::new(host(&config)?);
+    let node = host_name(&arguments.host_root)?;
+    let collectors =
+        COLLECTORS.into_iter().filter(|one| LOOKED_AT.contains(&one.component)).collect();
+    let history = look(&host, collectors, policy, arguments.now).await;
+    let now = arguments.now.unwrap_or_else(Timestamp::now);
+    let about = About { cluster: "local", node: &node, last_report_at: Some(now), agent: None };
+    let (answer, _) = NodeAnswer::of(about, &history, Outside::default(), policy, now);
+    Ok(SysctlAnswer::of(&answer, &history, policy))
+}
+
+/// What those collectors see of a machine.
+///
+/// A weak probe is believed when it has said the same three times. Components whose
+/// probes have something to confirm are asked again, a second apart, as a running
+/// machine may recover in between; a recording cannot, so there nobody waits.
+async fn look(
+    host: &Arc<Host>,
+    mut collectors: Vec<Collector>,
+    policy: &Policy,
+    now: Option<Timestamp>,
+) -> NodeHistory {
+    let mut history = NodeHistory::default();
+    for asked in 1..=CONFIRMATIONS {
+        let mut rounds = Rounds::with(Arc::clone(host), collectors, COLLECTOR_LIMIT);
+        let mut measured = *history.measured.newest();
+        let mut observed = BTreeSet::new();
+        for observation in rounds.run().await {
+            measured = observation.measured.or(measured);
+            let at = told(now, asked).unwrap_or(observation.observed_at);
+            observed.insert(observation.state.component());
+            // As it would arrive at an aggregator: both judge the same facts.
+            let arrived = Content::of(&observation.state).decode();
+            history.observe(arrived.unwrap_or(observation.state), at, observation.took);
+        }
+        let at = told(now, asked).unwrap_or_else(Timestamp::now);
+        history.measured.observe(measured, at);
+        settle(&mut history, &observed, policy, at);
+        collectors = to_confirm(&history, policy, now.unwrap_or_else(Timestamp::now));
+        if collectors.is_empty() {
+            break;
+        }
+        if host.probes.is_live() && asked < CONFIRMATIONS {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+    history
 }
 
 /// What is known beside the machine.

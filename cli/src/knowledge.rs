@@ -151,7 +151,9 @@ pub fn read_catalogue(
                 continue;
             }
             let names = ClusterNames::default();
-            read_image_document(&name, &bytes, &names, now)?.put_into(&mut catalogue);
+            let document = read_image_document(&name, &bytes, &names, now)?;
+            document.refuse_other_clusters(&name, &catalogue).map_err(ImageDocumentError::from)?;
+            document.put_into(&mut catalogue);
         }
         if !is_any {
             return Err(KnowledgeError::Nothing { path: path.clone() });

@@ -1,12 +1,18 @@
 //! Files that are named on the command line, and those in folders that are named: opened one
-//! after the other, in one order on every machine. Links are not followed inside of folders.
+//! after the other, in one order on every machine. Links are followed, each folder is read once:
+//! a ConfigMap that is mounted is a folder of links into a folder `..data`, which is passed over
+//! by its name, as kubelet's own of that form are.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Folders stand inside of each other no deeper than this.
 const DEEPEST: usize = 32;
+
+/// So many files are looked at below one path.
+const MOST_FILES: usize = 200_000;
 
 /// Why files cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +29,12 @@ pub enum PathError {
     #[error("{path}: neither a file nor a folder")]
     Neither {
         /// The path.
+        path: PathBuf,
+    },
+    /// There are too many files.
+    #[error("{path}: is one of more than {MOST_FILES} files")]
+    TooMany {
+        /// The first that is too many.
         path: PathBuf,
     },
     /// Folders are too deep inside of each other.
@@ -60,13 +72,24 @@ pub fn files(path: &Path) -> Result<Vec<Found>, PathError> {
         return Err(PathError::Neither { path: path.to_owned() });
     }
     let mut found = Vec::new();
-    walk(path, "", 0, &mut found)?;
+    walk(path, "", 0, &mut BTreeSet::new(), &mut found)?;
     Ok(found)
 }
 
-fn walk(folder: &Path, above: &str, depth: usize, found: &mut Vec<Found>) -> Result<(), PathError> {
+fn walk(
+    folder: &Path,
+    above: &str,
+    depth: usize,
+    read: &mut BTreeSet<PathBuf>,
+    found: &mut Vec<Found>,
+) -> Result<(), PathError> {
     if depth > DEEPEST {
         return Err(PathError::TooDeep { path: folder.to_owned() });
+    }
+    // By links it may be come to several times, and out of itself.
+    let real = folder.canonicalize().map_err(|source| unreadable(folder, source))?;
+    if !read.insert(real) {
+        return Ok(());
     }
     let mut entries = std::fs::read_dir(folder)
         .and_then(Iterator::collect::<io::Result<Vec<_>>>)
@@ -74,11 +97,24 @@ fn walk(folder: &Path, above: &str, depth: usize, found: &mut Vec<Found>) -> Res
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        let below = format!("{above}{}", entry.file_name().to_string_lossy());
-        let kind = entry.file_type().map_err(|source| unreadable(&path, source))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("..") {
+            continue;
+        }
+        let below = format!("{above}{name}");
+        let kind = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // Editors leave links to nowhere behind, by hidden names.
+            Err(_) if name.starts_with('.') => continue,
+            Err(source) => return Err(unreadable(&path, source)),
+        };
         if kind.is_dir() {
-            walk(&path, &format!("{below}/"), depth + 1, found)?;
+            walk(&path, &format!("{below}/"), depth + 1, read, found)?;
         } else if kind.is_file() {
+            if found.len() >= MOST_FILES {
+                return Err(PathError::TooMany { path });
+            }
             found.push(Found { path, below });
         }
     }
@@ -99,14 +135,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_gives_its_files_in_one_order_and_follows_no_links() {
+    fn links_are_followed_once_and_lead_to_no_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = |name: &str| folder.path().join(name);
+        let link = |to: &str, name: &str| {
+            std::os::unix::fs::symlink(to, inside(name)).expect("a link");
+        };
+        // As kubelet mounts a ConfigMap.
+        std::fs::create_dir(inside("..2026")).expect("a folder");
+        std::fs::write(inside("..2026/a.txt"), "a").expect("a file");
+        link("..2026", "..data");
+        link("..data/a.txt", "a.txt");
+        std::fs::create_dir(inside("b")).expect("a folder");
+        std::fs::write(inside("b/c.txt"), "c").expect("a file");
+        link("..", "b/loop");
+        link("b", "other");
+        link("gone", ".#a.txt");
+        let below =
+            |found: Vec<Found>| -> Vec<String> { found.into_iter().map(|one| one.below).collect() };
+        assert_eq!(below(files(folder.path()).expect("files")), ["a.txt", "b/c.txt"]);
+        link("gone", "z.txt");
+        let error = files(folder.path()).expect_err("a link to nowhere").to_string();
+        assert!(error.contains("z.txt: No such file"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_gives_its_files_in_one_order() {
         let folder = tempfile::tempdir().expect("a folder");
         let inside = |name: &str| folder.path().join(name);
         std::fs::create_dir(inside("b")).expect("a folder");
         for name in ["c.json", "b/d.json", "a.json"] {
             std::fs::write(inside(name), "{}").expect("a file");
         }
-        std::os::unix::fs::symlink("/etc", inside("link")).expect("a link");
         let found = files(folder.path()).expect("files");
         let names: Vec<_> = found
             .iter()

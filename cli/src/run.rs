@@ -5,20 +5,24 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use clap::CommandFactory as _;
+use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{NodeAnswer, Standing};
 use nodeward_domain::check::{Check, find, registry};
 use nodeward_domain::fixes::fleet::{Asked, By};
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
+use nodeward_domain::support::SupportAnswer;
+use nodeward_domain::why::WhyAnswer;
+use nodeward_proto::v1;
 use tonic::Code;
 
 use crate::admin::{self, AdminError};
 use crate::arguments::{
     AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Feed, Global, Import, ImportScan,
-    StandingFilter, Support,
+    StandingFilter, Support, SupportCheck, Sysctl,
 };
 use crate::client::{AskError, Client};
 use crate::exit::Exit;
-use crate::inspect::{InspectError, inspect};
+use crate::inspect::{InspectError, inspect, inspect_sysctl};
 use crate::progress::Progress;
 use crate::scan::{self, ScanFileError, ScanQuestion};
 use crate::screen::{self, FeedsAnswer, FleetAnswer, ScreenError, Style};
@@ -167,6 +171,26 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             };
             shown(&answer, style)
         }
+        Command::Why { name, cluster } => {
+            let _progress = Progress::of("the aggregator");
+            let cluster = cluster.as_deref().unwrap_or_default();
+            shown_why(&Client::new(aggregator)?.why(cluster, name).await?, style)
+        }
+        Command::Sysctl(Sysctl { node: Some(name), cluster, .. }) => {
+            let _progress = Progress::of("the aggregator");
+            let cluster = cluster.as_deref().unwrap_or_default();
+            shown_sysctl(&Client::new(aggregator)?.sysctl(cluster, name).await?, style)
+        }
+        Command::Sysctl(arguments) => {
+            let policy = edition(arguments.policy.as_deref())?;
+            let _progress = Progress::of("this machine's own answers");
+            shown_sysctl(&inspect_sysctl(arguments, &policy).await?, style)
+        }
+        Command::Support(Support::Check(asked)) => {
+            let _progress = Progress::of("the aggregator");
+            let answer = Client::new(aggregator)?.support(support_request(asked)).await?;
+            shown_support(&answer, style)
+        }
         Command::Support(Support::Export { out, cluster }) => {
             let _progress = Progress::of("the aggregator");
             let asked =
@@ -268,6 +292,50 @@ async fn fleet(
 fn shown(answer: &NodeAnswer, style: Style<'_>) -> Result<Shown, Failure> {
     Ok(Shown {
         text: screen::node(answer, style)?,
+        exit: answer.standing().into(),
+        notes: Vec::new(),
+    })
+}
+
+/// The screen of kernel parameters, and how the command ends.
+pub fn shown_sysctl(answer: &SysctlAnswer, style: Style<'_>) -> Result<Shown, Failure> {
+    Ok(Shown {
+        text: screen::sysctl(answer, style)?,
+        exit: answer.standing().into(),
+        notes: Vec::new(),
+    })
+}
+
+/// What is asked of the support of nodes.
+#[must_use]
+pub fn support_request(asked: &SupportCheck) -> v1::CheckSupportRequest {
+    let named = |name: &Option<String>| name.clone().unwrap_or_default();
+    let pool = named(&asked.pool);
+    let (cluster, pool) = match pool.split_once('/') {
+        Some((cluster, pool)) => (cluster.to_owned(), pool.to_owned()),
+        None => (named(&asked.cluster), pool),
+    };
+    v1::CheckSupportRequest {
+        cluster,
+        pool,
+        node: named(&asked.node),
+        policy: named(&asked.policy),
+    }
+}
+
+/// The screen of the support of nodes, and how the command ends.
+pub fn shown_support(answer: &SupportAnswer, style: Style<'_>) -> Result<Shown, Failure> {
+    Ok(Shown {
+        text: screen::support_check(answer, style)?,
+        exit: answer.standing().into(),
+        notes: Vec::new(),
+    })
+}
+
+/// The screen of why a node is ill, and how the command ends.
+pub fn shown_why(answer: &WhyAnswer, style: Style<'_>) -> Result<Shown, Failure> {
+    Ok(Shown {
+        text: screen::why(answer, style)?,
         exit: answer.standing().into(),
         notes: Vec::new(),
     })

@@ -12,6 +12,9 @@ mod patch_age;
 mod plan;
 mod scan;
 mod support;
+mod support_check;
+mod sysctl;
+mod why;
 
 use serde::Serialize;
 
@@ -24,9 +27,12 @@ pub use images::{first_fix, image_diff, image_variants, images, imported_images}
 pub use node::node;
 pub use nodes::{FleetAnswer, nodes, scope};
 pub use patch_age::{Question, patch_age};
-pub use plan::{PlansAnswer, fleet_stages, plan, plan_check, plan_progress, plans};
+pub use plan::{PlansAnswer, fleet_stages, plan, plan_check, plan_look, plan_progress, plans};
 pub use scan::scan;
 pub use support::exported;
+pub use support_check::support_check;
+pub use sysctl::sysctl;
+pub use why::why;
 
 /// Why an answer cannot be written.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,10 @@
 //! Answers: the verdicts on a node folded into what every screen shows, so that
 //! terminal, page, query and metric cannot disagree.
 
+pub mod sysctl;
+
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::{CONFIRMATIONS, Evidence, Outcome, Outside, Severity, judge_node};
 use crate::component::Component;
@@ -61,7 +63,7 @@ pub struct NodeAnswer {
 }
 
 /// One failed check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The check's reason.
     pub reason: String,

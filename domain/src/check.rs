@@ -3,26 +3,37 @@
 //! screens, documents and `--explain` come.
 
 mod cni;
+mod conntrack;
 mod containerd;
 pub mod coverage;
+mod extensions;
+mod filesystem;
 mod kernel;
+mod kernel_log;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod linux_extension;
 mod managed_images;
+mod network;
 mod node_image;
 mod os_release;
 mod packages;
+mod pressure;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
 mod sysctl;
+mod systemd;
 mod time_sync;
 mod unit;
+mod update_channel;
 
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::advisory::{Bulletin, Feeds};
 use crate::component::Component;
@@ -37,6 +48,7 @@ use crate::standing::Shown;
 use crate::with_components;
 
 pub(crate) use packages::mitigated;
+pub(crate) use sysctl::{is_command, is_made_of, is_set_by_others};
 
 /// A weak probe must answer the same this many times in a row to be believed.
 pub const CONFIRMATIONS: u32 = 3;
@@ -86,7 +98,7 @@ impl Reach {
 }
 
 /// How bad a failure is, worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Workloads on the node suffer, or the node is out of support.
@@ -207,7 +219,7 @@ impl Outcome {
 }
 
 /// One thing that an answer rests on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Evidence {
     /// Path or endpoint that was read.
     pub source: String,

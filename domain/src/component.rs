@@ -18,6 +18,18 @@ macro_rules! with_components {
             Kernel kernel,
             /// Modules of the kernel, and rules that keep some from being loaded, modprobe.d(5).
             KernelModules kernel_modules,
+            /// File systems of block devices, and how full they are.
+            Filesystem filesystem,
+            /// How long tasks wait for processors, memory and disks.
+            Pressure pressure,
+            /// How many processes and open files there may be.
+            ProcessLimits process_limits,
+            /// The kernel's table of connections.
+            Conntrack conntrack,
+            /// Swap, and pages of memory that are bigger than usual.
+            SwapAndHugepages swap_and_hugepages,
+            /// What the kernel's log tells, and rules that were imported for logs.
+            KernelLog kernel_log,
             /// The packages that the distribution's package manager says are installed.
             Packages packages,
             /// What asks for a reboot of the node.
@@ -36,6 +48,16 @@ macro_rules! with_components {
             KubeProxy kube_proxy,
             /// The network of pods, as its plugin is configured.
             Cni cni,
+            /// The service manager, and units that stand out.
+            Systemd systemd,
+            /// Interfaces and routes of the node's own network.
+            Network network,
+            /// What on the node updates it by itself.
+            UpdateChannel update_channel,
+            /// The tools that the provider puts onto every node beside Kubernetes.
+            LinuxExtension linux_extension,
+            /// Extensions of the virtual machine.
+            Extensions extensions,
         }
     };
 }

@@ -2,44 +2,66 @@
 //! what they mean is judged in [`crate::check`].
 
 mod cni;
+mod conntrack;
 pub mod containerd;
+mod extensions;
+mod filesystem;
 mod http;
 mod kernel;
+pub mod kernel_log;
 mod kernel_modules;
 mod kube_proxy;
 pub mod kubelet;
+mod linux_extension;
 mod managed_images;
+mod network;
 mod node_image;
 mod os_release;
 mod packages;
+mod pressure;
 mod process;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
 mod sysctl;
+mod systemd;
 mod time_sync;
 mod unit;
+mod update_channel;
 
 pub use cni::{Cni, CniConfiguration, CniPlugin, CniRoutes, PodNetwork};
+pub use conntrack::Conntrack;
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
+pub use extensions::{Extension, Extensions};
+pub use filesystem::{BlockMount, Filesystem, FilesystemPlace, FilesystemSize, PlaceRole};
 pub use http::HttpAnswer;
 pub use kernel::{Kernel, KernelImages, MITIGATIONS_OFF, Taint};
+pub use kernel_log::KernelLog;
 pub use kernel_modules::{KernelModules, ModuleRule, ModuleRuleKind};
 pub use kube_proxy::{FamilyHealth, FeatureGate, KubeProxy, ProxyConfiguration, ProxyHealth};
 pub use kubelet::Kubelet;
+pub use linux_extension::{LinuxExtension, LinuxTool, ToolUnit};
 pub use managed_images::{ImageNames, ManagedContainer, ManagedImage, ManagedImages};
+pub use network::{DefaultRoute, Interface, Netfilter, Network};
 pub use node_image::{ImageName, Label, NodeImage, built_on};
 pub use os_release::{Fips, OsRelease, UbuntuPro};
 pub use packages::{
     DatabaseLock, Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage,
 };
+pub use pressure::Pressure;
 pub use process::Process;
+pub use process_limits::{Limit, PodsLimit, ProcessLimits};
 pub use reboot::{OutdatedProcess, Reboot, Sentinel};
+pub use swap_and_hugepages::{Swap, SwapAndHugepages, ToldHugePages, TransparentHugePages};
 pub use sysctl::{ExpectedValue, LiveValue, Namespace, PassedOver, Setting, Sysctl};
+pub use systemd::{RemarkableUnit, SystemManager, Systemd, UnitMask};
 pub use time_sync::{
     Chrony, ChronyAnswer, ConfiguredSource, DaemonUnit, KernelClock, LeapStatus, PhcDevice,
     PhcTarget, PtpClock, SourceDirective, SourceMode, SourceState, TimeDaemon, TimeSource,
     TimeSync, Tracked, UnitFileState,
 };
 pub use unit::{Unit, UnitFile, UnitState};
+pub use update_channel::{AptPeriodic, LastRun, LivePatch, UpdateChannel};
 
 use crate::component::Component;
 use crate::observed::{State, Unavailable};

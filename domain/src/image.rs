@@ -23,8 +23,8 @@ use crate::version::without_epoch;
 
 pub use inventory::{ImageInventory, NotComparable};
 pub use label::{
-    ImageLabel, NODE_IMAGE_LABEL, NoImageLabel, build_of, family_by_any_name, family_of, folder_of,
-    is_version, named_by_path,
+    ImageLabel, LineSystem, NODE_IMAGE_LABEL, NoImageLabel, build_of, family_by_any_name,
+    family_of, folder_of, is_known_line, is_version, named_by_path, system_of_line,
 };
 pub use patch::{
     PackageChange, PatchBase, PatchDifference, PatchMisfit, PatchPart, PatchParts, SecurityPatch,

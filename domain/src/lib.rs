@@ -8,6 +8,8 @@
 
 pub mod advisory;
 pub mod answer;
+pub mod auto_repair;
+pub mod cause;
 pub mod check;
 pub mod component;
 pub mod facts;
@@ -26,4 +28,6 @@ pub mod pool;
 pub mod responsibility;
 pub mod restarts;
 pub mod standing;
+pub mod support;
 pub mod version;
+pub mod why;

@@ -2,9 +2,13 @@
 //! a round trip. They stand outside of contents, so that they never make a new one; of
 //! the few that checks judge it is remembered since when they have been out of bounds.
 
+mod stalls;
+
 use jiff::Timestamp;
 
 use crate::node::Holding;
+pub use stalls::Stall;
+use stalls::Stalls;
 
 /// Every measurement: what it is, its name, its kind (`quantity` is a number from zero
 /// up, `signed` one of either sign, `count` a whole number). Runs the named macro with that list.
@@ -66,6 +70,72 @@ macro_rules! with_measurements {
             kubelet_runtime_errors_total: count,
             /// Failed renewals of the kubelet's client certificate, since its start.
             kubelet_certificate_renew_errors_total: count,
+            /// Free on the system's file system, for others than root.
+            filesystem_root_available_bytes: count,
+            /// Inodes of it; zero where there is no such limit.
+            filesystem_root_total_inodes: count,
+            /// Inodes of it that are free.
+            filesystem_root_free_inodes: count,
+            /// The same of the kubelet's folder, where that lies on another file system.
+            filesystem_kubelet_available_bytes: count,
+            /// Inodes of it.
+            filesystem_kubelet_total_inodes: count,
+            /// Inodes of it that are free.
+            filesystem_kubelet_free_inodes: count,
+            /// The same of the container runtime's folder, where that lies on another one.
+            filesystem_images_available_bytes: count,
+            /// Inodes of it.
+            filesystem_images_total_inodes: count,
+            /// Inodes of it that are free.
+            filesystem_images_free_inodes: count,
+            /// The same of `/var/log`, where that lies on another one.
+            filesystem_logs_available_bytes: count,
+            /// Inodes of it.
+            filesystem_logs_total_inodes: count,
+            /// Inodes of it that are free.
+            filesystem_logs_free_inodes: count,
+            /// Mounts of the node, of devices and others.
+            mounts: count,
+            /// Since boot, for how long some task waited for a processor.
+            pressure_cpu_some_seconds_total: quantity,
+            /// The share of the last minute, as the kernel weighs it.
+            pressure_cpu_some_1m_ratio: quantity,
+            /// Since boot, for how long some task waited for memory.
+            pressure_memory_some_seconds_total: quantity,
+            /// The share of the last minute, as the kernel weighs it.
+            pressure_memory_some_1m_ratio: quantity,
+            /// Since boot, for how long all tasks that were not idle waited for memory.
+            pressure_memory_full_seconds_total: quantity,
+            /// The share of the last minute, as the kernel weighs it.
+            pressure_memory_full_1m_ratio: quantity,
+            /// Since boot, for how long some task waited for a disk.
+            pressure_io_some_seconds_total: quantity,
+            /// The share of the last minute, as the kernel weighs it.
+            pressure_io_some_1m_ratio: quantity,
+            /// Since boot, for how long all tasks that were not idle waited for a disk.
+            pressure_io_full_seconds_total: quantity,
+            /// The share of the last minute, as the kernel weighs it.
+            pressure_io_full_1m_ratio: quantity,
+            /// Tasks of the node: processes and their threads.
+            tasks: count,
+            /// Those of all pods.
+            pods_tasks: count,
+            /// Open files of the node.
+            open_files: count,
+            /// Processes that have ended and that nobody has waited for.
+            zombies: count,
+            /// Connections that the kernel follows.
+            conntrack_entries: count,
+            /// Memory that was swapped out.
+            swap_used_bytes: count,
+            /// Huge pages of the usual size that nobody uses.
+            huge_pages_free: count,
+            /// Lines of the kernel's log that were read, since the agent's start.
+            kernel_log_lines_total: count,
+            /// Lines of the kernel's log that were written over before they were read.
+            kernel_log_lost_total: count,
+            /// Lines of logs that were passed over, because a round reads so many at the most.
+            kernel_log_dropped_total: count,
         }
     };
 }
@@ -155,12 +225,14 @@ impl Watched {
 pub struct Measured {
     newest: Measurements,
     broken: [Holding; Watched::ALL.len()],
+    stalls: Stalls,
 }
 
 impl Measured {
     /// Adds the measurements of the next round.
     pub fn observe(&mut self, measured: Measurements, at: Timestamp) {
         self.newest = measured;
+        self.stalls.observe(&measured, at);
         for (watched, holding) in Watched::ALL.into_iter().zip(&mut self.broken) {
             *holding = match watched.is_broken(&measured) {
                 Some(true) => Holding {
@@ -176,6 +248,13 @@ impl Measured {
     #[must_use]
     pub const fn newest(&self) -> &Measurements {
         &self.newest
+    }
+
+    /// The share of the time between the last two rounds in which tasks waited; none where
+    /// nothing tells it, or where nothing was measured anew.
+    #[must_use]
+    pub const fn share(&self, stall: Stall) -> Option<f64> {
+        self.stalls.share(stall)
     }
 
     /// For how many rounds in a row, up to now, a bound has been broken, and since when.

@@ -8,12 +8,14 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    Cni, ComponentState, Containerd, CriAnswer, Kernel, KernelModules, KubeProxy, Kubelet,
-    ManagedImages, NodeImage, OsRelease, Packages, Reboot, Sysctl, TimeSync, UnitState,
+    Cni, ComponentState, Conntrack, Containerd, CriAnswer, Extensions, Filesystem, Kernel,
+    KernelLog, KernelModules, KubeProxy, Kubelet, LinuxExtension, ManagedImages, Network,
+    NodeImage, OsRelease, Packages, Pressure, ProcessLimits, Reboot, SwapAndHugepages, Sysctl,
+    Systemd, TimeSync, UnitState, UpdateChannel,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};
-use crate::restarts::Restarts;
+use crate::restarts::{Restarts, UnitRestarts};
 use crate::standing::Standings;
 use crate::with_components;
 
@@ -142,6 +144,8 @@ macro_rules! define {
             /// Starts of the container runtime's process that were seen, where systemd does
             /// not tell of its unit.
             pub containerd_starts: Restarts,
+            /// How often units were restarted, of those that systemd tells of restarts of.
+            pub unit_restarts: UnitRestarts,
             $(
                 #[doc = concat!("History of [`Component::", stringify!($name), "`].")]
                 pub $word: History<$name>,
@@ -177,6 +181,18 @@ macro_rules! define {
                 }
             }
 
+            /// The remembered states of one component, oldest first.
+            #[must_use]
+            pub fn states(&self, component: Component) -> Vec<Newest> {
+                match component {
+                    $(Component::$name => self.$word.runs.iter().rev().map(|run| Newest {
+                        state: ComponentState::$name(run.last.state.clone()),
+                        observed_at: run.last.observed_at,
+                        since: run.first_observed_at,
+                    }).collect(),)*
+                }
+            }
+
             /// The newest of one component; none when it was never reported.
             #[must_use]
             pub fn newest(&self, component: Component) -> Option<Newest> {
@@ -205,6 +221,9 @@ impl NodeHistory {
             && let Some(process) = &containerd.process
         {
             self.containerd_starts.observe_process(process, at);
+        }
+        if let ComponentState::Systemd(State::Present(systemd)) = state {
+            self.unit_restarts.observe(&systemd.manager.units, at);
         }
     }
 }

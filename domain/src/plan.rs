@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::image::ImageLabel;
-use crate::pool::PoolKey;
+use crate::pool::{ClusterResource, PoolKey};
 
 pub use blocker::Blocker;
 pub use check::{Change, Check, check};
@@ -88,6 +88,9 @@ pub struct PoolPlan {
     pub profile_as_of: Option<Timestamp>,
     /// The resource group of its cluster, where it is known.
     pub resource_group: Option<String>,
+    /// Its cluster as the provider names it, where that is known.
+    #[serde(default)]
+    pub resource: Option<ClusterResource>,
     /// Its nodes as they were when the plan was made, by name.
     pub nodes: Vec<PlannedNode>,
     /// How many of them are to be upgraded.
@@ -294,7 +297,9 @@ pub enum PlanError {
         target: String,
     },
     /// Nothing may be disrupted.
-    #[error("--max-disrupted 0 allows no step; one node is the least")]
+    #[error(
+        "--max-disrupted: nothing may be out of use, so that no step is left; one node is the least"
+    )]
     NothingDisrupted,
     /// No pool may go.
     #[error("no pool of a cluster may go at a time; one is the least")]

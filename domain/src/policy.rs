@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use jiff::{SignedDuration, Timestamp, civil};
 use serde::Deserialize;
 
+use crate::auto_repair::RepairStep;
 use crate::check::midnight;
 use crate::facts::{OsRelease, built_on};
 
@@ -18,10 +19,17 @@ pub use kubernetes::{KubeletPolicy, KubernetesMinor, PreviewSetting, SettingLimi
 pub const DEFAULT_EDITION: &str = "aks-2026";
 
 /// The editions that ship with Nodeward, oldest first.
-const EDITIONS: [(&str, &str); 2] = [
+const EDITIONS: [(&str, &str); 6] = [
     ("aks-2020", include_str!("../policies/aks-2020.toml")),
+    ("aks-ja", include_str!("../policies/aks-ja.toml")),
+    ("faq-zh", include_str!("../policies/faq-zh.toml")),
+    ("aks-es", include_str!("../policies/aks-es.toml")),
+    ("aks-pl", include_str!("../policies/aks-pl.toml")),
     ("aks-2026", include_str!("../policies/aks-2026.toml")),
 ];
+
+/// Between a policy and a FAQ that is taken beside it.
+const BESIDE: char = '+';
 
 /// One edition of a provider's support policy.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -35,11 +43,19 @@ pub struct Policy {
     pub title: String,
     /// The day of the text or, where the text has none, the best estimate.
     pub as_of: civil::Date,
+    /// Whether it is a policy, or a FAQ that is taken beside one.
+    #[serde(default)]
+    kind: Kind,
     /// The rules that this edition has, by id.
     #[serde(rename = "rule")]
     rules: BTreeMap<String, Rule>,
-    /// How the provider's repair behaves.
-    auto_repair: AutoRepair,
+    /// The container runtimes that the provider repairs, where the edition names others than
+    /// those of today; empty where it repairs whichever runs.
+    #[serde(default)]
+    repaired_runtimes: Vec<String>,
+    /// How the provider's repair behaves; of a FAQ nothing.
+    #[serde(default)]
+    pub auto_repair: AutoRepair,
     /// How old a node's image may be; none in editions without that rule.
     pub node_image_age: Option<NodeImageAge>,
     /// From which age on a missing fix is the provider's; none in editions without that
@@ -54,6 +70,12 @@ pub struct Policy {
     /// Drop-ins of units that the provider ships.
     #[serde(default)]
     pub shipped_drop_ins: Vec<ShippedDropIns>,
+    /// Units that the provider's images and provisioning bring.
+    #[serde(default)]
+    pub provider_units: ProviderUnits,
+    /// Extensions of the virtual machine that the provider brings.
+    #[serde(default)]
+    pub provider_extensions: ProviderExtensions,
     /// Announced ends of kinds of pod networks.
     #[serde(rename = "network_retirement", default)]
     pub network_retirements: Vec<NetworkRetirement>,
@@ -63,6 +85,9 @@ pub struct Policy {
     /// The support of Kubernetes versions, oldest first.
     #[serde(rename = "kubernetes_minor", default)]
     pub kubernetes_minors: Vec<KubernetesMinor>,
+    /// How the kernel makes transparent huge pages, by operating system.
+    #[serde(rename = "huge_page_default", default)]
+    pub huge_page_defaults: Vec<HugePageDefault>,
     /// How a kubelet may be set up.
     #[serde(default)]
     pub kubelet: KubeletPolicy,
@@ -74,6 +99,17 @@ pub struct Policy {
     pub os_retirements: Vec<OsRetirement>,
 }
 
+/// What an edition is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    /// A support policy.
+    #[default]
+    Policy,
+    /// Answers to questions, which a policy stands beside.
+    Faq,
+}
+
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,16 +118,68 @@ pub struct Rule {
     pub summary: String,
     /// Where it was read.
     pub source: String,
+    /// What breaking it does to the support of a cluster.
+    #[serde(default)]
+    pub breach: Breach,
+    /// Who could see whether it is kept.
+    #[serde(default)]
+    pub seen: Seen,
+    /// The command or place that would tell, where a node does not.
+    #[serde(default)]
+    pub told_by: String,
+    /// Whether it speaks of changes that the customer makes: what breaks by one of those is
+    /// the customer's, whoever runs the component.
+    #[serde(default)]
+    pub is_about_changes: bool,
+}
+
+/// What breaking a rule does to the support of a cluster, worst last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Breach {
+    /// Nothing: it is the provider's promise, or a line between both.
+    None,
+    /// What it is about may cost a request its support.
+    #[default]
+    Warn,
+    /// There is no support.
+    Block,
+}
+
+/// Who could see whether a rule is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// A node shows it, at least in part.
+    #[default]
+    Node,
+    /// It stands in the cluster's API server.
+    Cluster,
+    /// The provider alone knows it.
+    Provider,
+    /// Nobody needs to: the text tells how something is, and nothing can break it.
+    Text,
 }
 
 /// How the provider's repair of nodes behaves.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AutoRepair {
+pub struct AutoRepair {
     /// Minutes after which it must be taken to have done all it will.
-    exhausted_after_minutes: u32,
-    #[serde(rename = "source")]
-    _source: String,
+    pub exhausted_after_minutes: u32,
+    /// Minutes for which a node must be seen not to be Ready, or be silent, to count as
+    /// unhealthy.
+    pub not_ready_for_minutes: u32,
+    /// Minutes for which it must have been unhealthy before anything is done.
+    pub unhealthy_for_minutes: u32,
+    /// What is done, one after the other.
+    pub steps: Vec<RepairStep>,
+    /// How often the steps are gone through.
+    pub rounds: u32,
+    /// Minutes that all of it takes at the most.
+    pub within_minutes: u32,
+    /// Where it was read.
+    pub source: String,
 }
 
 /// How old a node's image may be, in days since it was built.
@@ -206,6 +294,21 @@ pub struct SysctlRange {
     pub source: String,
 }
 
+/// How the kernel makes transparent huge pages on an operating system, unless the customer
+/// sets it otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HugePageDefault {
+    /// `ID` of os-release(5).
+    pub id: String,
+    /// For whom it makes them.
+    pub enabled: String,
+    /// How hard it looks for room.
+    pub defrag: String,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
 /// The drop-ins that the provider's images and provisioning write for a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -216,6 +319,47 @@ pub struct ShippedDropIns {
     pub names: Vec<String>,
     #[serde(rename = "source")]
     _source: String,
+}
+
+/// The units that the provider's images and provisioning bring.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderUnits {
+    /// Their names; of a template without what stands between `@` and `.`.
+    pub names: Vec<String>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+impl ProviderUnits {
+    /// Whether the provider brings the unit.
+    #[must_use]
+    pub fn has(&self, unit: &str) -> bool {
+        let template = unit.split_once('@').and_then(|(name, rest)| {
+            let (_, kind) = rest.rsplit_once('.')?;
+            Some(format!("{name}@.{kind}"))
+        });
+        let is_named = |name: &String| name == unit || Some(name) == template.as_ref();
+        self.names.iter().any(is_named)
+    }
+}
+
+/// Extensions of the virtual machine that the provider brings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderExtensions {
+    /// Publisher and type of each.
+    pub names: Vec<String>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+impl ProviderExtensions {
+    /// Whether the provider brings the extension. Letter case is ignored, as by Azure.
+    #[must_use]
+    pub fn has(&self, extension: &str) -> bool {
+        self.names.iter().any(|name| name.eq_ignore_ascii_case(extension))
+    }
 }
 
 impl SysctlRange {
@@ -277,6 +421,20 @@ pub enum PolicyError {
         /// The ids of all editions, separated by commas.
         known: String,
     },
+    /// A FAQ is no policy.
+    #[error(
+        "{edition} is a FAQ and no policy: name it beside one, as in {DEFAULT_EDITION}+{edition}"
+    )]
+    FaqAlone {
+        /// What was asked for.
+        edition: String,
+    },
+    /// Beside a policy stands a FAQ alone.
+    #[error("{edition} is a policy: beside one stands a FAQ alone")]
+    TwoPolicies {
+        /// What was named beside another.
+        edition: String,
+    },
     /// The file is not a policy.
     #[error("policy edition {edition:?} cannot be read")]
     Malformed {
@@ -289,8 +447,25 @@ pub enum PolicyError {
 }
 
 impl Policy {
-    /// The shipped edition of that id.
+    /// The edition of that id; a FAQ may stand beside it, as in `aks-pl+faq-zh`.
     pub fn edition(edition: &str) -> Result<Self, PolicyError> {
+        let mut named = edition.split(BESIDE);
+        let mut policy = Self::file(named.next().unwrap_or_default())?;
+        if policy.kind == Kind::Faq {
+            return Err(PolicyError::FaqAlone { edition: policy.edition });
+        }
+        for beside in named {
+            let faq = Self::file(beside)?;
+            if faq.kind != Kind::Faq {
+                return Err(PolicyError::TwoPolicies { edition: faq.edition });
+            }
+            policy.take_beside(faq);
+        }
+        Ok(policy)
+    }
+
+    /// The shipped file of that id.
+    fn file(edition: &str) -> Result<Self, PolicyError> {
         let (_, text) = EDITIONS.into_iter().find(|(id, _)| *id == edition).ok_or_else(|| {
             PolicyError::UnknownEdition {
                 edition: edition.to_owned(),
@@ -303,19 +478,47 @@ impl Policy {
         })
     }
 
-    /// All shipped editions, oldest first, read once.
+    /// Takes the rules of a FAQ beside its own. Where both speak, both are told, and the one
+    /// that asks more of the customer decides.
+    fn take_beside(&mut self, faq: Self) {
+        self.edition = format!("{}{BESIDE}{}", self.edition, faq.edition);
+        self.title = format!("{}; {}", self.title, faq.title);
+        for (id, theirs) in faq.rules {
+            match self.rules.get_mut(&id) {
+                None => {
+                    self.rules.insert(id, theirs);
+                }
+                Some(ours) => {
+                    ours.summary = format!("{} The FAQ: {}", ours.summary, theirs.summary);
+                    ours.source = format!("{} {}", ours.source, theirs.source);
+                    ours.breach = ours.breach.max(theirs.breach);
+                    ours.is_about_changes |= theirs.is_about_changes;
+                }
+            }
+        }
+    }
+
+    /// All shipped editions, FAQs with them, oldest first, read once.
     #[must_use]
     pub fn shipped() -> &'static [Self] {
         static SHIPPED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
             // Each is read by a test: one that could not be read would not be shipped.
-            Policy::editions().filter_map(|edition| Policy::edition(edition).ok()).collect()
+            EDITIONS.into_iter().filter_map(|(id, _)| Policy::file(id).ok()).collect()
         });
         &SHIPPED
     }
 
-    /// The ids of all shipped editions, oldest first.
+    /// The ids of all shipped editions that may be named alone, oldest first.
     pub fn editions() -> impl Iterator<Item = &'static str> {
-        EDITIONS.into_iter().map(|(id, _)| id)
+        Self::shipped()
+            .iter()
+            .filter(|policy| policy.kind == Kind::Policy)
+            .map(|policy| policy.edition.as_str())
+    }
+
+    /// All its rules, by id.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &Rule)> {
+        self.rules.iter().map(|(id, rule)| (id.as_str(), rule))
     }
 
     /// The ids of all its rules, sorted.
@@ -365,6 +568,16 @@ impl Policy {
             .filter(|line| built_on(&line.last).and_then(midnight).is_none_or(|last| now >= last))
     }
 
+    /// Whether the provider's repair of components takes care of a unit. An edition from before
+    /// containerd speaks of other runtimes.
+    #[must_use]
+    pub fn repairs(&self, unit: &str) -> bool {
+        let is_named = |runtime: &String| unit.strip_suffix(".service") == Some(runtime);
+        unit != "containerd.service"
+            || self.repaired_runtimes.is_empty()
+            || self.repaired_runtimes.iter().any(is_named)
+    }
+
     /// After this long the provider's repair must be taken to have done all it will.
     #[must_use]
     pub fn auto_repair_exhausted_after(&self) -> SignedDuration {
@@ -389,6 +602,55 @@ mod tests {
     }
 
     #[test]
+    fn every_file_is_an_edition_or_a_faq_and_they_stand_by_age() {
+        assert_eq!(Policy::shipped().len(), EDITIONS.len());
+        assert!(Policy::shipped().is_sorted_by_key(|policy| policy.as_of));
+        assert_eq!(Policy::editions().count(), EDITIONS.len() - 1);
+        for edition in Policy::editions() {
+            let AutoRepair { rounds, steps, within_minutes, .. } =
+                Policy::edition(edition).expect("a shipped edition").auto_repair;
+            assert!(rounds > 0 && within_minutes > 0 && !steps.is_empty(), "{edition}");
+        }
+    }
+
+    #[test]
+    fn an_edition_from_before_containerd_does_not_repair_it() {
+        for (edition, repairs) in [("aks-2020", false), ("aks-ja", true), ("aks-2026", true)] {
+            let policy = Policy::edition(edition).expect("a shipped edition");
+            assert_eq!(policy.repairs("containerd.service"), repairs, "{edition}");
+            assert!(policy.repairs("kubelet.service"), "{edition}");
+        }
+    }
+
+    #[test]
+    fn what_no_node_shows_says_who_would() {
+        for policy in Policy::shipped() {
+            for (id, rule) in policy.rules() {
+                let has_place = !rule.told_by.is_empty();
+                let needs_one = matches!(rule.seen, Seen::Cluster | Seen::Provider);
+                assert_eq!(has_place, needs_one, "{}: {id}", policy.edition);
+            }
+        }
+    }
+
+    #[test]
+    fn a_faq_stands_beside_a_policy_and_never_alone() {
+        let alone = Policy::edition("faq-zh").expect_err("no policy").to_string();
+        assert!(alone.contains("aks-2026+faq-zh"), "{alone}");
+        assert!(Policy::edition("aks-pl+aks-es").is_err());
+        assert!(Policy::edition("aks-pl+faq-en").is_err());
+        let polish = Policy::edition("aks-pl").expect("a shipped edition");
+        let both = Policy::edition("aks-pl+faq-zh").expect("a policy and a FAQ");
+        let lacking = Standing::Lacking { first_edition: Some("faq-zh") };
+        assert_eq!(polish.rule("time-chrony-localhost"), lacking);
+        assert!(matches!(both.rule("time-chrony-localhost"), Standing::InForce(_)));
+        assert_eq!(both.patch_age_limit(), polish.patch_age_limit());
+        // Both speak of it: both are told.
+        let Standing::InForce(rule) = both.rule("egress-required") else { panic!("a rule") };
+        assert!(rule.source.contains("learn.microsoft.com") && rule.source.contains("azure.cn"));
+    }
+
+    #[test]
     fn the_default_edition_is_shipped() {
         assert!(Policy::edition(DEFAULT_EDITION).is_ok());
     }
@@ -405,6 +667,10 @@ mod tests {
         assert_eq!(
             policy.rule("os-retirement"),
             Standing::Lacking { first_edition: Some("aks-2026") }
+        );
+        assert_eq!(
+            policy.rule("cve-provider-acts"),
+            Standing::Lacking { first_edition: Some("aks-es") }
         );
         assert_eq!(policy.rule("no-such-rule"), Standing::Lacking { first_edition: None });
     }

@@ -73,6 +73,34 @@ fn is_like(pattern: &str, name: &str) -> bool {
     name.ends_with(end)
 }
 
+/// A cluster as the provider names it. Names of one resource group in two subscriptions, and of
+/// one cluster in two resource groups, are names of two clusters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClusterResource {
+    /// The subscription.
+    pub subscription: String,
+    /// The resource group that the cluster belongs to, not that of its machines.
+    pub resource_group: String,
+    /// The cluster's own name, which may be another than in the fleet.
+    pub cluster: String,
+}
+
+impl ClusterResource {
+    /// Whether both name one cluster: the provider tells names apart in no case of letters.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.subscription.eq_ignore_ascii_case(&other.subscription)
+            && self.resource_group.eq_ignore_ascii_case(&other.resource_group)
+            && self.cluster.eq_ignore_ascii_case(&other.cluster)
+    }
+}
+
+impl fmt::Display for ClusterResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.subscription, self.resource_group, self.cluster)
+    }
+}
+
 /// What an operator's tools say of one pool. What is none was not stated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolProfile {
@@ -82,6 +110,9 @@ pub struct PoolProfile {
     pub as_of: Timestamp,
     /// The resource group that its cluster belongs to, not that of its machines.
     pub resource_group: Option<String>,
+    /// Its cluster as the provider names it.
+    #[serde(default)]
+    pub resource: Option<ClusterResource>,
     /// How many nodes it should have.
     pub nodes: Option<u32>,
     /// Least and most nodes, where an autoscaler changes the number.
@@ -126,6 +157,7 @@ impl PoolProfile {
             key,
             as_of,
             resource_group: None,
+            resource: None,
             nodes: None,
             autoscaled: None,
             mode: None,
@@ -156,6 +188,8 @@ pub struct ClusterProfile {
     pub as_of: Timestamp,
     /// Its resource group.
     pub resource_group: Option<String>,
+    /// What the provider names it.
+    pub resource: Option<ClusterResource>,
     /// Its region: `westeurope`.
     pub region: Option<String>,
     /// The version of Kubernetes of its control plane.
@@ -174,6 +208,7 @@ impl ClusterProfile {
             return;
         }
         pool.resource_group = pool.resource_group.take().or_else(|| self.resource_group.clone());
+        pool.resource = pool.resource.take().or_else(|| self.resource.clone());
         pool.region = pool.region.take().or_else(|| self.region.clone());
         pool.channel = pool.channel.or(self.channel);
     }
@@ -306,6 +341,9 @@ pub enum NodeOsChannel {
 }
 
 impl NodeOsChannel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Unmanaged, Self::SecurityPatch, Self::NodeImage];
+
     /// As the provider's API spells it.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -326,8 +364,7 @@ impl NodeOsChannel {
     /// By its word, in any case.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
-        let all = [Self::None, Self::Unmanaged, Self::SecurityPatch, Self::NodeImage];
-        all.into_iter().find(|channel| channel.word().eq_ignore_ascii_case(word))
+        Self::ALL.into_iter().find(|channel| channel.word().eq_ignore_ascii_case(word))
     }
 }
 
@@ -527,6 +564,7 @@ mod tests {
             cluster: "one".to_owned(),
             as_of: Timestamp::UNIX_EPOCH,
             resource_group: Some("group".to_owned()),
+            resource: None,
             region: Some("westeurope".to_owned()),
             kubernetes: None,
             channel: Some(NodeOsChannel::NodeImage),

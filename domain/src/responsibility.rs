@@ -182,6 +182,13 @@ pub fn turn_for_broken_component(
     let restart = Action::RestartUnit { unit: unit.to_owned() };
     match platform {
         Platform::Aks => match policy.rule("auto-remediate-components") {
+            Standing::InForce(_) if !policy.repairs(unit) => Turn {
+                responsible: Responsible::Unknown {
+                    missing: format!("a rule of edition {} on {unit}", policy.edition),
+                },
+                action: restart,
+                valid_until: None,
+            },
             Standing::InForce(_) => {
                 let exhausted_at = since
                     .checked_add(policy.auto_repair_exhausted_after())

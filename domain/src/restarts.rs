@@ -3,11 +3,11 @@
 //! The few runs that a history keeps would not do: a unit that loops changes with every
 //! look, and four looks are two minutes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::{Process, Unit};
+use crate::facts::{Process, RemarkableUnit, Unit};
 
 /// Restarts longer ago than this are forgotten.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(20);
@@ -126,6 +126,44 @@ impl Restarts {
     }
 }
 
+/// The restarts of units that systemd tells of, by name. A unit without restarts is not told
+/// of, and has had none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UnitRestarts {
+    /// The last look at all units.
+    last: Option<Timestamp>,
+    units: BTreeMap<String, Restarts>,
+}
+
+impl UnitRestarts {
+    /// Compares the units with what they were at the last look.
+    pub fn observe(&mut self, units: &[RemarkableUnit], at: Timestamp) {
+        let before = self.last.replace(at).filter(|last| at.duration_since(*last) < WINDOW);
+        for unit in units.iter().filter(|unit| unit.restarts > 0) {
+            let started = unit.main_started_microseconds_after_boot;
+            let restarts = self.units.entry(unit.name.clone()).or_insert_with(|| {
+                let mut restarts = Restarts::default();
+                if let Some(before) = before {
+                    restarts.take(Count { restarts: 0, started: 0, pid: 0 }, before);
+                }
+                restarts
+            });
+            restarts.take(Count { restarts: unit.restarts, started, pid: 0 }, at);
+        }
+        // One that was started by hand since is told of again once systemd restarts it.
+        let is_told = |name: &String| units.iter().any(|unit| unit.name == *name);
+        self.units.retain(|name, restarts| {
+            is_told(name) || restarts.last.is_some_and(|(last, _)| is_recent(last, at))
+        });
+    }
+
+    /// The restarts of one unit; none of one of which systemd has not told.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&Restarts> {
+        self.units.get(name)
+    }
+}
+
 fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     now.duration_since(at) < WINDOW
 }
@@ -198,6 +236,37 @@ mod tests {
         let looks = watched(&[(0, 0), (30, 50)]);
         assert_eq!((looks.count(at(30)), looks.watched_since()), (0, Some(at(30))));
         assert_eq!(watched(&[(0, 0), (30, 50), (31, 52)]).count(at(31)), 2);
+    }
+
+    /// Units of which systemd tells so many restarts.
+    fn told(units: &[(&str, u32, u64)]) -> Vec<RemarkableUnit> {
+        let unit = |(name, restarts, started): &(&str, u32, u64)| RemarkableUnit {
+            name: (*name).to_owned(),
+            restarts: *restarts,
+            main_started_microseconds_after_boot: *started,
+            ..RemarkableUnit::default()
+        };
+        units.iter().map(unit).collect()
+    }
+
+    #[test]
+    fn a_unit_that_was_not_told_of_had_no_restarts() {
+        let mut all = UnitRestarts::default();
+        all.observe(&told(&[("old", 40, 7)]), at(0));
+        all.observe(&told(&[("old", 40, 7), ("new", 6, 100)]), at(1));
+        let count = |all: &UnitRestarts, name| all.of(name).map(|one| one.count(at(2)));
+        assert_eq!((count(&all, "old"), count(&all, "new")), (Some(0), Some(6)));
+        // Started by hand, which sets the count to zero, and restarted once since.
+        all.observe(&told(&[("old", 40, 7)]), at(2));
+        assert_eq!(count(&all, "new"), Some(6));
+        all.observe(&told(&[("new", 1, 300)]), at(3));
+        assert_eq!(all.of("new").map(|one| one.count(at(3))), Some(8));
+        // After a day the one that is no longer told of is forgotten.
+        all.observe(&told(&[("new", 1, 300)]), at(24 * 60));
+        assert_eq!(
+            (count(&all, "old"), all.of("new").map(|one| one.count(at(24 * 60)))),
+            (None, Some(0))
+        );
     }
 
     #[test]

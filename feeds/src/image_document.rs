@@ -7,14 +7,16 @@ use std::io::{Read as _, Write as _};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::image::catalogue::Catalogue;
-use nodeward_domain::image::{ImageRelease, SecurityPatch, family_by_any_name};
+use nodeward_domain::image::{
+    ImageLabel, ImageRelease, SecurityPatch, build_of, family_by_any_name, is_known_line,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::announced::{Announced, AnnouncedError, AnnouncedFamily, read_announced};
 use crate::image_list::{ImageList, ImageListError, read_image_list};
-use crate::image_note::{ImageNoteError, read_image_note};
+use crate::image_note::{ImageNoteError, read_image_note, refuse_to_come};
 use crate::offered::{ClusterNames, OfferedError, Told, read_offered};
 use crate::security_patch::{SecurityPatchError, read_security_patch};
 
@@ -170,6 +172,7 @@ pub fn read_image_document(
     let (name, content) = match kind {
         Kind::Note => {
             let release = read_image_note(file, bytes)?.release;
+            refuse_to_come(file, &release, now)?;
             (release.label().to_string(), Content::Note(Box::new(release)))
         }
         Kind::List => {
@@ -201,7 +204,7 @@ impl ImageDocument {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         match &self.content {
-            Content::Offered(told) => told.remarks.clone(),
+            Content::Offered(told) => remarks_of(told),
             Content::Announced(announced) => {
                 let unmapped = announced.unmapped.iter();
                 unmapped
@@ -210,8 +213,30 @@ impl ImageDocument {
                     })
                     .collect()
             }
-            Content::Note(_) | Content::List(_) | Content::Patch(_) => Vec::new(),
+            Content::Note(release) => far_built(release).into_iter().collect(),
+            Content::List(_) | Content::Patch(_) => Vec::new(),
         }
+    }
+
+    /// Refuses a document by which a cluster of the fleet would become another one of the
+    /// provider than the catalogue knows under that name.
+    pub fn refuse_other_clusters(
+        &self,
+        file: &str,
+        catalogue: &Catalogue,
+    ) -> Result<(), OfferedError> {
+        let Content::Offered(told) = &self.content else { return Ok(()) };
+        for (name, resource) in &told.resources {
+            if let Some(known) = catalogue.resource(name).filter(|known| !known.is_same(resource)) {
+                return Err(OfferedError::Clusters {
+                    file: file.to_owned(),
+                    name: name.clone(),
+                    one: known.to_string(),
+                    other: resource.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Puts what it says into the catalogue. Says whether any of it is news.
@@ -238,8 +263,42 @@ impl ImageDocument {
     }
 }
 
+/// A build so far from the day in its version is most likely a note of another image.
+const FAR_BUILT: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+/// Says so where an image was built on quite another day than its version names.
+fn far_built(release: &ImageRelease) -> Option<String> {
+    let (day, _) = build_of(&release.version)?;
+    let built_at = release.built_at?;
+    let is_far = built_at.duration_since(day).abs() > FAR_BUILT;
+    is_far.then(|| {
+        let (label, built) = (release.label(), built_at.strftime("%Y-%m-%d"));
+        format!("{label}: built on {built}, more than 60 days from the day in its version")
+    })
+}
+
+/// What an answer about pools could not be used for.
+fn remarks_of(told: &Told) -> Vec<String> {
+    let mut remarks = told.remarks.clone();
+    let unnamed = told.unnamed.iter();
+    remarks.extend(unnamed.map(|pool| {
+        format!("{pool}: the provider names no image that is offered (latestNodeImageVersion)")
+    }));
+    let of_pools = told.offered.iter().map(|one| (one.key.to_string(), &one.image));
+    let of_patterns = told.offered_by_pattern.iter().map(|one| (one.pools.to_string(), &one.image));
+    let unknown = |image: &ImageLabel| !is_known_line(&image.family);
+    let odd = of_pools.chain(of_patterns).filter(|(_, image)| unknown(image));
+    remarks.extend(odd.map(|(pools, image)| {
+        format!("{pools}: {image} is offered, and no line of images like {} is known", image.family)
+    }));
+    remarks
+}
+
 fn put_told(told: Told, catalogue: &mut Catalogue) -> bool {
     let mut is_news = false;
+    for (cluster, resource) in told.resources {
+        catalogue.put_resource(cluster, resource);
+    }
     for offered in told.offered {
         is_news |= catalogue.put_offered(offered);
     }
@@ -331,6 +390,57 @@ mod tests {
         assert!(refused("notes.txt", "hello").to_string().starts_with("notes.txt: neither"));
         let report = "{\"distro_name\": \"a\", \"vhd_release_version\": \"b\"}";
         assert!(refused("r.json", report).to_string().starts_with("r.json: the report"));
+    }
+
+    fn upgrades(subscription: &str, image: &str) -> String {
+        format!(
+            "{{\"id\": \"/subscriptions/{subscription}/resourceGroups/rg/providers/\
+             Microsoft.ContainerService/managedClusters/prod/agentPools/apps/upgradeProfiles/\
+             default\", \"latestNodeImageVersion\": {image}}}"
+        )
+    }
+
+    #[test]
+    fn two_clusters_of_one_name_are_refused_across_documents() {
+        let image = "\"AKSUbuntu-2204gen2containerd-202611.10.0\"";
+        let of = |subscription: &str| {
+            read("up.json", upgrades(subscription, image).as_bytes()).expect("told")
+        };
+        let mut catalogue = Catalogue::default();
+        assert!(of("s1").put_into(&mut catalogue));
+        assert!(of("S1").refuse_other_clusters("up.json", &catalogue).is_ok());
+        let error = of("s2").refuse_other_clusters("b.json", &catalogue).expect_err("another");
+        let error = error.to_string();
+        assert!(error.starts_with("b.json: s1/rg/prod and s2/rg/prod would both be"), "{error}");
+        assert!(error.ends_with("--cluster NAME"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_or_names_an_odd_line_is_remarked() {
+        let remarks = |image: &str| {
+            let document = read("up.json", upgrades("s1", image).as_bytes()).expect("told");
+            document.remarks().join("\n")
+        };
+        assert!(remarks("null").starts_with("prod/apps: the provider names no image"));
+        let odd = remarks("\"AKSMars-9-202611.20.0\"");
+        assert!(odd.contains("no line of images like AKSMars-9 is known"), "{odd}");
+        assert_eq!(remarks("\"AKSUbuntu-9904gen2containerd-202611.20.0\""), "");
+    }
+
+    #[test]
+    fn a_build_far_from_its_day_is_remarked() {
+        let release = |built_at: &str| ImageRelease {
+            family: "AKSUbuntu-2204gen2containerd".to_owned(),
+            version: "202611.27.0".to_owned(),
+            built_at: Some(built_at.parse().expect("a moment")),
+            kernel: None,
+            os_id: None,
+            os_version_id: None,
+            packages: nodeward_domain::image::ShippedPackages::Unknown(String::new()),
+        };
+        assert_eq!(far_built(&release("2026-11-24T07:00:00Z")), None);
+        let remark = far_built(&release("1999-11-20T07:15:53Z")).expect("far");
+        assert!(remark.contains("202611.27.0: built on 1999-11-20, more than 60 days"), "{remark}");
     }
 
     #[test]

@@ -8,7 +8,8 @@ mod section;
 mod tests;
 
 use jiff::Timestamp;
-use nodeward_domain::image::{ImageRelease, ShippedPackages, named_by_path};
+use nodeward_domain::facts::PackageManager;
+use nodeward_domain::image::{ImageRelease, ShippedPackages, named_by_path, system_of_line};
 
 pub use packages::{AptEntry, PackageList, RpmEntry};
 pub use section::Section;
@@ -45,6 +46,28 @@ pub enum ImageNoteError {
         /// What stands there.
         #[source]
         source: InstantError,
+    },
+    /// Its build is to come.
+    #[error("{file}:1: the build began at {built_at:.0}, which is to come")]
+    ToCome {
+        /// The file.
+        file: String,
+        /// When it says that the build began.
+        built_at: Timestamp,
+    },
+    /// It is of another operating system than all images of its line.
+    #[error(
+        "{file}: no note of {family}: images of that line have {expected}, and this has {found}"
+    )]
+    System {
+        /// The file.
+        file: String,
+        /// The line that its path names.
+        family: String,
+        /// The system of that line.
+        expected: String,
+        /// What stands in the note.
+        found: String,
     },
     /// A line has a form that such a note does not have.
     #[error("{file}:{line}: {what}")]
@@ -108,7 +131,25 @@ const CLOSING: [(&str, &str); 2] = [
 pub fn read_image_note(file: &str, bytes: &[u8]) -> Result<ImageNote, ImageNoteError> {
     let (family, version) =
         named_by_path(file).ok_or_else(|| ImageNoteError::Unnamed { file: file.to_owned() })?;
-    read_image_note_of(&family, &version, file, bytes)
+    let note = read_image_note_of(&family, &version, file, bytes)?;
+    match note.other_system() {
+        None => Ok(note),
+        Some((expected, found)) => {
+            Err(ImageNoteError::System { file: file.to_owned(), family, expected, found })
+        }
+    }
+}
+
+/// Refuses a note of an image whose build is to come, as of `now`.
+pub fn refuse_to_come(
+    file: &str,
+    release: &ImageRelease,
+    now: Timestamp,
+) -> Result<(), ImageNoteError> {
+    match release.built_at.filter(|built_at| instant::is_to_come(*built_at, now)) {
+        None => Ok(()),
+        Some(built_at) => Err(ImageNoteError::ToCome { file: file.to_owned(), built_at }),
+    }
 }
 
 /// Reads the note of an image whose name is known from elsewhere, as on a node, where it
@@ -246,6 +287,30 @@ fn windows(lines: &Lines<'_>, mut release: ImageRelease) -> Read {
 }
 
 impl ImageNote {
+    /// The system of all images of its line, and what the note has in its place; none where
+    /// they agree, or where one of them is not known.
+    fn other_system(&self) -> Option<(String, String)> {
+        let system = system_of_line(&self.release.family)?;
+        let listed = self.sections.iter().find_map(|section| match section {
+            Section::Packages(PackageList::Apt { .. }) => Some(PackageManager::Dpkg),
+            Section::Packages(PackageList::Rpm(_)) => Some(PackageManager::Rpm),
+            _ => None,
+        });
+        let (id, version) = (&self.release.os_id, self.release.os_version_id.as_deref());
+        let found = match (id, system.manager.zip(listed)) {
+            (Some(id), _) if id != system.id => format!("{id} {}", version.unwrap_or_default()),
+            (Some(id), _)
+                if system.version_id.is_some() && version != system.version_id.as_deref() =>
+            {
+                format!("{id} {}", version.unwrap_or("of a release that is not named"))
+            }
+            (_, Some((PackageManager::Dpkg, PackageManager::Rpm))) => "a list of rpm".to_owned(),
+            (_, Some((PackageManager::Rpm, PackageManager::Dpkg))) => "a list of apt".to_owned(),
+            _ => return None,
+        };
+        Some((system.to_string(), found.trim_end().to_owned()))
+    }
+
     /// The text of the note, which reads as an equal note.
     #[must_use]
     pub fn render(&self) -> String {

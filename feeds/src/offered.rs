@@ -44,7 +44,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use nodeward_domain::pool::{
-    ClusterProfile, OfferedImage, OfferedPattern, PoolKey, PoolOverride, PoolProfile, Quota, Subnet,
+    ClusterProfile, ClusterResource, OfferedImage, OfferedPattern, PoolKey, PoolOverride,
+    PoolProfile, Quota, Subnet,
 };
 
 use crate::instant::InstantError;
@@ -132,7 +133,10 @@ pub enum OfferedError {
         what: String,
     },
     /// Two clusters of the provider would become one.
-    #[error("{file}: {one} and {other} would both be cluster {name:?}: give each its own name")]
+    #[error(
+        "{file}: {one} and {other} would both be cluster {name:?}: give each its own name, file by \
+         file, with --cluster NAME"
+    )]
     Clusters {
         /// The file.
         file: String,
@@ -202,6 +206,8 @@ pub struct Told {
     pub pools: Vec<PoolProfile>,
     /// Clusters, by name.
     pub clusters: Vec<ClusterProfile>,
+    /// By their names in the fleet, what the provider names the clusters that it told of.
+    pub resources: BTreeMap<String, ClusterResource>,
     /// What stands in the place of what the provider says of pools, in the file's order.
     pub overrides: Vec<PoolOverride>,
     /// Processors that may still be taken.
@@ -261,9 +267,12 @@ pub fn read_offered(
 /// Whether a text begins as JSON does. TOML may begin with `[pool]` or `[[pool]]`.
 fn is_json(text: &str) -> bool {
     let text = text.trim_start();
-    match text.strip_prefix('[') {
-        Some(rest) => !rest.trim_start().starts_with(|c: char| c == '[' || c.is_alphabetic()),
-        None => text.starts_with('{'),
+    let inside = text.trim_start_matches(|c: char| c == '[' || c.is_whitespace());
+    let brackets = text[..text.len() - inside.len()].matches('[').count();
+    match brackets {
+        0 => text.starts_with('{'),
+        1 | 2 => !inside.starts_with(char::is_alphabetic),
+        _ => true,
     }
 }
 

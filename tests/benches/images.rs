@@ -166,7 +166,9 @@ fn import() {
         for build in 0..per_line.min(IMAGES - files.len() / 2) {
             line.next();
             let version = version(build);
-            files.push((format!("AKSUbuntu-{sku}/{version}.txt"), line.note(build)));
+            let release = format!("VERSION_ID=\"{}.{}\"", &sku[..2], &sku[2..4]);
+            let note = line.note(build).replace("VERSION_ID=\"22.04\"", &release);
+            files.push((format!("AKSUbuntu-{sku}/{version}.txt"), note));
             let list = container_list(sku, &version, &mut random);
             files.push((format!("AKSUbuntu-{sku}/{version}-image-list.json"), list));
         }

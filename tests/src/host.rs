@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nodeward_agent::collect::{COLLECTORS, Collector, Observation, Rounds};
+use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch, Observation, Rounds};
 use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::npd::{self, Imported};
 use nodeward_agent::probe::{Probes, Recording};
 use tempfile::TempDir;
 
@@ -21,6 +22,8 @@ pub struct HostCopy {
     name: String,
     folder: TempDir,
     recording: Recording,
+    /// Rules that are imported for its logs.
+    imported: Imported,
 }
 
 impl HostCopy {
@@ -30,7 +33,15 @@ impl HostCopy {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&project::host(name), folder.path());
         let recording = Recording::read(&project::answers(name)).expect("a recording");
-        Self { name: name.to_owned(), folder, recording }
+        Self { name: name.to_owned(), folder, recording, imported: Imported::default() }
+    }
+
+    /// From now on the rules of that folder are imported.
+    ///
+    /// # Panics
+    /// When they cannot be.
+    pub fn import(&mut self, folder: &Path) {
+        self.imported = npd::read(folder).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// From now on its local endpoints answer that.
@@ -103,6 +114,7 @@ impl HostCopy {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::with(self.imported.clone()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use nodeward_agent::collect::{COLLECTORS, Collector, Observation};
+use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch, Observation};
 use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
@@ -176,6 +176,7 @@ impl Kubelet {
             containerd_socket: String::new(),
             kubelet_token_file: self.token.clone(),
             packages: Kept::default(),
+            log: LogWatch::default(),
         };
         let collect = kubelet[0].collect;
         let collected = tokio::task::spawn_blocking(move || collect(&host)).await.expect("ends");

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Observation, Rounds};
+use nodeward_agent::collect::{
+    COLLECTOR_LIMIT, COLLECTORS, Collector, LogWatch, Observation, Rounds,
+};
 use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::answer::{About, NodeAnswer};
@@ -55,6 +57,7 @@ impl Looking {
             containerd_socket: socket.display().to_string(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::default(),
         };
         let is_it = |one: &Collector| one.component == component;
         let only = COLLECTORS.into_iter().filter(is_it).collect();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use nodeward_agent::collect::{COLLECTORS, Collected};
+use nodeward_agent::collect::{COLLECTORS, Collected, LogWatch};
 use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
@@ -221,6 +221,7 @@ pub fn collect(root: &Path) -> Collected {
         containerd_socket: String::new(),
         kubelet_token_file: None,
         packages: Kept::default(),
+        log: LogWatch::default(),
     };
     let mut collectors = COLLECTORS.into_iter();
     let packages = collectors.find(|one| one.component == Component::Packages);

@@ -43,6 +43,12 @@ pub struct Twin {
     recorded: Option<serde_json::Value>,
     /// A feed that is at hand, as its file would be, imported at that moment.
     feed: Option<TwinFeed>,
+    /// Files of node-problem-detector that are imported, by name.
+    #[serde(default)]
+    npd: BTreeMap<String, String>,
+    /// Findings that tell of the same by a state, and so come with it.
+    #[serde(default)]
+    pub beside: Vec<String>,
     /// What is known of images, and of the node's pool.
     #[serde(default)]
     images: TwinImages,
@@ -142,6 +148,13 @@ impl Twin {
             );
             std::fs::write(&inside, text.replacen(from.as_str(), to, 1)).expect("written");
         }
+        if !self.npd.is_empty() {
+            let folder = tempfile::tempdir().expect("a folder");
+            for (name, text) in &self.npd {
+                std::fs::write(folder.path().join(name), text).expect("written");
+            }
+            host.import(folder.path());
+        }
         host.answer_with(self.answers(0));
         host
     }
@@ -184,6 +197,7 @@ impl Twin {
                 cluster: key.cluster,
                 as_of: jiff::Timestamp::UNIX_EPOCH,
                 resource_group: None,
+                resource: None,
                 region: None,
                 kubernetes: None,
                 channel: Some(NodeOsChannel::named(channel).expect("a channel")),

@@ -30,8 +30,11 @@ const NOT_IN_HOST_ROOTS: [(&str, &str); 9] = [
 ];
 
 /// What a host root names itself, each with where.
-const NAMED_BY_HOST_ROOTS: [(&str, &str); 1] =
-    [("/usr/local/sbin/ntpd", "the first argument of a process that is looked for")];
+const NAMED_BY_HOST_ROOTS: [(&str, &str); 3] = [
+    ("/usr/local/sbin/ntpd", "the first argument of a process that is looked for"),
+    ("/opt/bin/kubelet", "the first argument of a process that is looked for"),
+    ("/mnt/containerd", "`root` in containerd's configuration"),
+];
 
 /// What each collector asks for.
 fn asked() -> BTreeMap<Component, BTreeSet<String>> {
@@ -80,6 +83,18 @@ fn variants() -> Vec<HostCopy> {
     });
     variant("debian-12-plain", &|copy| written(copy, "/run/reboot-needed", ""));
     variant("debian-12-plain", &|copy| gone(copy, "/proc/modules"));
+    variant("aks-ubuntu-2204", &|copy| {
+        gone(copy, "/proc/1/mountinfo");
+        for folder in ["/proc/pressure", "/sys/kernel/mm/transparent_hugepage"] {
+            std::fs::remove_dir_all(copy.inside(folder)).expect("it is there");
+        }
+        written(copy, "/etc/sysfs.d/a.conf", "kernel/mm/transparent_hugepage/enabled = never\n");
+        let tasks = copy.inside("/sys/fs/cgroup/pids");
+        std::fs::create_dir_all(&tasks).expect("made");
+        let pods = copy.inside("/sys/fs/cgroup/kubepods.slice");
+        std::fs::rename(pods, tasks.join("kubepods")).expect("moved");
+    });
+    variant("debian-12-plain", &|copy| gone(copy, "/var/log/kern.log"));
     variant("aks-azurelinux-3", &|copy| {
         let newer = copy.inside("/usr/lib/sysimage");
         std::fs::create_dir_all(&newer).expect("made");

@@ -108,6 +108,13 @@ async fn exit_codes_say_how_it_stands() {
         ),
         ("node aks-ubuntu-2204 --wait=5s", 0, "VERDICT   clean"),
         ("checks", 0, " checks"),
+        ("sysctl --node aks-ubuntu-2204", 0, "VERDICT   clean"),
+        ("sysctl --node aks-ubuntu-2204-broken", 1, "not as they should be, YOU act first"),
+        ("why aks-ubuntu-2204", 0, "VERDICT   well"),
+        ("why aks-ubuntu-2204-broken", 1, "VERDICT   ILL since"),
+        ("support check --node aks-ubuntu-2204-broken", 1, "YOU act first"),
+        // What no node shows is unknown, however well the node is.
+        ("support check --node aks-ubuntu-2204", 4, "supportable, as far as nodes show"),
     ] {
         let output = nodeward(&url, line);
         assert_eq!(output.status.code(), Some(code), "{line}: {}", said(&output));
@@ -118,6 +125,10 @@ async fn exit_codes_say_how_it_stands() {
     }
     for (line, says) in [
         ("node nobody", "no node \"nobody\" has reported"),
+        ("why nobody", "no node \"nobody\" has reported"),
+        ("sysctl --node nobody", "no node \"nobody\" has reported"),
+        ("support check --pool nothing", "pool nothing: no such node has reported"),
+        ("support check --policy aks-1999", "policy: no policy edition \"aks-1999\""),
         ("node", "NAME"),
         ("nodes -o table --width 3", "--width"),
         ("checks --explain Nothing", "did you mean"),

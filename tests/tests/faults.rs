@@ -78,13 +78,20 @@ impl Fault {
 }
 
 /// The file that a collector cannot do without; where it reads of two kinds, one of each.
-/// `managed_images` needs none: of it the answers of the runtime are damaged.
-const NEEDED: [(Component, &str); Component::ALL.len()] = [
+/// `managed_images` needs none: of it the answers of the runtime are damaged. Nor do `systemd`,
+/// which answers over its bus, and `linux_extension`, whose files are looked for and not read.
+const NEEDED: [(Component, &str); Component::ALL.len() - 2] = [
     (Component::OsRelease, "/usr/lib/os-release"),
     (Component::NodeImage, "/opt/azure/containers/image-bom.json"),
     (Component::Kernel, "/proc/sys/kernel/tainted"),
     (Component::KernelModules, "/proc/modules"),
     (Component::KernelModules, "/etc/modprobe.d/CIS.conf"),
+    (Component::Filesystem, "/proc/1/mountinfo"),
+    (Component::Pressure, "/proc/pressure/io"),
+    (Component::ProcessLimits, "/proc/sys/fs/file-nr"),
+    (Component::Conntrack, "/proc/sys/net/netfilter/nf_conntrack_count"),
+    (Component::SwapAndHugepages, "/proc/meminfo"),
+    (Component::KernelLog, "/dev/kmsg"),
     (Component::Packages, "/var/lib/dpkg/status"),
     (Component::Reboot, "/proc/stat"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
@@ -93,6 +100,12 @@ const NEEDED: [(Component, &str); Component::ALL.len()] = [
     (Component::Kubelet, "/proc/41552/stat"),
     (Component::KubeProxy, "/proc/10361/stat"),
     (Component::Cni, "/etc/cni/net.d/10-azure.conflist"),
+    (Component::Network, "/sys/class/net/eth0/mtu"),
+    (Component::UpdateChannel, "/etc/apt/apt.conf.d/99periodic"),
+    (
+        Component::Extensions,
+        "/var/lib/waagent/Microsoft.AKS.Compute.AKS.Linux.AKSNode-1.412.0/config/HandlerState",
+    ),
 ];
 
 /// Faults that are none for that file, and what is seen instead.
@@ -133,6 +146,23 @@ fn is_no_fault((component, path): (Component, &str), fault: Fault) -> bool {
         ),
         // Then none is configured.
         Component::Cni => fault == Fault::Missing,
+        // The interface is gone since it was listed.
+        Component::Network => matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot),
+        // apt needs no file and passes over folders; where one ends does not matter.
+        Component::UpdateChannel => matches!(
+            fault,
+            Fault::Missing
+                | Fault::Empty
+                | Fault::Truncated
+                | Fault::NotText
+                | Fault::Folder
+                | Fault::LinkOutOfTheRoot
+        ),
+        // An extension that was never set up has no state, and states are the agent's words.
+        Component::Extensions => matches!(
+            fault,
+            Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
+        ),
         _ => false,
     }
 }
@@ -153,7 +183,7 @@ fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState>
 fn shares(path: &str, other: Component) -> bool {
     match path {
         // The time of boot.
-        "/proc/stat" => other == Component::Kernel,
+        "/proc/stat" => matches!(other, Component::Kernel | Component::KernelLog),
         _ => path.ends_with("/stat") && looks_through_processes(other),
     }
 }
@@ -192,6 +222,8 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                     Component::OsRelease => path.starts_with("/opt/azure"),
                     // Whether its files were written after it was started is not known then.
                     Component::Kubelet => path == "/proc/stat",
+                    // Whether such a process has ended and waits for its parent.
+                    Component::ProcessLimits => path.ends_with("/stat"),
                     _ => false,
                 };
                 if *other != component && !lesser && !shares(path, *other) {
@@ -205,7 +237,9 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
 #[test]
 fn a_file_of_every_collector_is_damaged() {
     let damaged = NEEDED.map(|(component, _)| component).into_iter();
-    let all: BTreeSet<Component> = damaged.chain([Component::ManagedImages]).collect();
+    let all: BTreeSet<Component> = damaged
+        .chain([Component::ManagedImages, Component::Systemd, Component::LinuxExtension])
+        .collect();
     assert_eq!(all, Component::ALL.into_iter().collect());
 }
 

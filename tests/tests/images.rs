@@ -209,7 +209,7 @@ async fn what_is_told_of_pools_makes_plans_that_are_kept_checked_and_followed() 
     assert_eq!(made["pools"][0]["nodes"][0]["name"], "aks-0");
     refused(&served, "plan create tonight", 2, "--replace");
     refused(&served, "plan create a/b", 2, "is no name of a plan");
-    refused(&served, "plan create x --target latest", 2, "neither newest-offered nor a version");
+    refused(&served, "plan create x --target latest", 2, "neither newest-offered, the version");
     refused(&served, "plan create x --window Sat", 2, "Sat");
     ends(&served, "plan create tonight --select pool=nodepool1 --replace", 0);
     let list = served.asked("plan list");
@@ -218,7 +218,7 @@ async fn what_is_told_of_pools_makes_plans_that_are_kept_checked_and_followed() 
     assert_eq!(names, ["blind", "tonight"]);
     let script = ends(&served, "plan export tonight", 0);
     assert!(
-        script.contains("--resource-group=rg --cluster-name=local --name=nodepool1"),
+        script.contains("--subscription=0 --resource-group=rg --cluster-name=aks --name=nodepool1"),
         "{script}"
     );
     assert!(ends(&served, "plan export tonight --as ticket", 0).starts_with("# Upgrade"));

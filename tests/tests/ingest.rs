@@ -217,13 +217,24 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             Component::OsRelease => ("unavailable", "facts of another component"),
             Component::Packages | Component::Containerd => ("unavailable", "not valid"),
             Component::Sysctl
+            | Component::Conntrack
+            | Component::Filesystem
+            | Component::KernelLog
             | Component::KernelModules
             | Component::ManagedImages
             | Component::NodeImage
+            | Component::Pressure
+            | Component::ProcessLimits
             | Component::Reboot
+            | Component::SwapAndHugepages
             | Component::TimeSync
             | Component::KubeProxy
-            | Component::Cni => ("not_reported", "not reported"),
+            | Component::Cni
+            | Component::Systemd
+            | Component::Network
+            | Component::UpdateChannel
+            | Component::LinuxExtension
+            | Component::Extensions => ("not_reported", "not reported"),
         };
         assert_eq!(component.state, expected.0, "{component:?}");
         assert!(component.headline.contains(expected.1), "{component:?}");

@@ -7,7 +7,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Rounds};
+use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, LogWatch, Rounds};
 use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
@@ -75,6 +75,7 @@ impl Node {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::default(),
         };
         let only = COLLECTORS.into_iter().filter(is_proxy).collect();
         seen.extend(Rounds::with(Arc::new(host), only, COLLECTOR_LIMIT).run().await);

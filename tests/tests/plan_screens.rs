@@ -75,6 +75,7 @@ fn pool(name: &str) -> PoolInput {
         profile: Some(profile),
         cluster_channel: None,
         resource_group: Some("rg".to_owned()),
+        resource: None,
         nodes: (0..2).map(|index| node(format!("{name}-{index}"))).collect(),
         offered: Some(OfferedImage { key: key.clone(), image: label(NEW), as_of: now() }),
         target: Some(TargetFacts {
@@ -107,7 +108,7 @@ fn settings(pool: &mut PoolInput) -> &mut PoolProfile {
 type Change = fn(&mut PoolInput);
 
 /// By the name of a pool, what is changed on it.
-const POOLS: [(&str, Change); 34] = [
+const POOLS: [(&str, Change); 35] = [
     ("a-canary", |_| {}),
     ("addresses", |pool| pool.addresses.as_mut().expect("a pot").left = 30),
     ("backwards", |pool| {
@@ -135,6 +136,10 @@ const POOLS: [(&str, Change); 34] = [
         pool.nodes[0].image = Some(label("AKSUbuntu-2404gen2containerd-202611.03.0"));
     }),
     ("nap", |pool| settings(pool).scaling = PoolScaling::NodeAutoProvisioning),
+    ("no-nodes", |pool| {
+        pool.nodes.clear();
+        settings(pool).nodes = None;
+    }),
     ("no-surge", |pool| settings(pool).upgrade.max_surge = Share::Nodes(0)),
     ("old-target", |pool| {
         pool.target.as_mut().expect("facts").built_at = Some(at("2026-08-20T06:00:00Z"));
@@ -216,6 +221,7 @@ const fn place(blocker: &Blocker) -> usize {
         Blocker::OverDisruption { .. } => 22,
         Blocker::LongerThanWindows { .. } => 23,
         Blocker::NoWindowLeft { .. } => 24,
+        Blocker::NodesUnknown => 25,
     }
 }
 
@@ -298,7 +304,7 @@ fn every_blocker_and_every_warning_has_a_screen() {
     let plans = plans();
     let pools = || plans.iter().flat_map(|plan| &plan.pools);
     let blockers: BTreeSet<usize> = pools().flat_map(|pool| &pool.blockers).map(place).collect();
-    assert_eq!(blockers, (0..25).collect());
+    assert_eq!(blockers, (0..26).collect());
     let warnings: BTreeSet<usize> =
         pools().flat_map(|pool| &pool.warnings).map(place_of_warning).collect();
     assert_eq!(warnings, (0..12).collect());

@@ -7,12 +7,14 @@ mod real_systemd {
     use std::time::{Duration, Instant};
 
     use jiff::Timestamp;
-    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Observation, Rounds};
+    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, LogWatch, Observation, Rounds};
     use nodeward_agent::host::{Host, HostRoot, Kept};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::answer::{About, NodeAnswer};
     use nodeward_domain::component::Component;
-    use nodeward_domain::facts::{ComponentState, Kubelet, Unit, UnitState};
+    use nodeward_domain::facts::{
+        ComponentState, Headline as _, Kubelet, Systemd, Unit, UnitState,
+    };
     use nodeward_domain::node::NodeHistory;
     use nodeward_domain::observed::State;
     use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
@@ -121,6 +123,7 @@ mod real_systemd {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::default(),
         }
     }
 
@@ -353,5 +356,141 @@ mod real_systemd {
 
         std::fs::remove_file(node.machine.inside("/run/dbus/system_bus_socket")).expect("removed");
         assert_eq!(unreadable(&mut node).await, "/run/dbus/system_bus_socket: not there");
+    }
+
+    /// What can be found about the system as a whole.
+    const ABOUT_THE_SYSTEM: [&str; 5] = [
+        "SystemNotRunning",
+        "UnitFailed",
+        "UnitRestartsRepeatedly",
+        "UnitMasked",
+        "DaemonReloadPending",
+    ];
+
+    /// A machine without a kubelet.
+    struct System {
+        machine: Machine,
+        rounds: Rounds,
+        history: NodeHistory,
+    }
+
+    impl System {
+        fn booted() -> Self {
+            let machine = Machine::boot();
+            let asked = [Component::OsRelease, Component::Kubelet, Component::Systemd];
+            let only = COLLECTORS.into_iter().filter(|one| asked.contains(&one.component));
+            let rounds = Rounds::with(Arc::new(host(&machine)), only.collect(), COLLECTOR_LIMIT);
+            // What a container's own units lack is not what is tested.
+            machine.systemctl(&["reset-failed"]);
+            Self { machine, rounds, history: NodeHistory::default() }
+        }
+
+        /// One more round of the agent.
+        async fn look(&mut self) -> State<Systemd> {
+            let mut systemd = None;
+            for Observation { state, observed_at, took, .. } in self.rounds.run().await {
+                if let ComponentState::Systemd(state) = &state {
+                    systemd = Some(state.clone());
+                }
+                self.history.observe(state, observed_at, took);
+            }
+            systemd.expect("it was looked at")
+        }
+
+        fn answer(&self) -> NodeAnswer {
+            let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+            let now = Timestamp::now();
+            let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
+            NodeAnswer::of(about, &self.history, Default::default(), &policy, now).0
+        }
+
+        /// Looks until these are the findings about the system.
+        async fn finds(&mut self, expected: &[&str]) {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let seen = self.look().await;
+                let answer = self.answer();
+                let reasons = answer.findings.iter().map(|finding| finding.reason.as_str());
+                let found: Vec<&str> =
+                    reasons.filter(|reason| ABOUT_THE_SYSTEM.contains(reason)).collect();
+                if found == expected {
+                    return;
+                }
+                assert!(Instant::now() < deadline, "{found:?}, not {expected:?}: {seen:?}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+
+        /// Writes a unit and has systemd read it.
+        fn unit(&self, name: &str, service: &str) {
+            // One that may be started as often as it likes is never given up.
+            let unit = format!("[Unit]\nDescription={name}\nStartLimitIntervalSec=0\n");
+            let text = format!("{unit}[Service]\n{service}");
+            self.machine.write(&format!("/etc/systemd/system/{name}"), &text);
+            self.machine.systemctl(&["daemon-reload"]);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_failed_unit_is_found_until_it_is_mended() {
+        let mut system = System::booted();
+        system.finds(&[]).await;
+        system.unit("broken.service", "ExecStart=/bin/false\n");
+        system.machine.systemctl(&["start", "--no-block", "broken.service"]);
+        system.finds(&["UnitFailed"]).await;
+        let answer = system.answer();
+        let failed = answer.findings.iter().find(|finding| finding.reason == "UnitFailed");
+        let failed = failed.expect("found");
+        assert_eq!(failed.evidence[0].source, "broken.service");
+        assert_eq!(failed.evidence[0].actual, "failed (failed), Result=exit-code");
+        let State::Present(seen) = system.look().await else { panic!("not there") };
+        assert_eq!(seen.manager.system_state, "degraded");
+        assert!(seen.headline().starts_with("systemd 2"), "{}", seen.headline());
+        system.machine.systemctl(&["reset-failed", "broken.service"]);
+        system.finds(&[]).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_unit_that_flaps_is_found_by_what_systemd_counts() {
+        let mut system = System::booted();
+        system.finds(&[]).await;
+        let flaps = "ExecStart=/bin/sleep 0.2\nRestart=always\nRestartSec=100ms\n";
+        system.unit("flap.service", flaps);
+        system.machine.systemctl(&["start", "flap.service"]);
+        system.finds(&["UnitRestartsRepeatedly"]).await;
+        system.machine.systemctl(&["stop", "flap.service"]);
+        system.finds(&[]).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_masked_unit_is_found_until_it_is_unmasked() {
+        let mut system = System::booted();
+        system.machine.systemctl(&["mask", "--quiet", "systemd-sysctl.service"]);
+        system.finds(&["UnitMasked"]).await;
+        system.machine.systemctl(&["unmask", "--quiet", "systemd-sysctl.service"]);
+        system.machine.systemctl(&["mask", "--quiet", "--runtime", "systemd-sysctl.service"]);
+        system.finds(&["UnitMasked"]).await;
+        system.machine.systemctl(&["unmask", "--quiet", "--runtime", "systemd-sysctl.service"]);
+        system.finds(&[]).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_changed_file_is_found_until_systemd_has_read_it() {
+        let mut system = System::booted();
+        system.unit("sleeper.service", "ExecStart=/bin/sleep infinity\n");
+        system.machine.systemctl(&["start", "sleeper.service"]);
+        system.finds(&[]).await;
+        // The clock of files is coarse.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let changed = "[Service]\nExecStart=/bin/sleep infinity\nNice=5\n";
+        system.machine.write("/etc/systemd/system/sleeper.service", changed);
+        system.finds(&["DaemonReloadPending"]).await;
+        system.machine.systemctl(&["daemon-reload"]);
+        system.finds(&[]).await;
+        // Without a bus nothing is said of units, and nobody is accused.
+        std::fs::remove_file(system.machine.inside("/run/dbus/system_bus_socket")).expect("gone");
+        let State::Unavailable(unavailable) = system.look().await else { panic!("read") };
+        assert_eq!(unavailable.to_string(), "/run/dbus/system_bus_socket: not there");
+        system.finds(&[]).await;
     }
 }

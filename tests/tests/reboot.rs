@@ -6,7 +6,7 @@ mod real_systemd {
     use std::sync::Arc;
     use std::time::Instant;
 
-    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Rounds};
+    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, LogWatch, Rounds};
     use nodeward_agent::host::{Host, HostRoot, Kept};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::component::Component;
@@ -26,6 +26,7 @@ mod real_systemd {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::default(),
         };
         let only = COLLECTORS.into_iter().filter(|one| one.component == Component::Reboot);
         let seen = Rounds::with(Arc::new(host), only.collect(), COLLECTOR_LIMIT).run().await;

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clap::Parser as _;
+use nodeward_aggregator::fleet::AskedSupport;
 use nodeward_cli::arguments::Arguments;
 use nodeward_cli::exit::Exit;
 use nodeward_cli::run::run;
+use nodeward_domain::policy::{DEFAULT_EDITION, Policy, Standing as RuleStanding};
+use nodeward_domain::support::Level;
 use nodeward_tests::project;
 use nodeward_tests::scenario::Scenario;
 
@@ -114,5 +117,38 @@ async fn stories_end_as_before() {
         let scenario = Scenario::read(&folder);
         let text = scenario.told(&folder).await;
         project::assert_committed(&folder.join("answer.txt"), &text);
+    }
+}
+
+/// One fleet under every edition: `tests/scenarios/editions`, whose own answer is that of the
+/// default one.
+#[tokio::test]
+async fn one_fleet_is_told_by_every_edition_in_its_own_way() {
+    let folder = project::root().join("tests/scenarios/editions");
+    let beside = ["aks-pl+faq-zh"];
+    for edition in Policy::editions().chain(beside).filter(|edition| *edition != DEFAULT_EDITION) {
+        let mut scenario = Scenario::read(&folder);
+        scenario.policy = Some(edition.to_owned());
+        let text = scenario.told(&folder).await;
+        project::assert_committed(&folder.join(format!("{edition}.txt")), &text);
+
+        let fleet = scenario.play(&folder).await;
+        let answer = fleet.support(&AskedSupport::default(), scenario.now).expect("an answer");
+        let sums = &answer.fixes;
+        assert!(sums.nodes == 2 && sums.customer > 0, "{edition}: ages are shown: {sums:?}");
+        // Without a line of age nothing is the provider's, and nobody says that it is over it.
+        let policy = Policy::edition(edition).expect("a shipped edition");
+        match policy.patch_age_limit() {
+            Some(_) => {
+                assert!(sums.provider > 0 && sums.over_line > Some(0), "{edition}: {sums:?}");
+            }
+            None => assert!(sums.provider == 0 && sums.over_line.is_none(), "{edition}: {sums:?}"),
+        }
+        for (id, rule) in answer.rules.iter().map(|rule| (rule.rule.as_str(), rule)) {
+            if matches!(policy.rule(id), RuleStanding::Lacking { .. }) {
+                assert_eq!(rule.level, Level::NotApplicable, "{edition}: {id}");
+                assert!(rule.why.contains("first edition with it: "), "{edition}: {id}");
+            }
+        }
     }
 }

@@ -81,6 +81,7 @@ fn first(host: &Host, names: &mut Vec<String>) -> Result<Option<CniConfiguration
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::LogWatch;
     use crate::host::{HostRoot, Kept};
     use crate::probe::Probes;
 
@@ -100,6 +101,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::default(),
         })
     }
 

@@ -6,7 +6,7 @@ mod container;
 mod daemons;
 mod listener;
 mod ptp;
-mod units;
+pub(super) mod units;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Processes of the host, from procfs(5) below the host root.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use procfs_core::FromRead as _;
 use procfs_core::process::{Stat, Status};
@@ -167,8 +169,31 @@ pub fn started(root: &HostRoot, pid: u32) -> Result<Started, HostError> {
 pub(crate) struct Known {
     name: String,
     state: char,
+    parent: i32,
     /// Seconds after boot.
     started: u64,
+}
+
+/// How many processes of the host have ended and were not waited for, and the pids of the
+/// parents that have not, each with how many.
+pub fn zombies(root: &HostRoot) -> Result<(u64, BTreeMap<u32, u64>), HostError> {
+    let (mut count, mut parents) = (0, BTreeMap::new());
+    for pid in pids(root)? {
+        match known(root, pid) {
+            Ok(known) if known.state == 'Z' => {
+                count += 1;
+                if let Ok(parent) = u32::try_from(known.parent) {
+                    *parents.entry(parent).or_default() += 1;
+                }
+            }
+            Ok(_) => {}
+            // It ended while we looked.
+            Err(HostError::Missing { .. }) => {}
+            Err(HostError::System { errno: nix::errno::Errno::ESRCH, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((count, parents))
 }
 
 /// Reads which process a pid is; within a round once for all collectors.
@@ -178,7 +203,12 @@ fn known(root: &HostRoot, pid: u32) -> Result<Known, HostError> {
         let bytes = root.read(&path, 64 * 1024)?;
         let stat = Stat::from_read(bytes.as_slice())
             .map_err(|_| malformed(path.clone(), "proc_pid_stat(5)"))?;
-        Ok(Known { name: stat.comm, state: stat.state, started: stat.starttime / USER_HZ })
+        Ok(Known {
+            name: stat.comm,
+            state: stat.state,
+            parent: stat.ppid,
+            started: stat.starttime / USER_HZ,
+        })
     })
 }
 

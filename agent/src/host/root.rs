@@ -16,6 +16,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, re
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 
 use super::HostError;
+use super::apt::settings;
 use super::certificates::certificates_of;
 use super::outline::{Outline, outline};
 use super::process::Known;
@@ -183,6 +184,28 @@ impl HostRoot {
         self.readable(path).map(File::from)
     }
 
+    /// The character device of that number, opened to be read without waiting; or, as in a
+    /// copy of a node, a regular file in its place. Tells whether it is the device.
+    pub(super) fn device(&self, path: &str, number: (u64, u64)) -> Result<(File, bool), HostError> {
+        let handle = self.handle(path, true)?;
+        let stat = stat(path, handle.as_fd())?;
+        let kind = kind(&stat);
+        let is_device = match kind {
+            "regular file" => false,
+            "character device" if (major(stat.st_rdev), minor(stat.st_rdev)) == number => true,
+            _ => {
+                return Err(HostError::WrongKind {
+                    path: path.to_owned(),
+                    kind,
+                    expected: "log of the kernel",
+                });
+            }
+        };
+        reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
+            .map(|file| (File::from(file), is_device))
+            .map_err(|errno| HostError::system(path, errno))
+    }
+
     /// What the kernel says of what is there, which is not opened.
     pub(super) fn metadata(&self, path: &str) -> Result<Metadata, HostError> {
         let metadata = File::from(self.handle(path, true)?).metadata();
@@ -257,6 +280,23 @@ impl HostRoot {
     ) -> Result<Outline, HostError> {
         let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
         let read = outline(&mut file, tables, keys);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        read.map_err(|error| HostError::reading(path, &error))
+    }
+
+    /// The values of these keys in a file of apt.conf(5) of at most `limit_bytes` that may hold
+    /// secrets: of other values nothing is kept. Keys are in lower case; each value comes with
+    /// the number of its key.
+    pub fn read_apt(
+        &self,
+        path: &str,
+        keys: &[&str],
+        limit_bytes: u64,
+    ) -> Result<Vec<(usize, String)>, HostError> {
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let read = settings(&mut file, keys);
         if file.limit() == 0 {
             return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
         }
@@ -379,7 +419,7 @@ impl HostRoot {
     }
 
     /// A handle that names a file without opening it for anything.
-    fn handle(&self, path: &str, follow: bool) -> Result<OwnedFd, HostError> {
+    pub(super) fn handle(&self, path: &str, follow: bool) -> Result<OwnedFd, HostError> {
         self.asked.note(|| path.to_owned());
         let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         if !follow {

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nodeward_domain::facts::containerd::Replies;
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, UnitState};
+use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, SystemManager, UnitState};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use super::http::{Get, Reply};
 use super::{chrony, clock};
+use crate::host::Space;
 use crate::reads::Asked;
 
 /// Recorded answers of local endpoints.
@@ -33,10 +34,15 @@ pub struct Recording {
     /// What systemd says of units, by name.
     #[serde(default)]
     pub units: BTreeMap<String, UnitState>,
+    /// What systemd says of itself and of the units that stand out.
+    pub system_manager: Option<SystemManager>,
     /// What chronyd answers, wherever it is asked.
     pub chrony: Option<chrony::Answer>,
     /// What the kernel says of its clock.
     pub clock: Option<clock::KernelTime>,
+    /// How big file systems are and how much of them is left, by a path on each.
+    #[serde(default)]
+    pub filesystems: BTreeMap<String, Space>,
     /// Notes what is asked, if a test wants to know.
     #[serde(skip)]
     pub asked: Asked,

@@ -3,6 +3,8 @@
 //! by one, because all of them together would bring the environment and the credentials
 //! of the unit into memory. Interfaces: org.freedesktop.systemd1(5).
 
+pub(super) mod manager;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -195,6 +197,17 @@ impl Bus {
         self.call("/org/freedesktop/systemd1", MANAGER, method, &name).await
     }
 
+    async fn property<T>(&self, path: &str, interface: &str, name: &str) -> zbus::Result<T>
+    where
+        T: TryFrom<OwnedVariant>,
+        zbus::Error: From<T::Error>,
+    {
+        const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+        let answer = self.call(path, PROPERTIES, "Get", &(interface, name)).await?;
+        let value: OwnedVariant = answer.body().deserialize()?;
+        Ok(value.try_into()?)
+    }
+
     async fn call<B: serde::Serialize + zbus::DynamicType>(
         &self,
         path: &str,
@@ -221,11 +234,7 @@ impl Properties<'_> {
         T: TryFrom<OwnedVariant>,
         zbus::Error: From<T::Error>,
     {
-        const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-        let body = (interface, name);
-        let answer = self.bus.call(self.path.as_str(), PROPERTIES, "Get", &body).await?;
-        let value: OwnedVariant = answer.body().deserialize()?;
-        Ok(value.try_into()?)
+        self.bus.property(self.path.as_str(), interface, name).await
     }
 }
 

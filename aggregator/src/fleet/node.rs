@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::advisory::Stream;
+use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow, is_stale};
-use nodeward_domain::check::settle;
+use nodeward_domain::check::{Outcome, judge_node, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Packages};
 use nodeward_domain::fixes::Place;
@@ -378,6 +379,58 @@ impl NodeMemory {
         let outside = advisories.outside(surroundings);
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         answer.with_fixes(judged.map(|judged| judged.answer(now)))
+    }
+
+    /// The node's kernel parameters.
+    pub(super) fn sysctl(
+        &self,
+        policy: &Policy,
+        advisories: &Advisories,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> SysctlAnswer {
+        let history = self.present();
+        let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
+        let outside = advisories.outside(surroundings);
+        let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
+        SysctlAnswer::of(&answer, &history, policy)
+    }
+
+    /// Tells what is made of the node's history and of the answer about it, in which the fixes
+    /// that it lacks are sums alone.
+    pub(super) fn judged<T>(
+        &self,
+        policy: &Policy,
+        advisories: &Advisories,
+        pools: &Pools,
+        now: Timestamp,
+        tell: impl FnOnce(&NodeHistory, &NodeAnswer) -> T,
+    ) -> T {
+        let history = self.present();
+        let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
+        let place = Place { cluster: &self.peer.cluster, surroundings };
+        let judged = advisories.judge(place, &history, self.packages(), policy, now);
+        let outside = advisories.outside(surroundings);
+        let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
+        tell(&history, &answer.with_fixes(judged.map(|judged| judged.summary(now))))
+    }
+
+    /// The checks that fail on the node, by reason.
+    pub(super) fn failing(
+        &self,
+        policy: &Policy,
+        advisories: &Advisories,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> BTreeSet<String> {
+        let history = self.present();
+        let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
+        let outside = advisories.outside(surroundings);
+        judge_node(&history, outside, policy, now)
+            .into_iter()
+            .filter(|judged| matches!(judged.verdict.outcome, Outcome::Fail { .. }))
+            .map(|judged| judged.check.reason.to_owned())
+            .collect()
     }
 
     /// The node in one row, judged again only when the last one is no longer right.

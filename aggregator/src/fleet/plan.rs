@@ -144,6 +144,7 @@ impl Fleet {
             .max_by_key(|subnet| (subnet.pools.exact().is_some(), subnet.pools.pool.len()));
         PoolInput {
             resource_group: profile.as_ref().and_then(|profile| profile.resource_group.clone()),
+            resource: profile.as_ref().and_then(|profile| profile.resource.clone()),
             cluster_channel: catalogue.channel(&key),
             profile,
             offered,

@@ -108,6 +108,28 @@ impl QueryService for Canned {
         }))
     }
 
+    async fn get_sysctl(
+        &self,
+        request: Request<v1::GetSysctlRequest>,
+    ) -> Result<Response<v1::GetSysctlResponse>, Status> {
+        let document = request.into_inner().node;
+        Ok(Response::new(v1::GetSysctlResponse { as_of: Some(epoch()), document }))
+    }
+
+    async fn check_support(
+        &self,
+        _: Request<v1::CheckSupportRequest>,
+    ) -> Result<Response<v1::CheckSupportResponse>, Status> {
+        Err(Status::invalid_argument("policy: no such edition"))
+    }
+
+    async fn get_why(
+        &self,
+        _: Request<v1::GetWhyRequest>,
+    ) -> Result<Response<v1::GetWhyResponse>, Status> {
+        Ok(Response::new(v1::GetWhyResponse { as_of: Some(epoch()), document: "{}".to_owned() }))
+    }
+
     async fn list_images(
         &self,
         _: Request<v1::ListImagesRequest>,
@@ -240,6 +262,15 @@ async fn every_refusal_is_told_apart() {
 
     let mut client = client_of(Canned { absent_for: 1, ..Canned::default() });
     assert!(matches!(client.node("", "a").await, Err(AskError::NoSuchNode(_))));
+}
+
+#[tokio::test]
+async fn a_document_that_is_none_is_no_answer() {
+    let mut client = client_of(Canned::default());
+    assert!(matches!(client.sysctl("", "{").await, Err(AskError::Invalid(_))));
+    assert!(matches!(client.why("", "a").await, Err(AskError::Invalid(_))));
+    let refused = client.support(v1::CheckSupportRequest::default()).await;
+    assert!(matches!(refused, Err(AskError::Cannot(why)) if why.contains("no such edition")));
 }
 
 #[tokio::test]

@@ -169,11 +169,12 @@ fn diff_exit(answer: &ImageDiff) -> Exit {
     }
 }
 
-/// A line of which no known image runs the fix is a finding.
+/// A line of which no known image runs the fix is a finding. Where the first that does is not
+/// known for sure, the answer is incomplete.
 fn first_fix_exit(answer: &FirstFixes) -> Exit {
     let is_told = answer.is_known
         && answer.unclear.is_empty()
-        && answer.fixes.iter().all(|fix| fix.unclear.is_empty());
+        && answer.fixes.iter().all(|fix| fix.unclear.is_empty() && !fix.or_earlier);
     if answer.fixes.iter().any(|fix| fix.first.is_none()) {
         Exit::Findings
     } else if is_told {

@@ -7,11 +7,12 @@ use nodeward_domain::image::compare::{ComparedFix, ImageDiff, PackageStep, age_d
 use nodeward_domain::image::first_fix::{Dated, FirstFix, FirstFixes};
 use nodeward_domain::image::list::{ImageList, ImageRow};
 use nodeward_domain::image::variants::{Against, Variant, Variants};
+use nodeward_feeds::image_document;
 
 use super::fixes::opinion_of;
 use super::layout::{Page, count};
 use super::{ScreenError, Style, write};
-use crate::admin::ImportedImages;
+use crate::admin::{ImportedDocuments, ImportedImages};
 use crate::inert;
 
 /// So many rows of packages are shown for people who did not ask for all.
@@ -26,10 +27,9 @@ pub fn imported_images(answer: &ImportedImages, style: Style<'_>) -> Result<Stri
             let mut page = Page::new(style.width);
             let all: u64 = answer.documents.iter().map(|one| one.count).sum();
             let news: u64 = answer.documents.iter().map(|one| one.news).sum();
-            page.labelled(
-                "IMPORTED",
-                &format!("{all} documents, {news} of them with something new"),
-            );
+            let all = usize::try_from(all).unwrap_or(usize::MAX);
+            let documents = count(all, "document", "documents");
+            page.labelled("IMPORTED", &format!("{documents}, {news} of them with something new"));
             page.blank();
             page.table(
                 &["KIND", "DOCUMENTS", "WITH NEWS"],
@@ -39,15 +39,22 @@ pub fn imported_images(answer: &ImportedImages, style: Style<'_>) -> Result<Stri
                     .map(|one| [one.kind.clone(), one.count.to_string(), one.news.to_string()]),
             );
             for remark in &answer.remarks {
-                page.fold("  ", 4, &format!("not used: {remark}"));
+                page.fold("  ", 4, &format!("look at: {remark}"));
             }
             if answer.passed_over > 0 {
                 let first = &answer.first_passed_over;
-                let passed = answer.passed_over;
-                page.fold("  ", 4, &format!("{passed} files of no known kind, the first {first}"));
+                let passed = usize::try_from(answer.passed_over).unwrap_or(usize::MAX);
+                let files = count(passed, "file", "files");
+                page.fold("  ", 4, &format!("{files} of no known kind, the first {first}"));
             }
             page.blank();
-            page.labelled("NEXT", &style.command("nodeward image list"));
+            let is_of_pools =
+                |one: &ImportedDocuments| one.kind == image_document::Kind::Offered.word();
+            let next = match answer.documents.iter().any(is_of_pools) {
+                true => "nodeward plan create NAME",
+                false => "nodeward image list",
+            };
+            page.labelled("NEXT", &style.command(next));
             page.into_text()
         },
         |csv| {
@@ -245,9 +252,11 @@ fn diff_text(answer: &ImageDiff, wide: bool, style: Style<'_>) -> String {
         page.labelled("OPINION", &opinion_of(opinion, wide));
     }
     page.blank();
-    let next = match answer.brought_back.first() {
-        Some(fix) => format!("nodeward image first-fix {}", fix.record),
-        None => "nodeward plan create NAME".to_owned(),
+    let next = match (answer.brought_back.first(), answer.gained.is_empty()) {
+        (Some(fix), _) => format!("nodeward image first-fix {}", fix.record),
+        (None, false) => "nodeward plan create NAME".to_owned(),
+        // There is nothing to move for.
+        (None, true) => "nodeward image list".to_owned(),
     };
     page.labelled("NEXT", &style.command(&next));
     page.into_text()
@@ -526,6 +535,11 @@ fn first_text(answer: &FirstFixes, style: Style<'_>) -> String {
     let mut page = Page::new(style.width);
     let without = answer.fixes.iter().filter(|fix| fix.first.is_none()).count();
     let told = answer.fixes.len() - without;
+    let open = answer.fixes.iter().filter(|fix| fix.or_earlier).count();
+    let open = match open {
+        0 => String::new(),
+        open => format!(" ({open} by that one or an earlier one that is not known)"),
+    };
     page.labelled(
         "VERDICT",
         &if !answer.is_known {
@@ -534,7 +548,7 @@ fn first_text(answer: &FirstFixes, style: Style<'_>) -> String {
             format!("no known image has a package that {} is about", answer.about)
         } else {
             format!(
-                "{}: {told} fixed by a known image, {without} by none, {} cannot be told",
+                "{}: {told} fixed by a known image{open}, {without} by none, {} cannot be told",
                 answer.about,
                 answer.unclear.len()
             )
@@ -584,8 +598,9 @@ fn show_first(page: &mut Page, fix: &FirstFix) {
             page,
             "first",
             &format!(
-                "{} has {}, built {}{}",
+                "{}{} has {}, built {}{}",
                 first.version,
+                if fix.or_earlier { ", or an earlier one that is not known;" } else { "" },
                 first.has,
                 day(first.built_at),
                 aged(first.fix_age_days)
@@ -651,6 +666,7 @@ fn first_records(answer: &FirstFixes, csv: &mut csv::Writer<Vec<u8>>) -> Result<
         "first_offered",
         "offered_at",
         "last_without",
+        "or_earlier",
     ])?;
     let at = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
     for fix in &answer.fixes {
@@ -672,6 +688,7 @@ fn first_records(answer: &FirstFixes, csv: &mut csv::Writer<Vec<u8>>) -> Result<
             version(&fix.first_offered),
             at(fix.first_offered.as_ref().map(|dated| dated.at)),
             fix.last_without.as_ref().map(|last| cell(&last.version)).unwrap_or_default(),
+            fix.or_earlier.to_string(),
         ])?;
     }
     Ok(())

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use nodeward_domain::plan::export::FleetStages;
 use nodeward_domain::plan::watch::{PoolProgress, PoolState, Progress};
-use nodeward_domain::plan::{Check, Gate, Plan, PoolPlan, Standing, Wave, words};
+use nodeward_domain::plan::{Blocker, Check, Gate, Plan, PoolPlan, Standing, Wave, words};
 use nodeward_domain::pool::PoolKey;
 use nodeward_domain::responsibility::Responsible;
 use nodeward_proto::report::Invalid;
@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::layout::{Page, count};
 use super::{ScreenError, Style, write};
+use crate::arguments::Format;
 use crate::inert;
 
 /// The provider's name on screens of plans: plans are of its node pools.
@@ -106,7 +107,10 @@ pub fn plans(answer: &PlansAnswer, style: Style<'_>) -> Result<String, ScreenErr
             }),
         );
         page.blank();
-        let next = match answer.plans.first() {
+        // One without a pool has nothing to show.
+        let with_pools =
+            |plan: &&PlanSummary| plan.go + plan.warn + plan.blocked + plan.on_target > 0;
+        let next = match answer.plans.iter().find(with_pools) {
             Some(plan) => format!("nodeward plan show {}", plan.name),
             None => "nodeward plan create NAME".to_owned(),
         };
@@ -167,11 +171,15 @@ fn text(plan: &Plan, wide: bool, style: Style<'_>) -> String {
     page.labelled(
         "BRINGS",
         &format!(
-            "{} over the line, counted once a pool; nodes to upgrade: {} of {}, at most {} out of \
-             use at a time",
+            "{} over the line, counted once a pool; nodes to upgrade: {} of {}{}, at most {} out \
+             of use at a time",
             count(totals.over_line as usize, "fix", "fixes"),
             totals.to_upgrade,
             totals.nodes,
+            match silent(plan) {
+                0 => String::new(),
+                nodes => format!(" that are known and {nodes} more that never reported"),
+            },
             totals.disruption_cap,
         ),
     );
@@ -243,6 +251,18 @@ fn text(plan: &Plan, wide: bool, style: Style<'_>) -> String {
     };
     page.labelled("NEXT", &style.command(&next));
     page.into_text()
+}
+
+/// So many nodes should be in the pools and are not known by any name.
+fn silent(plan: &Plan) -> usize {
+    let of_pool = |pool: &PoolPlan| {
+        let expected = pool.blockers.iter().find_map(|blocker| match blocker {
+            Blocker::MissingReports { expected, .. } => usize::try_from(*expected).ok(),
+            _ => None,
+        });
+        expected.unwrap_or_default().saturating_sub(pool.nodes.len())
+    };
+    plan.pools.iter().map(of_pool).sum()
 }
 
 /// A line of a pool, behind a word of its own that has room for whoever acts.
@@ -453,6 +473,29 @@ pub fn plan_progress(
             }
         }
         Ok(())
+    })
+}
+
+/// How far a plan is, as one of several looks: a block for people with a blank line behind it,
+/// and for machines a document that needs no other. JSON is one line.
+pub fn plan_look(
+    name: &str,
+    progress: &Progress,
+    is_first: bool,
+    style: Style<'_>,
+) -> Result<String, ScreenError> {
+    let text = match style.format {
+        Format::Json => return Ok(inert::json(&serde_json::to_string(progress)?) + "\n"),
+        _ => plan_progress(name, progress, style)?,
+    };
+    Ok(match style.format {
+        Format::Yaml => format!("---\n{text}"),
+        // The names of the columns stand above the first.
+        Format::Csv if !is_first => {
+            text.split_once('\n').map_or_else(String::new, |(_, rows)| rows.to_owned())
+        }
+        Format::Csv => text,
+        _ => text + "\n",
     })
 }
 

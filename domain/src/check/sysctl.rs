@@ -44,7 +44,7 @@ const ABSENT: &str = "no kernel parameters";
 /// Parameters that others set by design after the files were applied: kube-proxy sizes
 /// the connection table by the processors, sets how long connections stay in it and serves
 /// node ports on loopback, network plugins set up their interfaces.
-fn is_set_by_others(key: &str) -> bool {
+pub(crate) fn is_set_by_others(key: &str) -> bool {
     const OF_KUBE_PROXY: [&str; 5] = [
         "net.ipv4.conf.all.route_localnet",
         "net.netfilter.nf_conntrack_max",
@@ -56,14 +56,14 @@ fn is_set_by_others(key: &str) -> bool {
 }
 
 /// Parameters that stand for something to be done, and have no value afterwards.
-fn is_command(key: &str) -> bool {
+pub(crate) fn is_command(key: &str) -> bool {
     const COMMANDS: [&str; 4] =
         ["net.ipv4.route.flush", "net.ipv6.route.flush", "vm.compact_memory", "vm.drop_caches"];
     COMMANDS.contains(&key)
 }
 
 /// Whether a live value is what the kernel makes of one that was written.
-fn is_made_of(key: &str, written: &str, live: &str) -> bool {
+pub(crate) fn is_made_of(key: &str, written: &str, live: &str) -> bool {
     written == live
         || match key {
             // Neighbours are told as a range, and the kernel sorts them.

@@ -13,8 +13,8 @@ use super::{
     ShippedPackages, apply, build_of,
 };
 use crate::pool::{
-    ClusterProfile, NodeOsChannel, OfferedImage, OfferedPattern, PoolKey, PoolOverride,
-    PoolPattern, PoolProfile, Quota, Subnet,
+    ClusterProfile, ClusterResource, NodeOsChannel, OfferedImage, OfferedPattern, PoolKey,
+    PoolOverride, PoolPattern, PoolProfile, Quota, Subnet,
 };
 
 /// How long it may be believed that an image is the newest one offered: images come weekly.
@@ -31,6 +31,8 @@ pub struct Catalogue {
     offered_by_pattern: BTreeMap<PoolPattern, BTreeMap<ImageLabel, OfferedSpan>>,
     pools: BTreeMap<PoolKey, PoolProfile>,
     clusters: BTreeMap<String, ClusterProfile>,
+    /// By their names in the fleet, what the provider names clusters.
+    resources: BTreeMap<String, ClusterResource>,
     overrides: BTreeMap<PoolPattern, PoolOverride>,
     quotas: BTreeMap<(String, Option<String>, Option<String>), Quota>,
     subnets: BTreeMap<PoolPattern, Subnet>,
@@ -221,6 +223,36 @@ impl Catalogue {
         }
         self.clusters.insert(cluster.cluster.clone(), cluster);
         true
+    }
+
+    /// Puts in what the provider names a cluster. That it is no other than before, the importer
+    /// asks first: see [`Self::resource`].
+    pub fn put_resource(&mut self, cluster: String, resource: ClusterResource) {
+        self.resources.insert(cluster, resource);
+    }
+
+    /// What the provider names a cluster of the fleet; none where nobody told.
+    #[must_use]
+    pub fn resource(&self, cluster: &str) -> Option<&ClusterResource> {
+        self.resources.get(cluster)
+    }
+
+    /// The image of the same line, built next before or after another, that lists more than
+    /// twice as many packages, and how many: so much is taken out of no image in one step.
+    #[must_use]
+    pub fn far_longer_neighbour(&self, release: &ImageRelease) -> Option<(&str, usize)> {
+        let own = release.listed()?.len();
+        let build = release.build();
+        let others = || {
+            self.line(&release.family).filter_map(|(version, image)| {
+                let other = image.release.as_deref().filter(|_| version != release.version)?;
+                Some((other.build(), version, other.listed()?.len()))
+            })
+        };
+        let before = others().filter(|(at, ..)| *at <= build).max();
+        let after = others().filter(|(at, ..)| *at > build).min();
+        let longer = before.into_iter().chain(after).find(|(.., length)| *length > 2 * own);
+        longer.map(|(_, version, length)| (version, length))
     }
 
     /// What is known of an image.

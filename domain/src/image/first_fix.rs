@@ -2,7 +2,7 @@
 //! built, announced and offered, and how old the fix was on each of these days. An image that
 //! has the fixed package on disk and boots another kernel does not run it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -33,6 +33,9 @@ pub struct FirstFix {
     pub published: Option<Published>,
     /// The first image that runs it; none where none of the known ones does.
     pub first: Option<ImageWithFix>,
+    /// No image before `first` is known, so that it may also be an earlier one. How old the fix
+    /// was in the first image is not told then.
+    pub or_earlier: bool,
     /// The last image, by its build, that does not.
     pub last_without: Option<ImageWithout>,
     /// The first that was announced and runs it.
@@ -207,7 +210,9 @@ fn line(
         catalogue.line(family).filter_map(|(_, image)| image.release.as_ref()).collect();
     images.sort_by_key(|release| release.build());
     let streams: BTreeSet<Stream> = images.iter().map(|release| stream_of(release)).collect();
-    let mut fixes: BTreeSet<(String, Tier, FixId)> = BTreeSet::new();
+    // A line whose images are of several releases of a system: each fix is held against those
+    // images alone whose own release it was made for.
+    let mut fixes: BTreeMap<(String, Tier, FixId), BTreeSet<&Stream>> = BTreeMap::new();
     let mut binaries: BTreeSet<&str> = BTreeSet::new();
     for stream in &streams {
         for (speaking, source) in index.sources_about(stream, &is_wanted) {
@@ -216,7 +221,10 @@ fn line(
             let is_wanted = |id: &AliasId| is_wanted(&id.to_string());
             let by_name = index.fixes_by_name(speaking, source, is_wanted).into_values();
             let first = by_name.filter_map(|fixes| fixes.first().copied());
-            fixes.extend(first.map(|fix| (source.to_owned(), speaking.tier.clone(), fix)));
+            for fix in first {
+                let key = (source.to_owned(), speaking.tier.clone(), fix);
+                fixes.entry(key).or_default().insert(stream);
+            }
         }
     }
     let is_asked = |name: &str| binaries.contains(name);
@@ -235,8 +243,9 @@ fn line(
         return;
     }
     let before = answer.fixes.len();
-    for (source, tier, id) in fixes {
+    for ((source, tier, id), own) in fixes {
         let Some(fix) = index.fix(id) else { continue };
+        let of_own = || matched.iter().filter(|(release, _)| own.contains(&stream_of(release)));
         let mut found = FirstFix {
             family: family.to_owned(),
             source: source.clone(),
@@ -244,16 +253,18 @@ fn line(
             fixed: fix.fixed.unwrap_or_default().to_owned(),
             published: fix.published,
             first: None,
+            or_earlier: false,
             last_without: None,
             first_announced: None,
             first_offered: None,
             lost_again: Vec::new(),
-            looked_at: matched.len(),
+            looked_at: of_own().count(),
             unclear: Vec::new(),
             opinion: None,
         };
         let mut stands: Vec<(&str, bool)> = Vec::new();
-        for (release, inventory) in &matched {
+        let mut is_earlier_known = false;
+        for (release, inventory) in of_own() {
             let stand = match inventory {
                 Ok(image) if !image.inventory.tiers.contains(&tier) => Stand::NotThere,
                 Ok(image) => stand(image, &source, id, index),
@@ -264,9 +275,14 @@ fn line(
                 Stand::Lacks(_) => stands.push((&release.version, false)),
                 Stand::NotThere | Stand::Unclear(_) => {}
             }
+            let is_clear = matches!(stand, Stand::Lacks(_) | Stand::NotThere);
+            is_earlier_known |= is_clear && found.first.is_none();
             found.take(release, stand, catalogue);
         }
-        let binaries: BTreeSet<&str> = streams
+        if found.first.is_some() && !is_earlier_known {
+            found.leave_open();
+        }
+        let binaries: BTreeSet<&str> = own
             .iter()
             .flat_map(|stream| sources.binaries_of(stream, &source))
             .chain([source.as_str()])
@@ -333,6 +349,18 @@ fn stand(image: &ImageInventory, source: &str, fix: FixId, index: &Index) -> Sta
 }
 
 impl FirstFix {
+    /// Takes it that an image before the first known one may run the fix as well: how old the
+    /// fix was when it came is not known then.
+    fn leave_open(&mut self) {
+        self.or_earlier = true;
+        if let Some(first) = &mut self.first {
+            first.fix_age_days = None;
+        }
+        for dated in [&mut self.first_announced, &mut self.first_offered].into_iter().flatten() {
+            dated.fix_age_days = None;
+        }
+    }
+
     /// Takes the next image, in the order of builds.
     fn take(&mut self, release: &ImageRelease, stand: Stand, catalogue: &Catalogue) {
         let (built_at, _) = release.build();
@@ -364,5 +392,112 @@ impl FirstFix {
             Stand::NotThere => {}
             Stand::Unclear(why) => self.unclear.push((version, why)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advisory::{
+        Advisory, Alias, Authority, DateKind, Dated as DatedFix, Epochs, Feeds, Range, Rating,
+        Statement,
+    };
+    use crate::fixes::images::Images;
+    use crate::image::{ShippedPackage, ShippedPackages};
+
+    const LINE: &str = "AKSUbuntu-2204gen2containerd";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a moment")
+    }
+
+    fn index() -> Index {
+        let dated = DatedFix { at: at("2026-06-10T00:00:00Z"), kind: DateKind::Advisory };
+        let notice = Advisory {
+            record: Arc::from("USN-1-1"),
+            authority: Authority::Notice,
+            stream: Stream::of_os_release("ubuntu", "22.04"),
+            source: Arc::from("curl"),
+            range: Range::below("7.81.0-2"),
+            statement: Statement::Fixed,
+            aliases: [Alias { id: AliasId::of("CVE-2026-1"), rating: Rating::Medium }]
+                .into_iter()
+                .collect(),
+            published: Some(dated),
+            epochs: Epochs::Compared,
+        };
+        Index::build(1, &[notice], &BTreeSet::new(), |_| {
+            Some(Published {
+                at: dated.at,
+                kind: dated.kind,
+                feed: Arc::from("test"),
+                revision: Arc::from("1"),
+            })
+        })
+        .expect("few enough")
+    }
+
+    fn image(version: &str, day: &str, (id, release): (&str, &str), curl: &str) -> ImageRelease {
+        ImageRelease {
+            family: LINE.to_owned(),
+            version: version.to_owned(),
+            built_at: Some(at(&format!("{day}T06:00:00Z"))),
+            kernel: None,
+            os_id: Some(id.to_owned()),
+            os_version_id: Some(release.to_owned()),
+            packages: ShippedPackages::listed(vec![ShippedPackage {
+                name: "curl".to_owned(),
+                version: curl.to_owned(),
+                architecture: "amd64".to_owned(),
+            }]),
+        }
+    }
+
+    fn answer(images: &[ImageRelease]) -> FirstFixes {
+        let (index, feeds) = (index(), Feeds::default());
+        let mut catalogue = Catalogue::default();
+        for image in images {
+            catalogue.put_release(image.clone());
+        }
+        let kept = Images::default();
+        let known = Knowledge {
+            index: &index,
+            feeds: &feeds,
+            images: &kept,
+            bulletins: &[],
+            reports: &[],
+            mitigations: &[],
+        };
+        let now = at("2026-11-24T12:00:00Z");
+        first_fix("CVE-2026-1", Some(LINE), &catalogue, &Sources::default(), known, now)
+    }
+
+    const JAMMY: (&str, &str) = ("ubuntu", "22.04");
+
+    #[test]
+    fn the_oldest_known_image_is_the_first_or_an_earlier_one_is() {
+        let new = image("202607.02.0", "2026-07-02", JAMMY, "7.81.0-2");
+        let only = answer(std::slice::from_ref(&new));
+        let [fix] = only.fixes.as_slice() else { panic!("{only:?}") };
+        let first = fix.first.as_ref().expect("it runs the fix");
+        assert_eq!((first.version.as_str(), first.fix_age_days), ("202607.02.0", None));
+        assert!(fix.or_earlier && fix.last_without.is_none());
+        let old = image("202606.02.0", "2026-06-02", JAMMY, "7.81.0-1");
+        let both = answer(&[old, new]);
+        let fix = &both.fixes[0];
+        assert!(!fix.or_earlier && fix.last_without.is_some());
+        assert_eq!(fix.first.as_ref().and_then(|first| first.fix_age_days), Some(22));
+    }
+
+    #[test]
+    fn a_fix_is_held_against_images_of_its_own_release_alone() {
+        let other = image("202605.02.0", "2026-05-02", ("azurelinux", "3.0"), "8.8.0-3.azl3");
+        let alone = answer(std::slice::from_ref(&other));
+        assert!(alone.fixes.is_empty(), "{alone:?}");
+        let new = image("202607.02.0", "2026-07-02", JAMMY, "7.81.0-2");
+        let both = answer(&[other, new]);
+        let [fix] = both.fixes.as_slice() else { panic!("{both:?}") };
+        assert_eq!(fix.first.as_ref().map(|first| first.version.as_str()), Some("202607.02.0"));
+        assert_eq!(fix.looked_at, 1);
     }
 }

@@ -11,7 +11,7 @@ use jiff::civil::{Date, date};
 use serde::{Deserialize, Serialize};
 
 use crate::check::midnight;
-use crate::facts::built_on;
+use crate::facts::{PackageManager, built_on};
 
 /// The label by which the provider names a node's image. The node's kubelet may write it.
 pub const NODE_IMAGE_LABEL: &str = "kubernetes.azure.com/node-image-version";
@@ -150,6 +150,64 @@ pub fn family_by_any_name(name: &str) -> String {
     }
 }
 
+/// What the labels of images begin with, by the operating system in them.
+const GALLERIES: [&str; 5] =
+    ["AKSAzureLinux-", "AKSCBLMariner-", "AKSFlatcar-", "AKSUbuntu-", "AKSWindows-"];
+
+/// Whether a line of images is of a kind that is known. New lines of a known system are.
+#[must_use]
+pub fn is_known_line(family: &str) -> bool {
+    let begins = |start: &&str| {
+        family.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+    };
+    GALLERIES.iter().any(begins)
+}
+
+/// The operating system of all images of a line, in the words of os-release(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineSystem {
+    /// `ID`; `windows` for Windows.
+    pub id: &'static str,
+    /// `VERSION_ID`, where the name of the line tells it.
+    pub version_id: Option<String>,
+    /// How its packages are listed, where they are.
+    pub manager: Option<PackageManager>,
+}
+
+impl std::fmt::Display for LineSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)?;
+        self.version_id.iter().try_for_each(|version| write!(f, " {version}"))
+    }
+}
+
+/// The operating system of a line of images, as far as its name tells it: of
+/// `AKSUbuntu-2204gen2containerd` Ubuntu 22.04.
+#[must_use]
+pub fn system_of_line(family: &str) -> Option<LineSystem> {
+    let lower = family.to_ascii_lowercase();
+    let (gallery, line) = lower.split_once('-')?;
+    let (dpkg, rpm) = (Some(PackageManager::Dpkg), Some(PackageManager::Rpm));
+    let system = |id, version: Option<&str>, manager| {
+        Some(LineSystem { id, version_id: version.map(str::to_owned), manager })
+    };
+    match gallery {
+        "aksubuntu" => {
+            let year = line.get(..2).filter(|year| year.bytes().all(|b| b.is_ascii_digit()))?;
+            let month = line.get(2..4).filter(|month| ["04", "10"].contains(month))?;
+            system("ubuntu", Some(&format!("{year}.{month}")), dpkg)
+        }
+        "akscblmariner" => system("mariner", None, rpm),
+        "aksazurelinux" if line.starts_with("v2") => system("mariner", Some("2.0"), rpm),
+        "aksazurelinux" if line.starts_with("v3") || line.starts_with("osguardv3") => {
+            system("azurelinux", Some("3.0"), rpm)
+        }
+        "aksflatcar" => system("flatcar", None, None),
+        "akswindows" => system("windows", None, None),
+        _ => None,
+    }
+}
+
 /// When an image was built, as an AKS image version tells: midnight of the day that it begins
 /// with, UTC, and the number behind it. None for a version of another form. A note that says
 /// when the build began knows better: an image with an earlier day may be built later.
@@ -202,6 +260,26 @@ pub fn named_by_path(path: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_tells_its_system_and_one_of_no_known_kind_none() {
+        for (family, expected) in [
+            ("AKSUbuntu-2204gen2containerd", Some("ubuntu 22.04")),
+            ("AKSUbuntu-2604minimalgen2containerd", Some("ubuntu 26.04")),
+            ("AKSAzureLinux-V2gen2", Some("mariner 2.0")),
+            ("AKSAzureLinux-V3gen2fips", Some("azurelinux 3.0")),
+            ("AKSAzureLinux-OSGuardV3gen2fipsTL", Some("azurelinux 3.0")),
+            ("AKSAzureLinux-aclgen2TL", None),
+            ("AKSFlatcar-flatcargen2", Some("flatcar")),
+            ("AKSWindows-2022-containerd-gen2", Some("windows")),
+            ("AKSUbuntu-x", None),
+            ("AKSMars-9", None),
+        ] {
+            let system = system_of_line(family).map(|system| system.to_string());
+            assert_eq!(system.as_deref(), expected, "{family}");
+            assert_eq!(is_known_line(family), family != "AKSMars-9", "{family}");
+        }
+    }
 
     #[test]
     fn a_path_names_an_image_in_the_words_of_the_label() {

@@ -153,7 +153,7 @@ impl Variants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Package, PackageManager};
+    use crate::facts::{DatabaseLock, Package, PackageManager};
     use crate::image::drift::DriftCause;
 
     fn node(name: &str, patched: Option<&str>, installed: &[(&str, &str)]) -> NodeOfVariant {
@@ -163,12 +163,15 @@ mod tests {
             architecture: "amd64".to_owned(),
             source: (*name).to_owned(),
             source_version: (*version).to_owned(),
-            ..Package::default()
+            held: false,
+            origin: String::new(),
         };
         let packages = Packages {
             manager: PackageManager::Dpkg,
+            path: "/var/lib/dpkg/status".to_owned(),
             installed: installed.iter().map(package).collect(),
-            ..Packages::default()
+            unfinished: Vec::new(),
+            lock: DatabaseLock::Free,
         };
         NodeOfVariant {
             pool: PoolKey { cluster: "prod".to_owned(), pool: "apps".to_owned() },

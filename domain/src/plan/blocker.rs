@@ -50,7 +50,12 @@ pub enum Blocker {
         reported: u32,
         /// Those that are known by name.
         nodes: Vec<String>,
+        /// The pool's name in its cluster.
+        #[serde(default)]
+        pool: String,
     },
+    /// No node of it has reported, and nobody told how many it has.
+    NodesUnknown,
     /// Nobody knows which image is offered.
     OfferedUnknown,
     /// The image is not offered to this pool.
@@ -177,6 +182,7 @@ impl Blocker {
             Self::DisruptionBudget { .. } => "disruption_budget",
             Self::StaleReports { .. } => "stale_reports",
             Self::MissingReports { .. } => "missing_reports",
+            Self::NodesUnknown => "nodes_unknown",
             Self::OfferedUnknown => "offered_unknown",
             Self::ImageNotOffered { .. } => "image_not_offered",
             Self::NotNewest { .. } => "not_newest",
@@ -207,6 +213,7 @@ impl Blocker {
             Self::UnhealthyNodes { who, .. } => who.clone(),
             Self::RepairInProgress { .. } => Responsible::Automation { by: Automation::AutoRepair },
             Self::DriftDecides => Responsible::Automation { by: Automation::NodeAutoProvisioning },
+            Self::NodesUnknown => Responsible::Unknown { missing: "nodes of the pool".to_owned() },
             Self::OfferedUnknown => Responsible::Unknown { missing: "offered image".to_owned() },
             // Images come to a region when the provider brings them there.
             Self::ImageNotOffered { .. } => Responsible::Provider,
@@ -245,8 +252,16 @@ impl Blocker {
             Self::DisruptionBudget { .. } => {
                 "add replicas, or let each of them allow a disruption".to_owned()
             }
-            Self::StaleReports { .. } | Self::MissingReports { .. } => {
+            Self::StaleReports { .. } => {
                 "see why they are silent: nodeward nodes --standing incomplete".to_owned()
+            }
+            Self::MissingReports { pool, .. } => format!(
+                "see which nodes run no agent: kubectl get nodes -l agentpool={pool}, and \
+                 kubectl -n nodeward get pods -o wide -l app.kubernetes.io/name=nodeward-agent"
+            ),
+            Self::NodesUnknown => {
+                "import the answer of az aks nodepool list -o json, or let its nodes report"
+                    .to_owned()
             }
             Self::OfferedUnknown => {
                 "import the answer of az aks nodepool get-upgrades -o json".to_owned()
@@ -330,9 +345,12 @@ impl fmt::Display for Blocker {
             Self::StaleReports { nodes } => {
                 write!(f, "{} silent for too long: {}", count(nodes), list(nodes))
             }
-            Self::MissingReports { expected, reported, nodes } => {
+            Self::MissingReports { expected, reported, nodes, .. } => {
                 write!(f, "{reported} of {expected} nodes have reported")?;
                 if nodes.is_empty() { Ok(()) } else { write!(f, "; not {}", list(nodes)) }
+            }
+            Self::NodesUnknown => {
+                f.write_str("no node of it has reported, and nobody told how many it has")
             }
             Self::OfferedUnknown => f.write_str("nobody knows which image is offered"),
             Self::ImageNotOffered { image, newest, as_of } => {

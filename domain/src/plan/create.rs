@@ -208,6 +208,7 @@ fn told(pool: &PoolInput, judged: Judged) -> PoolPlan {
         offered_as_of: pool.offered.as_ref().map(|offered| offered.as_of),
         profile_as_of: pool.profile.as_ref().map(|profile| profile.as_of),
         resource_group: pool.resource_group.clone(),
+        resource: pool.resource.clone(),
         nodes,
         to_upgrade: judged.to_upgrade,
         rollout: judged.rollout,

@@ -11,7 +11,7 @@ use crate::component::Component;
 use crate::image::drift::{DriftCause, DriftedPackage};
 use crate::image::{ImageLabel, build_of};
 use crate::policy::{KubernetesMinor, Policy};
-use crate::pool::{NodeOsChannel, OfferedImage, PoolKey, PoolProfile};
+use crate::pool::{ClusterResource, NodeOsChannel, OfferedImage, PoolKey, PoolProfile};
 use crate::responsibility::{Automation, Responsible};
 use crate::version::kubernetes::KubernetesVersion;
 
@@ -26,6 +26,9 @@ pub struct PoolInput {
     pub profile: Option<PoolProfile>,
     /// The resource group of its cluster, where it is known.
     pub resource_group: Option<String>,
+    /// Its cluster as the provider names it, where that is known.
+    #[serde(default)]
+    pub resource: Option<ClusterResource>,
     /// The channel of its cluster, where that was told apart from the pool.
     #[serde(default)]
     pub cluster_channel: Option<NodeOsChannel>,
@@ -60,6 +63,7 @@ impl PoolInput {
             key,
             profile: None,
             resource_group: None,
+            resource: None,
             cluster_channel: None,
             nodes,
             offered: None,

@@ -120,9 +120,13 @@ impl Judged {
             Some((least, _)) => Some(least),
             None => profile.nodes,
         });
+        if expected.is_none() && pool.nodes.is_empty() {
+            self.blockers.push(Blocker::NodesUnknown);
+        }
         let expected = expected.unwrap_or(0).max(number(pool.nodes.len()));
         if reported < expected {
-            self.blockers.push(Blocker::MissingReports { expected, reported, nodes: silent });
+            let (nodes, pool) = (silent, pool.key.pool.clone());
+            self.blockers.push(Blocker::MissingReports { expected, reported, nodes, pool });
         }
         let is_lost = |node: &PlanNode| matches!(node.health, NodeHealth::Lost { .. });
         let stale = pool

@@ -74,16 +74,20 @@ pub enum Target {
     NewestOffered,
     /// That version of each pool's own line: `202607.02.0`.
     Version(String),
+    /// That image, of that line: `AKSUbuntu-2204gen2containerd-202607.02.0`. Pools of another
+    /// line are not led to it.
+    Image(ImageLabel),
 }
 
 impl Target {
-    /// Reads `newest-offered` or the version of an image. None for what is neither.
+    /// Reads `newest-offered`, the version or the label of an image. None for what is neither.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         match text.eq_ignore_ascii_case("newest-offered") {
             true => Some(Self::NewestOffered),
-            false => crate::image::is_version(text).then(|| Self::Version(text.to_owned())),
+            false if crate::image::is_version(text) => Some(Self::Version(text.to_owned())),
+            false => ImageLabel::parse(text).ok().map(Self::Image),
         }
     }
 
@@ -95,6 +99,7 @@ impl Target {
         let offered = pool.offered.as_ref().map(|offered| &offered.image);
         match self {
             Self::NewestOffered => offered.cloned(),
+            Self::Image(image) => Some(image.clone()),
             Self::Version(version) => {
                 let of_nodes = || pool.nodes.iter().find_map(|node| node.image.as_ref());
                 let family = offered.or_else(of_nodes)?.family.clone();
@@ -109,6 +114,7 @@ impl std::fmt::Display for Target {
         match self {
             Self::NewestOffered => f.write_str("newest-offered"),
             Self::Version(version) => f.write_str(version),
+            Self::Image(image) => image.fmt(f),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! not decided. A pool without a tag differs from every value of it.
 
 use super::input::PoolInput;
-use crate::pool::PoolMode;
+use crate::pool::{NodeOsChannel, PoolMode};
 
 /// Which pools.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,9 +79,25 @@ pub enum SelectionProblem {
         /// The key.
         key: String,
     },
+    /// Nothing stands behind `tag:`.
+    #[error("no name of a tag behind tag:")]
+    NoTag,
     /// Nothing stands behind the sign.
     #[error("no value")]
     NoValue,
+    /// Another sign stands there.
+    #[error("== is no sign: = or !=")]
+    TwoSigns,
+    /// No pool can have that value.
+    #[error("no {key} is like {pattern:?}: there are {values}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The pattern.
+        pattern: String,
+        /// The values that there are.
+        values: String,
+    },
 }
 
 impl Selection {
@@ -159,6 +175,9 @@ impl Term {
             Some(key) => (key.trim(), false),
             None => (key.trim(), true),
         };
+        if value.starts_with('=') {
+            return Err(SelectionProblem::TwoSigns);
+        }
         let pattern = value.trim().to_lowercase();
         if pattern.is_empty() {
             return Err(SelectionProblem::NoValue);
@@ -167,13 +186,20 @@ impl Term {
             "cluster" => Key::Cluster,
             "pool" => Key::Pool,
             "os" => Key::Os,
-            "mode" => Key::Mode,
+            "mode" => {
+                has_one("mode", &pattern, &["system", "user"])?;
+                Key::Mode
+            }
             "region" => Key::Region,
             "zone" => Key::Zone,
-            "channel" => Key::Channel,
+            "channel" => {
+                has_one("channel", &pattern, &NodeOsChannel::ALL.map(NodeOsChannel::word))?;
+                Key::Channel
+            }
             _ => match key.strip_prefix("tag:").map(str::trim) {
                 Some(name) if !name.is_empty() => Key::Tag(name.to_owned()),
-                _ => return Err(SelectionProblem::Key { key: key.to_owned() }),
+                Some(_) => return Err(SelectionProblem::NoTag),
+                None => return Err(SelectionProblem::Key { key: key.to_owned() }),
             },
         };
         Ok(Self { key, is_equal, pattern })
@@ -215,6 +241,17 @@ impl Term {
             }
         };
         Some(is_one_of == self.is_equal)
+    }
+}
+
+/// Refuses a pattern that none of the values of a key is like.
+fn has_one(key: &'static str, pattern: &str, values: &[&str]) -> Result<(), SelectionProblem> {
+    match values.iter().any(|value| is_like(pattern, &value.to_lowercase())) {
+        true => Ok(()),
+        false => {
+            let pattern = pattern.to_owned();
+            Err(SelectionProblem::Value { key, pattern, values: values.join(", ") })
+        }
     }
 }
 

@@ -68,6 +68,7 @@ pub(super) fn profile(key: &PoolKey, nodes: u32) -> PoolProfile {
         key: key.clone(),
         as_of: now(),
         resource_group: None,
+        resource: None,
         nodes: Some(nodes),
         autoscaled: None,
         mode: Some(PoolMode::User),
@@ -95,6 +96,8 @@ pub(super) fn pool(cluster: &str, name: &str, nodes: u32) -> PoolInput {
     PoolInput {
         profile: Some(profile(&key, nodes)),
         resource_group: Some("rg-weu".to_owned()),
+        resource: None,
+        cluster_channel: None,
         nodes: (0..nodes).map(|index| node(&format!("{cluster}-{name}-{index:04}"))).collect(),
         offered: Some(OfferedImage { key: key.clone(), image: label(NEW), as_of: now() }),
         target: Some(TargetFacts {

@@ -33,6 +33,11 @@ pub enum Unknown {
     TargetAge,
     /// The packages of the target.
     TargetPackages,
+    /// Which images the line of the target is of: no image of a name like that is known.
+    Line {
+        /// The line.
+        family: String,
+    },
     /// The operating system of the target, or of nodes.
     OperatingSystem,
     /// Which image nodes run.
@@ -72,6 +77,7 @@ impl Unknown {
             Self::Gain { .. } => "gain",
             Self::TargetAge => "target_age",
             Self::TargetPackages => "target_packages",
+            Self::Line { .. } => "line",
             Self::OperatingSystem => "operating_system",
             Self::NodeImage { .. } => "node_image",
             Self::Health { .. } => "health",
@@ -105,6 +111,7 @@ impl Unknown {
                 "import the image's release note"
             }
             Self::TargetAge => "import the image's release note, which says when it was built",
+            Self::Line { .. } => "look at the name: az aks nodepool get-upgrades -o json",
             Self::NodeImage { .. } => "let the agent read /opt/azure of these nodes",
             Self::Health { .. } => "see why: nodeward nodes",
             Self::Zones => "let nodes report their labels",
@@ -126,6 +133,7 @@ impl fmt::Display for Unknown {
             Self::Gain { why } => write!(f, "what the target brings ({why})"),
             Self::TargetAge => f.write_str("when the target turns too old"),
             Self::TargetPackages => f.write_str("packages of the target"),
+            Self::Line { family } => write!(f, "the line {family}"),
             Self::OperatingSystem => f.write_str("operating system of nodes or of the target"),
             Self::NodeImage { nodes } => write!(f, "image of {}", list(nodes)),
             Self::Health { nodes } => write!(f, "health of {}", list(nodes)),

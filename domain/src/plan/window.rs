@@ -110,7 +110,8 @@ impl Window {
         let times = words.next().ok_or_else(|| problem(WindowProblem::Times, text))?;
         let (opens, closes) =
             read_times(times).ok_or_else(|| problem(WindowProblem::Times, times))?;
-        if opens == closes {
+        // From midnight to midnight is the whole day, and no other time to itself is anything.
+        if opens == closes && times != "00:00-24:00" {
             return Err(problem(WindowProblem::NeverOpen, times));
         }
         let mut zone = TimeZone::UTC;

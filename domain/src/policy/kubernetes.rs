@@ -1,8 +1,11 @@
 //! What an edition says of Kubernetes versions and of how a kubelet may be set up.
 
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use serde::Deserialize;
 
+use super::Policy;
+use crate::check::midnight;
 use crate::version::kubernetes::KubernetesVersion;
 
 /// The support of one minor version.
@@ -32,9 +35,31 @@ impl KubernetesMinor {
         self.number().is_some_and(|number| number < (version.major, version.minor))
     }
 
+    /// Whether its support has ended for that version of it: the last day of long-term
+    /// support counts for those that have it.
+    fn has_ended(&self, version: KubernetesVersion, now: Timestamp) -> bool {
+        let last_day =
+            if version.is_long_term() { self.long_term_until } else { self.supported_until };
+        let end = last_day.checked_add(1.day()).ok().and_then(midnight);
+        end.is_some_and(|end| now >= end)
+    }
+
     fn number(&self) -> Option<(u32, u32)> {
         let (major, minor) = self.minor.split_once('.')?;
         Some((major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl Policy {
+    /// Whether support of a version of Kubernetes has ended: by its own day, or because it is
+    /// older than any that is listed.
+    #[must_use]
+    pub fn has_kubernetes_ended(&self, version: KubernetesVersion, now: Timestamp) -> bool {
+        let minors = &self.kubernetes_minors;
+        match minors.iter().find(|minor| minor.is_of(version)) {
+            Some(minor) => minor.has_ended(version, now),
+            None => !minors.is_empty() && !minors.iter().any(|minor| minor.is_before(version)),
+        }
     }
 }
 

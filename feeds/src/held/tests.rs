@@ -226,7 +226,7 @@ fn of_reports_on_packages_the_newest_of_each_is_held() {
     for order in [[&new, &old, &other], [&other, &old, &new], [&old, &other, &new]] {
         let mut held = Held::default();
         for one in order {
-            held.take(read(&[one.clone()]), &declared(false), now).expect("taken");
+            held.take(read(std::slice::from_ref(one)), &declared(false), now).expect("taken");
         }
         let told: Vec<_> =
             held.mitigation_reports().map(|one| (one.package.as_str(), one.reported_at)).collect();

@@ -58,8 +58,51 @@ FIPS enabled: False
 
 const PATH: &str = "AKSUbuntu/gen2/2204containerd/202607.02.0.txt";
 
+/// Of what system it is, is held by a test of its own.
 fn read(text: &str) -> Result<ImageNote, ImageNoteError> {
-    read_image_note(PATH, text.as_bytes())
+    let (family, version) = named_by_path(PATH).expect("a path of a note");
+    read_image_note_of(&family, &version, PATH, text.as_bytes())
+}
+
+#[test]
+fn a_note_of_another_system_than_that_of_its_line_is_refused() {
+    let in_folder = |folder: &str, text: &str| {
+        let file = format!("{folder}/202607.02.0.txt");
+        read_image_note(&file, text.as_bytes()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let jammy = note(APT);
+    assert_eq!(in_folder("AKSUbuntu-2204gen2containerd", &jammy), Ok(()));
+    for (folder, text, expected) in [
+        ("AKSAzureLinux-V3gen2", jammy.clone(), "have azurelinux 3.0, and this has ubuntu 22.04"),
+        (
+            "AKSUbuntu-2404gen2containerd",
+            jammy.clone(),
+            "have ubuntu 24.04, and this has ubuntu 22",
+        ),
+        ("AKSWindows-2022-containerd-gen2", jammy, "have windows, and this has ubuntu 22.04"),
+        (
+            "AKSUbuntu-2204gen2containerd",
+            note(RPM),
+            "have ubuntu 22.04, and this has a list of rpm",
+        ),
+    ] {
+        let error = in_folder(folder, &text).expect_err("another system");
+        assert!(error.starts_with(folder) && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_build_that_is_to_come_is_refused_by_its_line() {
+    let release = read(&note(APT)).expect("a note").release;
+    let of = |now: &str| refuse_to_come(PATH, &release, now.parse().expect("a moment"));
+    assert!(of("2026-07-01T08:00:00Z").is_ok(), "clocks differ");
+    let error = of("2026-07-01T07:00:00Z").expect_err("to come").to_string();
+    assert!(
+        error.ends_with(
+            "202607.02.0.txt:1: the build began at 2026-07-02T07:16:05Z, which is to come"
+        ),
+        "{error}"
+    );
 }
 
 fn refused(text: &str) -> String {

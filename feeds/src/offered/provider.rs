@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use nodeward_domain::image::ImageLabel;
 use nodeward_domain::pool::{
-    ClusterProfile, NodeOsChannel, OfferedImage, PoolKey, PoolMode, PoolProfile, Power, Share,
-    Undrainable, UpgradeSettings,
+    ClusterProfile, ClusterResource, NodeOsChannel, OfferedImage, PoolKey, PoolMode, PoolProfile,
+    Power, Share, Undrainable, UpgradeSettings,
 };
 use serde_json::{Map, Value};
 
@@ -29,7 +29,6 @@ pub(super) fn read(
         names,
         told: Told::default(),
         in_clusters: Vec::new(),
-        clusters: BTreeMap::new(),
         seen: BTreeSet::new(),
     };
     let documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
@@ -49,8 +48,6 @@ struct Reader<'a> {
     told: Told,
     /// Pools that stand in a cluster. One that stands by itself as well goes before.
     in_clusters: Vec<PoolProfile>,
-    /// By their name in the fleet, the provider's full names of clusters.
-    clusters: BTreeMap<String, String>,
     seen: BTreeSet<String>,
 }
 
@@ -106,6 +103,7 @@ impl Reader<'_> {
                 let key = PoolKey { cluster, pool: pool.clone() };
                 self.once(format!("pool {key}"))?;
                 let mut profile = self.pool(key, object)?;
+                profile.resource = self.told.resources.get(&profile.key.cluster).cloned();
                 profile.resource_group = Some(id.group);
                 self.told.pools.push(profile);
                 Ok(())
@@ -125,19 +123,28 @@ impl Reader<'_> {
         }
     }
 
-    /// What a cluster is called in the fleet. Two of them are never called the same.
+    /// What a cluster is called in the fleet. Two of them are never called the same, and one
+    /// never by two names that differ in the case of letters alone.
     fn cluster_name(&mut self, id: &Id) -> Result<String, OfferedError> {
+        let resource = ClusterResource {
+            subscription: id.subscription.clone(),
+            resource_group: id.group.clone(),
+            cluster: id.cluster.clone(),
+        };
+        let known = &mut self.told.resources;
+        if let Some((name, _)) = known.iter().find(|(_, other)| other.is_same(&resource)) {
+            return Ok(name.clone());
+        }
         let name = self.names.of(&id.group, &id.cluster);
-        let full = format!("{}/{}/{}", id.subscription, id.group, id.cluster).to_lowercase();
-        match self.clusters.get(&name) {
-            Some(other) if *other != full => Err(OfferedError::Clusters {
+        match known.get(&name) {
+            Some(other) => Err(OfferedError::Clusters {
                 file: self.file.to_owned(),
                 name,
-                one: other.clone(),
-                other: full,
+                one: other.to_string(),
+                other: resource.to_string(),
             }),
-            _ => {
-                self.clusters.insert(name.clone(), full);
+            None => {
+                known.insert(name.clone(), resource);
                 Ok(name)
             }
         }
@@ -193,6 +200,7 @@ impl Reader<'_> {
             cluster: cluster.to_owned(),
             as_of: self.now,
             resource_group: Some(group),
+            resource: self.told.resources.get(cluster).cloned(),
             region: fields.text("location")?,
             kubernetes: match fields.text("currentKubernetesVersion")? {
                 Some(version) => Some(version),
@@ -209,6 +217,7 @@ impl Reader<'_> {
             let Some(pool) = Fields::of(self.file, &place, object).text("name")? else {
                 return Err(self.no_kind(&place, "it has no name"));
             };
+            let pool = pool.to_lowercase();
             pools.push((PoolKey { cluster: cluster.to_owned(), pool }, object));
         }
         self.told.remarks.append(&mut remarks);
@@ -358,7 +367,8 @@ impl Id {
             subscription: name("subscriptions").ok_or_else(|| missing("subscriptions"))?,
             group: name("resourcegroups").ok_or_else(|| missing("resourceGroups"))?,
             cluster: name("managedclusters").ok_or_else(|| missing("managedClusters"))?,
-            pool: name("agentpools"),
+            // Written small wherever nodes name it, and told apart by no case of letters.
+            pool: name("agentpools").map(|pool| pool.to_lowercase()),
             is_upgrade_profile: name("upgradeprofiles").is_some(),
         })
     }

@@ -345,6 +345,7 @@ impl Reader<'_> {
             cluster,
             as_of: self.as_of(at, one.as_of)?,
             resource_group: at.optional("resource_group", one.resource_group)?,
+            resource: None,
             region: at.optional("region", one.region)?,
             kubernetes: at.optional("kubernetes", one.kubernetes)?,
             channel: at.channel(one.channel)?,

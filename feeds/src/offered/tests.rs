@@ -180,6 +180,41 @@ fn clusters_may_have_other_names_in_the_fleet_but_never_the_same() {
 }
 
 #[test]
+fn names_of_one_pool_in_other_letters_are_one_pool() {
+    let text = format!(
+        "{}{}",
+        upgrades("c1/agentPools/User", NEWEST),
+        upgrades("C1/agentPools/apps", NEWEST)
+    );
+    let keys: Vec<PoolKey> = told(&text).offered.into_iter().map(|one| one.key).collect();
+    assert_eq!(keys, [key("c1", "apps"), key("c1", "user")]);
+    let twice = format!(
+        "{}{}",
+        pool("c1/agentPools/user", ""),
+        pool("c1/agentPools/USER", "").replace("rg-west", "RG-West")
+    );
+    assert!(refused(&twice).contains("pool c1/user stands twice"), "{}", refused(&twice));
+}
+
+#[test]
+fn what_the_provider_names_a_cluster_is_kept() {
+    let told = told(&pool("c1/agentPools/a", ""));
+    let resource = told.resources.get("c1").expect("it was named");
+    assert_eq!(resource.to_string(), "0-1/rg-west/c1");
+    assert_eq!(told.pools[0].resource.as_ref(), Some(resource));
+}
+
+#[test]
+fn brackets_alone_are_no_table_of_toml() {
+    for text in ["[[[[[", "[[]]", "[[{}]]", "[]", "{"] {
+        assert!(is_json(text), "{text}");
+    }
+    for text in ["[[offered]]", "[ pool ]", "# x", "a = 1"] {
+        assert!(!is_json(text), "{text}");
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_is_refused_by_name_of_pool_and_field() {
     let of = |fields: &str| refused(&pool("c1/agentPools/a", fields));
     for surge in [r#""-1""#, r#""-5%""#, r#""1.5""#, "-1", "1.5", "true", r#""many""#] {

@@ -346,6 +346,7 @@ impl From<&FirstFix> for v1::FirstFix {
             first_offered: fix.first_offered.as_ref().map(dated),
             lost_again: fix.lost_again.clone(),
             looked_at: out(fix.looked_at),
+            or_earlier: fix.or_earlier,
             unclear: unclear(&fix.unclear),
             opinion: fix.opinion.as_ref().map(|opinion| v1::MitigationOpinion {
                 reported_at: Some(timestamp_out(opinion.reported_at)),
@@ -404,6 +405,7 @@ impl TryFrom<v1::FirstFix> for FirstFix {
             first_offered: fix.first_offered.map(dated).transpose()?,
             lost_again: fix.lost_again,
             looked_at: back(fix.looked_at),
+            or_earlier: fix.or_earlier,
             unclear: clear(fix.unclear),
             opinion: fix.opinion.map(mitigations).transpose()?,
         })

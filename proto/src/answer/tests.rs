@@ -15,8 +15,12 @@ use nodeward_domain::fixes::scan::{Elsewhere, Labelled, Reported, ScanLabels, Sc
 use nodeward_domain::image::compare::{
     ChangedPackage, ComparedFix, FromNodes, ImageDiff, PackageStep,
 };
-use nodeward_domain::image::first_fix::{Dated, FirstFix, FirstFixes, ImageWithFix, ImageWithout};
+use nodeward_domain::image::drift::{DriftCause, DriftedPackage};
+use nodeward_domain::image::first_fix::{
+    Dated, FirstFix, FirstFixes, ImageWithFix, ImageWithout, MitigationOpinion,
+};
 use nodeward_domain::image::list::{ImageList, ImageRow};
+use nodeward_domain::image::variants::{Against, Variant, Variants};
 use nodeward_domain::pool::PoolKey;
 use nodeward_domain::responsibility::{Action, Automation, Responsible};
 
@@ -480,6 +484,13 @@ fn images_that_were_held_against_each_other_come_back_as_they_went() {
         brought_back: vec![ComparedFix { published: None, ..compared("back") }],
         unclear: vec![ComparedFix { is_over: false, ..compared("unclear") }],
         not_covered: vec!["oras".to_owned()],
+        opinion: Some(Opinion {
+            image: "AKSUbuntu-2204gen2containerd-202611.17.0".to_owned(),
+            reported_at: at(8),
+            agree: 3,
+            we_alone: vec!["CVE-2026-2".to_owned()],
+            they_alone: Vec::new(),
+        }),
     };
     let answer = v1::DiffImagesResponse::from(&diff);
     assert_eq!(ImageDiff::try_from(answer.clone()), Ok(diff.clone()));
@@ -518,8 +529,15 @@ fn first_images_with_a_fix_come_back_as_they_went() {
         first_announced: Some(dated("202611.17.0", Some(41))),
         first_offered: Some(dated("202611.17.0", None)),
         lost_again: vec!["202611.24.0".to_owned()],
+        or_earlier: true,
         looked_at: 3,
         unclear: vec![("202610.06.0".to_owned(), "a stub".to_owned())],
+        opinion: Some(MitigationOpinion {
+            reported_at: at(9),
+            seen_in: vec!["202611.03.0".to_owned()],
+            mitigated_in: vec!["202611.17.0".to_owned()],
+            disagree: vec!["202611.03.0".to_owned()],
+        }),
     };
     let none = FirstFix {
         published: None,
@@ -527,6 +545,7 @@ fn first_images_with_a_fix_come_back_as_they_went() {
         last_without: None,
         first_announced: None,
         first_offered: None,
+        opinion: None,
         ..fix.clone()
     };
     let fixes = FirstFixes {
@@ -549,4 +568,45 @@ fn first_images_with_a_fix_come_back_as_they_went() {
         answer.fixes[0].first_announced.as_mut().expect("dated").at = None;
     };
     assert!(refused(undated).starts_with("fixes[0]"));
+}
+
+#[test]
+fn variants_of_an_image_come_back_as_they_went() {
+    for (against, changed) in [
+        (Against::Note, None),
+        (Against::CommonestVariant, Some(Vec::new())),
+        (
+            Against::Note,
+            Some(
+                DriftCause::ALL
+                    .map(|cause| DriftedPackage {
+                        name: cause.word().to_owned(),
+                        shipped: vec!["1".to_owned()],
+                        installed: vec!["2".to_owned(), "3".to_owned()],
+                        cause,
+                    })
+                    .to_vec(),
+            ),
+        ),
+    ] {
+        let variants = Variants {
+            as_of: at(5),
+            image: "AKSUbuntu-2204gen2containerd-202611.17.0".to_owned(),
+            against,
+            not_read: 2,
+            variants: vec![Variant {
+                packages: "ab".to_owned(),
+                installed: 3,
+                nodes: 4,
+                example: "aks-a".to_owned(),
+                pools: vec![PoolKey { cluster: "prod".to_owned(), pool: "apps".to_owned() }],
+                patched: vec!["2026.11.20".to_owned()],
+                changed,
+            }],
+        };
+        let wire = v1::ListImageVariantsResponse::from(&variants);
+        assert_eq!(Variants::try_from(wire.clone()).expect("as it went"), variants);
+        let odd = v1::ListImageVariantsResponse { against: "hearsay".to_owned(), ..wire };
+        assert!(Variants::try_from(odd).is_err());
+    }
 }

@@ -1,14 +1,18 @@
 //! Every state there and back, and bytes that are none.
 
 use jiff::Timestamp;
+use nodeward_domain::facts::kernel_log::{
+    ImportedCondition, ImportedEvent, ImportedFile, ImportedKind, LogClass, LogEvent, LogLine,
+    LogSource, LostLines,
+};
 use nodeward_domain::facts::{
     Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, DatabaseLock,
     ExpectedValue, FamilyHealth, FeatureGate, Fips, HttpAnswer, ImageName, ImageNames, Kernel,
-    KernelImages, KernelModules, KubeProxy, Label, LiveValue, ManagedContainer, ManagedImage,
-    ManagedImages, ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess, Package,
-    PackageManager, Packages, PassedOver, Process, ProxyConfiguration, ProxyHealth, Reboot,
-    RuntimeCondition, RuntimeVersion, Sentinel, Setting, Sysctl, UbuntuPro, UnfinishedPackage,
-    Unit, UnitFile, UnitState,
+    KernelImages, KernelLog, KernelModules, KubeProxy, Label, LiveValue, ManagedContainer,
+    ManagedImage, ManagedImages, ModuleRule, ModuleRuleKind, NodeImage, OsRelease, OutdatedProcess,
+    Package, PackageManager, Packages, PassedOver, Process, ProxyConfiguration, ProxyHealth,
+    Reboot, RuntimeCondition, RuntimeVersion, Sentinel, Setting, Sysctl, UbuntuPro,
+    UnfinishedPackage, Unit, UnitFile, UnitState,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,6 +21,8 @@ use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
 mod kubelet;
+mod machine;
+mod node;
 mod time_sync;
 
 /// A name is never empty; any other text may be.
@@ -92,6 +98,81 @@ fn kernel_modules() -> impl Strategy<Value = KernelModules> {
         line,
     });
     (vec(NAME, 0..4), vec(rule, 0..4)).prop_map(|(loaded, rules)| KernelModules { loaded, rules })
+}
+
+fn kernel_log() -> impl Strategy<Value = KernelLog> {
+    let at = || (0i64..9_999_999_999).prop_map(|s| Timestamp::from_second(s).expect("inside"));
+    let source = prop_oneof![
+        NAME.prop_map(|path| LogSource::Kmsg { path }),
+        (NAME, TEXT).prop_map(|(path, instead)| LogSource::File { path, instead }),
+        (TEXT, TEXT).prop_map(|(place, why)| LogSource::Unreadable(Unavailable { place, why })),
+    ];
+    let line = (at(), proptest::option::of(any::<u64>()), TEXT, TEXT, any::<bool>()).prop_map(
+        |(at, sequence, subject, text, by_kernel)| LogLine {
+            at,
+            sequence,
+            subject,
+            text,
+            by_kernel,
+        },
+    );
+    let event = (0..LogClass::ALL.len(), any::<u64>(), at(), vec(line, 0..3)).prop_map(
+        |(class, count, first_at, newest)| LogEvent {
+            class: LogClass::ALL[class],
+            count,
+            first_at,
+            newest,
+        },
+    );
+    let lost = (any::<u64>(), at()).prop_map(|(count, last_at)| LostLines { count, last_at });
+    let kind = prop_oneof![
+        Just(ImportedKind::LogMonitor),
+        Just(ImportedKind::CustomPlugin),
+        Just(ImportedKind::SystemStats),
+        Just(ImportedKind::Other),
+    ];
+    let file = (NAME, kind, TEXT, any::<u32>(), TEXT, TEXT).prop_map(
+        |(name, kind, source, rules, follows, idle)| ImportedFile {
+            name,
+            kind,
+            source,
+            rules,
+            follows,
+            idle,
+        },
+    );
+    let condition = (NAME, TEXT, TEXT, TEXT, at(), at()).prop_map(
+        |(file, condition, reason, message, since, last_at)| ImportedCondition {
+            file,
+            condition,
+            reason,
+            message,
+            since,
+            last_at,
+        },
+    );
+    let finding = (NAME, TEXT, TEXT, any::<u64>(), at(), at()).prop_map(
+        |(file, reason, message, count, first_at, last_at)| ImportedEvent {
+            file,
+            reason,
+            message,
+            count,
+            first_at,
+            last_at,
+        },
+    );
+    let found = (vec(file, 0..3), vec(condition, 0..3), vec(finding, 0..3), any::<u32>());
+    (source, vec(event, 0..3), proptest::option::of(lost), found).prop_map(
+        |(source, events, lost, (imported, conditions, findings, left_out))| KernelLog {
+            source,
+            events,
+            lost,
+            imported,
+            conditions,
+            findings,
+            left_out,
+        },
+    )
 }
 
 fn managed_images() -> impl Strategy<Value = ManagedImages> {
@@ -368,7 +449,13 @@ fn component() -> impl Strategy<Value = ComponentState> {
             .boxed(),
         state(os_release()).prop_map(ComponentState::OsRelease).boxed(),
         state(kernel()).prop_map(ComponentState::Kernel).boxed(),
+        state(kernel_log()).prop_map(ComponentState::KernelLog).boxed(),
         state(kernel_modules()).prop_map(ComponentState::KernelModules).boxed(),
+        state(machine::filesystem()).prop_map(ComponentState::Filesystem).boxed(),
+        state(machine::pressure()).prop_map(ComponentState::Pressure).boxed(),
+        state(machine::process_limits()).prop_map(ComponentState::ProcessLimits).boxed(),
+        state(machine::conntrack()).prop_map(ComponentState::Conntrack).boxed(),
+        state(machine::swap_and_hugepages()).prop_map(ComponentState::SwapAndHugepages).boxed(),
         state(packages()).prop_map(ComponentState::Packages).boxed(),
         state(reboot()).prop_map(ComponentState::Reboot).boxed(),
         state(containerd).prop_map(ComponentState::Containerd).boxed(),
@@ -377,6 +464,11 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(time_sync::facts()).prop_map(ComponentState::TimeSync).boxed(),
         state(kube_proxy()).prop_map(ComponentState::KubeProxy).boxed(),
         state(cni()).prop_map(ComponentState::Cni).boxed(),
+        state(node::systemd()).prop_map(ComponentState::Systemd).boxed(),
+        state(node::network()).prop_map(ComponentState::Network).boxed(),
+        state(node::update_channel()).prop_map(ComponentState::UpdateChannel).boxed(),
+        state(node::linux_extension()).prop_map(ComponentState::LinuxExtension).boxed(),
+        state(node::extensions()).prop_map(ComponentState::Extensions).boxed(),
     ]
 }
 

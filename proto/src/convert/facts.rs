@@ -1,13 +1,24 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
 mod cni;
+mod conntrack;
 pub(crate) mod containerd;
+mod extensions;
+mod filesystem;
+mod kernel_log;
 mod kernel_modules;
 mod kube_proxy;
 mod kubelet;
+mod linux_extension;
 mod managed_images;
+mod network;
+mod pressure;
+mod process_limits;
 mod reboot;
+mod swap_and_hugepages;
+mod systemd;
 mod unit;
+mod update_channel;
 
 use nodeward_domain::facts as domain;
 

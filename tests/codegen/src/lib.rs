@@ -31,12 +31,18 @@ pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
     let mut files = one(
         &root.join("proto"),
         &[
+            "nodeward/v1/conntrack.proto",
+            "nodeward/v1/filesystem.proto",
+            "nodeward/v1/pressure.proto",
+            "nodeward/v1/process_limits.proto",
+            "nodeward/v1/swap_and_hugepages.proto",
             "nodeward/v1/facts.proto",
             "nodeward/v1/report.proto",
             "nodeward/v1/plan.proto",
             "nodeward/v1/turn.proto",
             "nodeward/v1/fixes.proto",
             "nodeward/v1/scan.proto",
+            "nodeward/v1/documents.proto",
             "nodeward/v1/query.proto",
             "nodeward/v1/admin.proto",
         ],

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use nodeward_agent::collect::{COLLECTORS, Collector};
+use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch};
 use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::{Probes, Recording};
 use nodeward_domain::component::Component;
@@ -53,6 +53,7 @@ impl Copy {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            log: LogWatch::default(),
         }
     }
 

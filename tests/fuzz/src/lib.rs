@@ -5,6 +5,7 @@
 
 mod feeds;
 mod hosts;
+mod logs;
 mod versions;
 mod wire;
 
@@ -26,7 +27,7 @@ const fn of(name: &'static str, run: fn(&[u8]) -> bool, what: &'static str) -> T
 }
 
 /// All of them.
-pub const TARGETS: [Target; 25] = [
+pub const TARGETS: [Target; 27] = [
     of("osv", feeds::osv, "OSV records; what is read can be stored and comes back the same"),
     of("openvex", feeds::openvex, "OpenVEX documents; the same"),
     of("oval", feeds::oval, "OVAL definitions; the same"),
@@ -63,6 +64,8 @@ pub const TARGETS: [Target; 25] = [
     of("answers", wire::answers, "answers to readers; they come back as they went"),
     of("chrony", wire::chrony, "replies of chronyd; every quantity is a number"),
     of("host_files", hosts::files, "files and answers of a node; its facts reach the judge"),
+    of("kernel_record", logs::kernel_record, "records of the kernel's log; what they are about"),
+    of("npd_file", logs::npd_file, "files of node-problem-detector; rules match to the end"),
     of("rpm_database", hosts::rpm_database, "a damaged rpm database; the same"),
 ];
 

@@ -3,13 +3,14 @@
 
 use clap::Parser as _;
 use jiff::Timestamp;
-use nodeward_aggregator::fleet::{AskedDiff, Filter};
+use nodeward_aggregator::fleet::{AskedDiff, AskedSupport, Filter};
 use nodeward_aggregator::plans::{plan_request, zone};
-use nodeward_cli::arguments::{Arguments, Command, Image, Plan as PlanCommand};
+use nodeward_cli::arguments::{Arguments, Command, Image, Plan as PlanCommand, Support, Sysctl};
 use nodeward_cli::exit::Exit;
 use nodeward_cli::run::{
     FixQuestion, Shown, asked_diff, exported_plan, plan_request as typed_plan, shown_check,
-    shown_diff, shown_first_fix, shown_images, shown_plan, shown_progress, shown_variants,
+    shown_diff, shown_first_fix, shown_images, shown_plan, shown_progress, shown_support,
+    shown_sysctl, shown_variants, shown_why, support_request,
 };
 use nodeward_cli::screen::{self, FleetAnswer, Style};
 use nodeward_domain::plan::{self, watch};
@@ -39,6 +40,27 @@ impl Story<'_> {
             Command::Node { name, cluster, .. } => {
                 match self.fleet.answer(cluster.as_deref().unwrap_or_default(), &name, now) {
                     Ok(answer) => screen::node(&answer, style).expect("a screen"),
+                    Err(error) => format!("error: {error}\n"),
+                }
+            }
+            Command::Why { name, cluster } => {
+                match self.fleet.why(cluster.as_deref().unwrap_or_default(), &name, now) {
+                    Ok(answer) => ended(shown_why(&answer, style)),
+                    Err(error) => format!("error: {error}\n"),
+                }
+            }
+            Command::Sysctl(Sysctl { node: Some(name), cluster, .. }) => {
+                let cluster = cluster.unwrap_or_default();
+                match self.fleet.sysctl(&cluster, &name, now) {
+                    Ok(answer) => ended(shown_sysctl(&answer, style)),
+                    Err(error) => format!("error: {error}\n"),
+                }
+            }
+            Command::Support(Support::Check(asked)) => {
+                let asked = support_request(&asked);
+                let v1::CheckSupportRequest { cluster, pool, node, policy } = asked;
+                match self.fleet.support(&AskedSupport { cluster, pool, node, policy }, now) {
+                    Ok(answer) => ended(shown_support(&answer, style)),
                     Err(error) => format!("error: {error}\n"),
                 }
             }

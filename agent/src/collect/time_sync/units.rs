@@ -17,7 +17,7 @@ const FOLDERS: [&str; 5] = [
 ];
 
 /// The names of all units that another one wants or requires.
-pub(super) fn wanted(root: &HostRoot) -> Result<Vec<String>, HostError> {
+pub(in crate::collect) fn wanted(root: &HostRoot) -> Result<Vec<String>, HostError> {
     let mut wanted = Vec::new();
     for folder in FOLDERS {
         for name in listed(root, folder)? {
@@ -39,7 +39,7 @@ fn listed(root: &HostRoot, folder: &str) -> Result<Vec<String>, HostError> {
 }
 
 /// The unit of one of these names. A name may be an alias, a link to the unit itself.
-pub(super) fn of(
+pub(in crate::collect) fn of(
     root: &HostRoot,
     names: &[&str],
     wanted: &[String],

@@ -98,13 +98,19 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "npd",
         rule: "",
         asks: "What has node-problem-detector found?",
-        told: Told::Not(Lack::Cluster, "Its conditions and events stand in the API server."),
+        told: Told::InPart(
+            &["NpdCondition", "NpdEvent"],
+            Lack::Cluster,
+            "Its rules for logs are followed where they are imported, and no plugin is run. What \
+             it has found itself stands in the API server.",
+        ),
     },
     Question {
         id: "own.blind_spots",
         rule: "",
         asks: "What could the agent itself not see?",
-        told: Told::Not(
+        told: Told::InPart(
+            &["KernelLogGap"],
             Lack::NoVerdict,
             "Every answer lists what is missing from it, and is incomplete for as long.",
         ),

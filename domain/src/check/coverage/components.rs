@@ -73,6 +73,12 @@ pub(super) const QUESTIONS: &[Question] = &[
         ]),
     },
     Question {
+        id: "comp.linux_extension",
+        rule: "linux-extension-tools",
+        asks: "Are the provider's own tools on the node, and do they run?",
+        told: Told::By(&["LinuxExtensionToolMissing", "LinuxExtensionToolDown"]),
+    },
+    Question {
         id: "comp.restarts",
         rule: "auto-remediate-components",
         asks: "Does a component start again and again?",

@@ -18,10 +18,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "channel.unmanaged",
         rule: "",
         asks: "Does the node update itself, unattended?",
-        told: Told::Not(
-            Lack::NotRead,
-            "apt's `99periodic` and the timers of dnf-automatic are not read.",
-        ),
+        told: Told::By(&["UnattendedUpgradesOn", "UnattendedUpgradesStale", "UpdatesNotAutomatic"]),
     },
     Question {
         id: "daemonset.tuning",
@@ -47,12 +44,13 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "drift.extension",
-        rule: "iaas-change-unsupported",
+        rule: "extensions-immutable",
         asks: "Was an extension of the virtual machine added, removed or changed?",
-        told: Told::Not(
-            Lack::Undecided,
-            "Their folders lie on the node. Which ones belong there is not published, and differs \
-             from pool to pool.",
+        told: Told::InPart(
+            &["ExtensionForeign", "ExtensionNotEnabled"],
+            Lack::Provider,
+            "What was changed in the settings of one, such as the custom script, the scale set's \
+             model alone shows. Settings hold secrets and are not read.",
         ),
     },
     Question {
@@ -70,6 +68,7 @@ pub(super) const QUESTIONS: &[Question] = &[
             "ContainerdDropInAdded",
             "KubeletUnitStale",
             "ContainerdUnitStale",
+            "DaemonReloadPending",
         ]),
     },
     Question {
@@ -82,7 +81,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "fs.readonly",
         rule: "",
         asks: "Was a file system made read-only behind its back?",
-        told: Told::Not(Lack::NotRead, "`/proc/1/mountinfo` is not read."),
+        told: Told::By(&["FilesystemReadOnly"]),
     },
     Question {
         id: "host.fips",
@@ -112,15 +111,15 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "host.swap",
-        rule: "",
+        rule: "custom-node-configuration",
         asks: "Is there swap that nobody configured?",
-        told: Told::Not(Lack::NotRead, "`/proc/swaps` is not read."),
+        told: Told::By(&["SwapUnexpected"]),
     },
     Question {
         id: "host.thp",
-        rule: "",
+        rule: "custom-node-configuration",
         asks: "Are transparent huge pages set as the provider supports it?",
-        told: Told::Not(Lack::NotRead, "`/sys/kernel/mm/transparent_hugepage` is not read."),
+        told: Told::By(&["HugePagesDrifted"]),
     },
     Question {
         id: "host.ulimit",
@@ -135,12 +134,28 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "kernel.log",
         rule: "",
         asks: "Does the kernel's log tell of faults, such as disks that fail or memory that ran out?",
-        told: Told::InPart(
-            &["KernelFaulted"],
-            Lack::NotRead,
-            "The log is not read. What it tells of oopses, bad pages, lockups and machine checks \
-             stays as taint flags, which are.",
-        ),
+        told: Told::By(&[
+            "KernelFaulted",
+            "KernelOops",
+            "SoftLockup",
+            "HardLockup",
+            "RcuStall",
+            "TaskHung",
+            "IoError",
+            "IoErrorRepeated",
+            "FilesystemError",
+            "FilesystemShutdown",
+            "FilesystemRemountedReadOnly",
+            "ConntrackTableFull",
+            "OutOfMemory",
+            "ContainerOutOfMemory",
+            "ForkRejected",
+            "UnregisterNetDevice",
+            "HardwareErrorFatal",
+            "HardwareErrorRecoverable",
+            "HardwareErrorCorrected",
+            "MemoryError",
+        ]),
     },
     Question {
         id: "kernel.reboot_by_whom",
@@ -174,33 +189,50 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "limits.conntrack",
         rule: "",
         asks: "Is the kernel's table of connections nearly full?",
-        told: Told::Not(
-            Lack::NotRead,
-            "`/proc/sys/net/netfilter/nf_conntrack_count` is not measured; only its limit is read.",
-        ),
+        told: Told::By(&["ConntrackNearlyFull"]),
     },
     Question {
         id: "limits.files",
         rule: "",
         asks: "Are there nearly as many open files as there may be?",
-        told: Told::Not(Lack::NotRead, "`/proc/sys/fs/file-nr` is not measured."),
+        told: Told::By(&["OpenFilesNearLimit"]),
+    },
+    Question {
+        id: "limits.headroom",
+        rule: "",
+        asks: "Is there room for the next image, or for an update of the node in place?",
+        told: Told::By(&["ImageHeadroomLow"]),
+    },
+    Question {
+        id: "limits.huge_pages",
+        rule: "",
+        asks: "Is memory set aside in huge pages that nobody uses?",
+        told: Told::Not(
+            Lack::Undecided,
+            "How many there are and how many are free is collected. Whether a pod will want them \
+             the node does not know.",
+        ),
     },
     Question {
         id: "limits.inodes",
         rule: "",
         asks: "Has a file system nearly no space or no inodes left, for images above all?",
-        told: Told::Not(
-            Lack::NotRead,
-            "Where images lie is collected; file systems are not measured.",
-        ),
+        told: Told::By(&[
+            "NodeFilesystemFull",
+            "ImageFilesystemFull",
+            "FilesystemInodesLow",
+            "FilesystemNearlyFull",
+        ]),
     },
     Question {
         id: "limits.pids",
         rule: "",
         asks: "Are there nearly as many processes as there may be?",
-        told: Told::Not(
+        told: Told::InPart(
+            &["TasksNearLimit", "PodTasksNearLimit"],
             Lack::NotRead,
-            "The limit is read as a kernel parameter; processes are not counted.",
+            "Limits of the whole node and of all pods together are judged. The control groups of \
+             single pods are not read: one that is full harms that pod alone.",
         ),
     },
     Question {
@@ -218,11 +250,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "net.default_route",
         rule: "",
         asks: "Has the node lost its default route or its loopback?",
-        told: Told::Not(
-            Lack::NoCheck,
-            "The links of the default routes are collected with the pod network; loopback is not \
-             looked at.",
-        ),
+        told: Told::By(&["DefaultRouteMissing", "LoopbackMissing"]),
     },
     Question {
         id: "net.forwarding",
@@ -238,7 +266,13 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "net.interface",
         rule: "",
         asks: "Is an interface of the node down?",
-        told: Told::Not(Lack::NotRead, "`/sys/class/net` is not read."),
+        told: Told::By(&["InterfaceDown"]),
+    },
+    Question {
+        id: "net.mtu",
+        rule: "",
+        asks: "Do links to pods take bigger packets than the node's uplink?",
+        told: Told::By(&["InterfaceMtuMixed"]),
     },
     Question {
         id: "net.retiring",
@@ -250,9 +284,12 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "net.rules",
         rule: "",
         asks: "Do packet filters refuse what they should let through, or are they of two kinds?",
-        told: Told::Not(
+        told: Told::InPart(
+            &["IptablesModesMixed"],
             Lack::NotRead,
-            "The node's rules of netfilter need a right that the agent does not have.",
+            "Which tables of the older filter there are is told. Rules of either kind, and so what \
+             they refuse, the kernel tells over netlink to whoever may also change them \
+             (CAP_NET_ADMIN), which the agent may not.",
         ),
     },
     Question {
@@ -323,13 +360,13 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "process.zombies",
         rule: "",
         asks: "Are there many processes that ended and that nobody waits for?",
-        told: Told::Not(Lack::NotRead, "Their state is passed over while others are looked for."),
+        told: Told::By(&["ZombiesPiledUp"]),
     },
     Question {
         id: "psi",
         rule: "",
         asks: "How long do processes wait for processors, memory and disks?",
-        told: Told::Not(Lack::NotRead, "`/proc/pressure` is not measured."),
+        told: Told::By(&["MemoryStalled", "IoStalled", "MemoryContended", "CpuContended"]),
     },
     Question {
         id: "sysctl.baseline",
@@ -374,9 +411,26 @@ pub(super) const QUESTIONS: &[Question] = &[
         told: Told::By(&["ClockUnsynchronised", "TimeSourceUnreachable", "ClockUpdateOverdue"]),
     },
     Question {
+        id: "system.state",
+        rule: "",
+        asks: "Has the system come up, and is it not in maintenance?",
+        told: Told::By(&["SystemNotRunning"]),
+    },
+    Question {
+        id: "units.masked",
+        rule: "",
+        asks: "Is a unit masked or disabled that a node needs?",
+        told: Told::InPart(
+            &["UnitMasked", "KubeletUnitDisabled", "ContainerdUnitDisabled"],
+            Lack::Undecided,
+            "Of other units than kubelet's and containerd's, that one is disabled is no fault by \
+             itself: many are started by others.",
+        ),
+    },
+    Question {
         id: "units.others",
         rule: "",
         asks: "Has any other unit failed, or does it start again and again?",
-        told: Told::Not(Lack::NotRead, "Units of kubelet and containerd alone are asked for."),
+        told: Told::By(&["UnitFailed", "UnitRestartsRepeatedly"]),
     },
 ];

@@ -65,14 +65,19 @@ fn unsupported(history: &NodeHistory, scope: &Scope, policy: &Policy, now: Times
         return Verdict::unknown(format!("{text:?} is not a version"), Vec::new());
     };
     let minors = &policy.kubernetes_minors;
+    if minors.is_empty() {
+        let edition = &policy.edition;
+        let why = format!("edition {edition} does not list versions of Kubernetes");
+        return Verdict::not_applicable(why);
+    }
     let Some(minor) = minors.iter().find(|minor| minor.is_of(version)) else {
         let evidence = vec![Evidence::new(source, text, "")];
         return match minors.iter().any(|minor| minor.is_before(version)) {
-            false if !minors.is_empty() => {
+            false => {
                 let message = format!("Kubernetes {version} is older than any that is supported");
                 Verdict::fail(message, since, upgrade(None), evidence)
             }
-            _ => Verdict::unknown(
+            true => Verdict::unknown(
                 format!("edition {} does not know Kubernetes {version}", policy.edition),
                 evidence,
             ),

@@ -128,12 +128,18 @@ fn of_pool(text: &mut String, pool: &PoolPlan, groups: &BTreeMap<&str, String>) 
         (None, Some(variable)) => format!("\"${{{variable}:?names the resource group}}\""),
         (None, None) => "\"${RG:?names the resource group}\"".to_owned(),
     };
+    // What the cluster is called in the fleet need not be the provider's name of it.
+    let resource = pool.resource.as_ref();
+    let cluster = resource.map_or(&pool.key.cluster, |resource| &resource.cluster);
+    let subscription = resource.map_or_else(String::new, |resource| {
+        format!("--subscription={} ", quoted(&resource.subscription))
+    });
     // With `=`, so that no name is taken for an option.
     let _ = writeln!(
         text,
         "    az aks nodepool upgrade --node-image-only --no-wait \\
-        --resource-group={group} --cluster-name={} --name={}",
-        quoted(&pool.key.cluster),
+        {subscription}--resource-group={group} --cluster-name={} --name={}",
+        quoted(cluster),
         quoted(&pool.key.pool)
     );
 }

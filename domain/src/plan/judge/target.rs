@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::{Judged, Rules, is_on};
-use crate::image::{ImageLabel, build_of};
+use crate::image::{ImageLabel, build_of, is_known_line};
 use crate::plan::blocker::Blocker;
 use crate::plan::input::{Drift, Gain, LISTED, PlanNode, PoolInput, TargetFacts, unsupported_from};
 use crate::plan::rollout::number;
@@ -55,6 +55,9 @@ impl Judged {
         if let Some(runs) = newer {
             let blocker = Blocker::Backwards { runs: runs.clone(), offered: target.clone() };
             self.blockers.push(blocker);
+        }
+        if !is_known_line(&target.family) {
+            self.unknowns.push(Unknown::Line { family: target.family.clone() });
         }
         self.of_systems(&target, facts, to_upgrade, families.len() <= 1);
         if let Some(from) = unsupported_from(&target, facts.and_then(|f| f.built_at), rules.policy)

@@ -15,7 +15,7 @@ fn settings(pool: &mut PoolInput) -> &mut PoolProfile {
     pool.profile.as_mut().expect("a profile")
 }
 
-const BLOCKERS: [(&str, Change); 26] = [
+const BLOCKERS: [(&str, Change); 27] = [
     ("unhealthy_nodes", |pool| {
         let reasons = vec!["NotReady".to_owned()];
         pool.nodes[2].health = NodeHealth::Unhealthy { reasons, who: Responsible::Customer };
@@ -37,6 +37,10 @@ const BLOCKERS: [(&str, Change); 26] = [
     ("missing_reports", |pool| pool.nodes[0].last_reported = None),
     ("missing_reports", |pool| settings(pool).nodes = Some(7)),
     ("missing_reports", |pool| settings(pool).autoscaled = Some((8, 12))),
+    ("nodes_unknown", |pool| {
+        pool.nodes.clear();
+        settings(pool).nodes = None;
+    }),
     ("offered_unknown", |pool| pool.offered = None),
     ("mixed_families", |pool| {
         pool.nodes[0].image = Some(label("AKSUbuntu-2404gen2containerd-202605.14.0"));
@@ -156,7 +160,7 @@ fn every_warning_comes_of_its_fact_alone_and_lets_the_pool_go() {
     }
 }
 
-const UNKNOWNS: [(&str, Change); 16] = [
+const UNKNOWNS: [(&str, Change); 17] = [
     ("disruption_budgets", |pool| pool.disruption_budgets = None),
     ("quota", |pool| pool.processors = None),
     ("quota", |pool| settings(pool).processors_per_node = None),
@@ -166,6 +170,14 @@ const UNKNOWNS: [(&str, Change); 16] = [
     ("gain", |pool| pool.gain = Gain::Unknown { why: "no release note".to_owned() }),
     ("target_packages", |pool| pool.target.as_mut().expect("facts").has_packages = false),
     ("operating_system", |pool| pool.target.as_mut().expect("facts").os = None),
+    ("line", |pool| {
+        let image = label("AKSMars-9-202607.02.0");
+        pool.offered.as_mut().expect("offered").image = image.clone();
+        pool.target.as_mut().expect("facts").image = image;
+        for node in &mut pool.nodes {
+            node.image = Some(label("AKSMars-9-202605.14.0"));
+        }
+    }),
     ("node_image", |pool| pool.nodes[0].image = None),
     ("health", |pool| {
         pool.nodes[0].health = NodeHealth::Unknown { why: "no report yet".to_owned() };
@@ -218,6 +230,25 @@ fn of_a_pool_of_which_only_nodes_are_known_everything_else_is_unknown() {
     );
     assert_eq!(plan.pools[0].standing, Standing::Go);
     assert_eq!(plan.explains, [Explanation::NotKnown { pools: 1 }]);
+}
+
+#[test]
+fn a_target_by_its_label_is_taken_and_blocks_pools_of_another_line() {
+    let mut request = request();
+    request.target = Target::parse(NEW).expect("a label");
+    assert_eq!(request.target.to_string(), NEW);
+    let mut other = pool("prod", "other", 2);
+    let noble = "AKSUbuntu-2404gen2containerd-202607.02.0";
+    other.offered.as_mut().expect("offered").image = label(noble);
+    for node in &mut other.nodes {
+        node.image = Some(label("AKSUbuntu-2404gen2containerd-202605.14.0"));
+    }
+    let plan = planned(&request, &[pool("prod", "apps", 2), other]);
+    let of = |name: &str| plan.pool(&key("prod", name)).expect("a pool");
+    assert_eq!(of("apps").standing, Standing::Go);
+    assert_eq!(of("other").standing, Standing::Blocked);
+    let words: Vec<&str> = of("other").blockers.iter().map(Blocker::word).collect();
+    assert!(words.contains(&"os_family_change"), "{words:?}");
 }
 
 #[test]

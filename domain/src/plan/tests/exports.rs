@@ -35,6 +35,27 @@ fn a_script_runs_one_wave_behind_its_gate_with_names_that_are_inert() {
 }
 
 #[test]
+fn a_script_names_subscription_and_cluster_as_the_provider_does() {
+    let mut renamed = pool("prod-west", "apps", 2);
+    renamed.resource = Some(ClusterResource {
+        subscription: "0-1".to_owned(),
+        resource_group: "rg-weu".to_owned(),
+        cluster: "aks $prod".to_owned(),
+    });
+    let text = script(&planned(&request(), &[renamed]));
+    assert!(
+        text.contains(
+            "--subscription=0-1 --resource-group=rg-weu --cluster-name='aks $prod' --name=apps\n"
+        ),
+        "{text}"
+    );
+    let stored = serde_json::to_value(planned(&request(), &[pool("prod", "apps", 2)]));
+    let mut earlier = stored.expect("plain");
+    earlier["pools"][0].as_object_mut().expect("a pool").remove("resource");
+    assert!(serde_json::from_value::<Plan>(earlier).is_ok(), "plans stored earlier are read");
+}
+
+#[test]
 fn a_script_of_a_plan_without_a_step_says_so() {
     let text = script(&planned(&request(), &[]));
     assert!(text.contains("# This plan has no step:\n# no pool is known"));

@@ -73,6 +73,15 @@ fn dates_that_are_not_allowed_are_cut_out() {
 }
 
 #[test]
+fn from_midnight_to_midnight_is_the_whole_day() {
+    assert_eq!(
+        opens("Sat 00:00-24:00", "2026-07-24T00:00:00Z", "2026-07-27T00:00:00Z"),
+        ["2026-07-25T00:00Z 2026-07-26T00:00Z"]
+    );
+    assert!(Window::parse("daily 24:00-24:00", &zones).is_err());
+}
+
+#[test]
 fn windows_that_overlap_are_one() {
     let windows = [window("daily 22:00-02:00"), window("daily 01:00-04:00")];
     let all = openings(&windows, at("2026-07-23T12:00:00Z"), at("2026-07-24T12:00:00Z"));
@@ -165,7 +174,10 @@ fn what_is_no_selection_is_told_with_the_term() {
         ("cluster=a,,pool=b", 2, "empty"),
         ("cluster=a,pool", 2, "neither"),
         ("cluster=a and pool=", 2, "no value"),
-        ("tag:=x", 1, "no key"),
+        ("tag:=x", 1, "no name of a tag"),
+        ("pool==apps", 1, "== is no sign"),
+        ("pool=apps,mode=bogus", 2, "no mode is like \"bogus\": there are system, user"),
+        ("channel=weekly", 1, "there are None, Unmanaged, SecurityPatch, NodeImage"),
         ("and", 1, "empty"),
     ] {
         let error = Selection::parse(text).expect_err(text);

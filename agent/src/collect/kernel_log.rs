@@ -1,0 +1,514 @@
+//! Collects `kernel_log`: what lines of the kernel's log tell of, from `/dev/kmsg` or from a
+//! syslog daemon's files, and what imported rules of node-problem-detector find in logs.
+//!
+//! Lines are told apart as they are read; of those that tell nothing only the number is
+//! kept. What a round may read, and what is kept of it, is bounded: what was lost or passed
+//! over is counted and reported.
+
+mod classify;
+mod found;
+mod record;
+mod syslog;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use nix::time::{ClockId, clock_gettime};
+use nodeward_domain::facts::ComponentState;
+use nodeward_domain::facts::kernel_log::{
+    ImportedFile, ImportedKind, KernelLog, LogSource, LostLines,
+};
+use nodeward_domain::measured::Measurements;
+use nodeward_domain::observed::{State, Unavailable};
+
+use super::Collected;
+use crate::host::{Host, HostError, HostRoot, Kmsg, Next, Tail, booted_at};
+use crate::npd::{Filelog, Follows, Imported, Kind, Matcher, Monitor};
+use crate::reads::{NEVER, Read};
+pub use classify::classify;
+use found::{Events, Found};
+pub use record::{Record, record};
+use syslog::{Syslog, kernels};
+
+const KMSG: &str = "/dev/kmsg";
+
+/// Where syslog daemons write what the kernel says, the first that is there counts.
+const KERNEL_FILES: [&str; 3] = ["/var/log/kern.log", "/var/log/messages", "/var/log/syslog"];
+
+/// Where they write what programs say.
+const PROGRAM_FILES: [&str; 2] = ["/var/log/syslog", "/var/log/messages"];
+
+const LOCALTIME: &str = "/etc/localtime";
+
+/// Of each file so much is read in a round.
+const FILE_LIMIT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// So many lines are read in a round, and so much processor time is spent on them. What
+/// the kernel still has is read in the next one.
+const ROUND_LINES: u32 = 50_000;
+const ROUND_TIME: Duration = Duration::from_millis(200);
+
+/// After so many lines the time is looked at, which costs a call of the kernel's.
+const LOOK_EVERY: u32 = 64;
+
+/// What is read.
+pub(super) const READS: &[Read] = &[
+    Read::of(
+        &["/dev/kmsg"],
+        "The kernel's log. Needs CAP_SYSLOG, and in a container access to the device.",
+    ),
+    Read::usually(
+        &["/var/log/kern.log", "/var/log/messages", "/var/log/syslog"],
+        "`logPath` of files that `--npd-config` names",
+        "The last lines: those of the kernel where `/dev/kmsg` cannot be read, and those that \
+         imported rules are for.",
+    ),
+    Read::of(&["/etc/localtime"], "The zone of times in these files."),
+    Read::of(&["/proc/stat"], "The line `btime`: when the node booted."),
+];
+
+pub(super) fn collect(host: &Host) -> Collected {
+    let mut watch = host.log.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let state = watch.look(host).unwrap_or_else(|error| State::Unavailable(error.into()));
+    Collected { state: ComponentState::KernelLog(state), measured: watch.measured() }
+}
+
+/// What is remembered of logs between rounds.
+#[derive(Debug, Default)]
+pub struct LogWatch(Mutex<Watch>);
+
+impl LogWatch {
+    /// With imported rules.
+    #[must_use]
+    pub fn with(imported: Imported) -> Self {
+        let mut watch = Watch::default();
+        for file in imported.files {
+            let rules = u32::try_from(file.rules()).unwrap_or(u32::MAX);
+            let name = file.name;
+            let (kind, source, idle) = match file.kind {
+                Kind::LogMonitor(monitor) => {
+                    watch.monitors.push(Watched::new(name, *monitor));
+                    continue;
+                }
+                Kind::CustomPlugin { source, .. } => {
+                    let idle = "programs are never run here".to_owned();
+                    (ImportedKind::CustomPlugin, source, idle)
+                }
+                Kind::SystemStats => {
+                    let idle = "its figures are not used here".to_owned();
+                    (ImportedKind::SystemStats, String::new(), idle)
+                }
+                Kind::Other(why) => (ImportedKind::Other, String::new(), why),
+            };
+            let follows = String::new();
+            watch.listed.push(ImportedFile { name, kind, source, rules, follows, idle });
+        }
+        Self(Mutex::new(watch))
+    }
+}
+
+/// A file of rules, and the lines that it has seen last.
+#[derive(Debug)]
+struct Watched {
+    name: String,
+    monitor: Monitor,
+    matcher: Matcher,
+    /// Lines from before that are not looked at; none until it is known.
+    starts_at: Option<Timestamp>,
+    follows: String,
+    idle: String,
+}
+
+impl Watched {
+    fn new(name: String, monitor: Monitor) -> Self {
+        let matcher = Matcher::new(&monitor);
+        let (follows, idle) = (String::new(), String::new());
+        Self { name, monitor, matcher, starts_at: None, follows, idle }
+    }
+
+    /// Whether it is for lines of the kernel.
+    fn is_kernels(&self) -> bool {
+        match &self.monitor.follows {
+            Follows::Kmsg => true,
+            Follows::Journald { source } => source == "kernel",
+            Follows::Filelog(_) => false,
+        }
+    }
+
+    fn listed(&self) -> ImportedFile {
+        ImportedFile {
+            name: self.name.clone(),
+            kind: ImportedKind::LogMonitor,
+            source: self.monitor.source.clone(),
+            rules: u32::try_from(self.monitor.rules.len()).unwrap_or(u32::MAX),
+            follows: if self.idle.is_empty() { self.follows.clone() } else { String::new() },
+            idle: self.idle.clone(),
+        }
+    }
+
+    fn take(&mut self, found: &mut Found, at: Timestamp, line: &str) {
+        if self.starts_at.is_some_and(|starts_at| at < starts_at) {
+            return;
+        }
+        for matched in self.matcher.push(&self.monitor.rules, at, line.trim()) {
+            found.take(&self.name, &self.monitor, &matched);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    monitors: Vec<Watched>,
+    /// Files that are no rules for logs.
+    listed: Vec<ImportedFile>,
+    kmsg: Option<Kmsg>,
+    /// The number of the kernel's next record.
+    next: Option<u64>,
+    tails: BTreeMap<String, Tail>,
+    zone: Option<TimeZone>,
+    events: Events,
+    found: Found,
+    lines: u64,
+    lost: u64,
+    dropped: u64,
+    lost_at: Option<Timestamp>,
+    /// When it was last looked: what comes after was written since.
+    looked_at: Option<Timestamp>,
+}
+
+/// What tells the times of lines.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    now: Timestamp,
+    booted: Timestamp,
+    /// When it was looked before.
+    before: Option<Timestamp>,
+}
+
+impl Clock {
+    /// The time of a record. The kernel's own clock runs astray of the node's by some seconds
+    /// a week, so between two looks nothing may stand that is not from there.
+    fn of_record(&self, microseconds: u64) -> Timestamp {
+        let since_boot = i64::try_from(microseconds).map(SignedDuration::from_micros);
+        let at = since_boot.ok().and_then(|since_boot| self.booted.checked_add(since_boot).ok());
+        let at = at.unwrap_or(self.now);
+        let at = self.before.map_or(at, |before| at.max(before)).min(self.now);
+        seconds(at)
+    }
+}
+
+/// Whole seconds: of logs nobody needs more, and some have no more.
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// What may still be done in a round.
+struct Budget {
+    lines: u32,
+    until: Option<Duration>,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { lines: ROUND_LINES, until: used().map(|used| used + ROUND_TIME) }
+    }
+
+    /// Whether one more line may be read.
+    fn allows_one(&mut self) -> bool {
+        if self.lines == 0 {
+            return false;
+        }
+        self.lines -= 1;
+        if self.lines.is_multiple_of(LOOK_EVERY)
+            && let (Some(until), Some(used)) = (self.until, used())
+            && used > until
+        {
+            self.lines = 0;
+        }
+        true
+    }
+}
+
+/// Processor time of this thread.
+fn used() -> Option<Duration> {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok().map(Duration::from)
+}
+
+impl Watch {
+    fn look(&mut self, host: &Host) -> Result<State<KernelLog>, HostError> {
+        let now = host.now().unwrap_or_else(Timestamp::now);
+        let booted = booted_at(&host.root)?;
+        let clock = Clock { now, booted, before: self.looked_at };
+        for watched in &mut self.monitors {
+            let starts_at = watched.monitor.starts_at(Some(booted), now);
+            watched.starts_at.get_or_insert(starts_at);
+        }
+        let mut budget = Budget::new();
+        let before = (self.lost, self.dropped);
+        let kernels = self.records(host, &clock, &mut budget);
+        let source = self.files(&host.root, &clock, &mut budget, kernels);
+        self.looked_at = Some(now);
+        if (self.lost, self.dropped) != before {
+            self.lost_at = Some(seconds(now));
+        }
+        if let LogSource::Unreadable(unavailable) = &source
+            && self.monitors.is_empty()
+            && self.listed.is_empty()
+        {
+            return Ok(State::Unavailable(unavailable.clone()));
+        }
+        Ok(State::Present(Arc::new(self.facts(source))))
+    }
+
+    fn facts(&self, source: LogSource) -> KernelLog {
+        let count = self.lost.saturating_add(self.dropped);
+        let mut imported: Vec<ImportedFile> = self.listed.clone();
+        imported.extend(self.monitors.iter().map(Watched::listed));
+        imported.sort();
+        KernelLog {
+            source,
+            events: self.events.all(),
+            lost: self.lost_at.map(|last_at| LostLines { count, last_at }),
+            imported,
+            conditions: self.found.conditions(),
+            findings: self.found.findings(),
+            left_out: self.found.left_out(),
+        }
+    }
+
+    fn measured(&self) -> Measurements {
+        Measurements {
+            kernel_log_lines_total: Some(self.lines),
+            kernel_log_lost_total: Some(self.lost),
+            kernel_log_dropped_total: Some(self.dropped),
+            ..Measurements::default()
+        }
+    }
+
+    /// Reads the kernel's own buffer, from where it was left.
+    fn records(
+        &mut self,
+        host: &Host,
+        clock: &Clock,
+        budget: &mut Budget,
+    ) -> Result<(), HostError> {
+        let mut kmsg = match self.kmsg.take() {
+            Some(kmsg) => kmsg,
+            None => Kmsg::open(&host.root, KMSG)?,
+        };
+        if kmsg.is_live() && !host.probes.is_live() {
+            return Err(HostError::Malformed {
+                path: KMSG.to_owned(),
+                why: "is the log of the machine that this host root lies on".to_owned(),
+            });
+        }
+        while budget.allows_one() {
+            match kmsg.read_next()? {
+                Next::End => break,
+                // The next record's number says how many were lost.
+                Next::Overrun => {}
+                Next::Record(bytes) => {
+                    let Some(record) = record(bytes) else {
+                        let why = "holds what is no record of the kernel's log".to_owned();
+                        return Err(HostError::Malformed { path: KMSG.to_owned(), why });
+                    };
+                    self.record(clock, &record);
+                }
+            }
+        }
+        if kmsg.is_live() {
+            self.kmsg = Some(kmsg);
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, clock: &Clock, record: &Record) {
+        match self.next {
+            // Read before: the log was opened anew.
+            Some(next) if record.sequence < next => return,
+            Some(next) => self.lost = self.lost.saturating_add(record.sequence - next),
+            // What was written over before the agent came it never set out to read.
+            None => {}
+        }
+        self.next = Some(record.sequence.saturating_add(1));
+        let at = clock.of_record(record.microseconds);
+        self.kernels_line(at, Some(record.sequence), record.text.trim(), record.by_kernel);
+    }
+
+    /// A line of the kernel's log, from wherever.
+    fn kernels_line(&mut self, at: Timestamp, sequence: Option<u64>, text: &str, by_kernel: bool) {
+        self.lines = self.lines.saturating_add(1);
+        if let Some((class, subject)) = classify(text) {
+            self.events.take(class, at, sequence, subject, text, by_kernel);
+        }
+        for watched in self.monitors.iter_mut().filter(|watched| watched.is_kernels()) {
+            watched.take(&mut self.found, at, text);
+        }
+    }
+
+    /// Reads the files: of the kernel's lines, where its own buffer could not be read, and
+    /// those that imported rules are for.
+    fn files(
+        &mut self,
+        root: &HostRoot,
+        clock: &Clock,
+        budget: &mut Budget,
+        kernels: Result<(), HostError>,
+    ) -> LogSource {
+        let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let is_journals =
+            |watched: &Watched| matches!(watched.monitor.follows, Follows::Journald { .. });
+        let programs = match self.monitors.iter().any(is_journals) {
+            true => PROGRAM_FILES.into_iter().find(|path| root.exists(path) == Ok(true)),
+            false => None,
+        };
+        for (index, watched) in self.monitors.iter_mut().enumerate() {
+            let path = match &watched.monitor.follows {
+                _ if watched.is_kernels() => continue,
+                Follows::Filelog(Filelog { path, .. }) if is_never_read(path) => {
+                    watched.idle = format!("{path} may hold secrets, and is never read");
+                    continue;
+                }
+                Follows::Filelog(Filelog { path, .. }) => path,
+                Follows::Kmsg | Follows::Journald { .. } => match programs {
+                    Some(path) => path,
+                    None => {
+                        let files = PROGRAM_FILES.join(" nor ");
+                        watched.idle = format!(
+                            "the journal's own files are not read, and neither {files} is there"
+                        );
+                        continue;
+                    }
+                },
+            };
+            wanted.entry(path.to_owned()).or_default().push(index);
+        }
+        let source = match kernels {
+            Ok(()) => LogSource::Kmsg { path: KMSG.to_owned() },
+            Err(error) => self.kernels_file(root, clock, budget, &mut wanted, error),
+        };
+        for watched in self.monitors.iter_mut().filter(|watched| watched.is_kernels()) {
+            source.path().clone_into(&mut watched.follows);
+            watched.idle = match &source {
+                LogSource::Unreadable(unavailable) => unavailable.to_string(),
+                LogSource::Kmsg { .. } | LogSource::File { .. } => String::new(),
+            };
+        }
+        for (path, monitors) in wanted {
+            let _ = self.file(root, clock, budget, &path, &monitors, false);
+        }
+        source
+    }
+
+    /// Reads the kernel's lines in the first file that has some.
+    fn kernels_file(
+        &mut self,
+        root: &HostRoot,
+        clock: &Clock,
+        budget: &mut Budget,
+        wanted: &mut BTreeMap<String, Vec<usize>>,
+        error: HostError,
+    ) -> LogSource {
+        for path in KERNEL_FILES {
+            if root.exists(path) != Ok(true) {
+                continue;
+            }
+            let monitors = wanted.remove(path).unwrap_or_default();
+            if self.file(root, clock, budget, path, &monitors, true).is_ok() {
+                return LogSource::File {
+                    path: path.to_owned(),
+                    instead: format!("{KMSG}: {error}"),
+                };
+            }
+        }
+        let Unavailable { place, why } = error.into();
+        let why = format!("{why}; and no file of the kernel's lines can be read in /var/log");
+        LogSource::Unreadable(Unavailable { place, why })
+    }
+
+    /// Reads what is new in a file, for these rules.
+    fn file(
+        &mut self,
+        root: &HostRoot,
+        clock: &Clock,
+        budget: &mut Budget,
+        path: &str,
+        monitors: &[usize],
+        is_kernels: bool,
+    ) -> Result<(), HostError> {
+        let told =
+            self.tails.entry(path.to_owned()).or_default().read(root, path, FILE_LIMIT_BYTES);
+        for index in monitors {
+            let watched = &mut self.monitors[*index];
+            path.clone_into(&mut watched.follows);
+            watched.idle =
+                told.as_ref().err().map(|error| format!("{path}: {error}")).unwrap_or_default();
+        }
+        let told = told?;
+        self.dropped = self.dropped.saturating_add(told.dropped);
+        let zone = self.zone.get_or_insert_with(|| zone(root)).clone();
+        let syslog = Syslog::new(zone.clone(), clock.now);
+        let mut lines = told.bytes.split_inclusive(|byte| *byte == b'\n');
+        for line in lines.by_ref() {
+            if !budget.allows_one() {
+                self.dropped = self.dropped.saturating_add(1);
+                break;
+            }
+            let line = String::from_utf8_lossy(line);
+            let line = line.trim_end_matches(['\n', '\r']);
+            self.files_line(clock, &syslog, &zone, line, monitors, is_kernels);
+        }
+        self.dropped = self.dropped.saturating_add(lines.count() as u64);
+        Ok(())
+    }
+
+    fn files_line(
+        &mut self,
+        clock: &Clock,
+        syslog: &Syslog,
+        zone: &TimeZone,
+        line: &str,
+        monitors: &[usize],
+        is_kernels: bool,
+    ) {
+        let apart = syslog.line(line);
+        if is_kernels
+            && let Some(apart) = apart
+            && apart.tag == "kernel"
+            // Of a boot that is over.
+            && apart.at >= clock.booted
+        {
+            self.kernels_line(seconds(apart.at), None, kernels(apart.message), true);
+        }
+        for index in monitors {
+            let watched = &mut self.monitors[*index];
+            let told = match &watched.monitor.follows {
+                Follows::Filelog(filelog) => filelog.take_apart(line, zone, clock.now),
+                Follows::Journald { source } => {
+                    apart.filter(|apart| apart.tag == source).map(|apart| (apart.at, apart.message))
+                }
+                Follows::Kmsg => None,
+            };
+            if let Some((at, message)) = told {
+                watched.take(&mut self.found, at, message);
+            }
+        }
+    }
+}
+
+/// Whether a file holds what no collector reads, whoever asks for it, or may lead there.
+fn is_never_read(path: &str) -> bool {
+    path.split('/').any(|part| part == "..") || NEVER.iter().any(|read| read.covers(path))
+}
+
+/// The zone of the host's clocks; UTC where it has none.
+fn zone(root: &HostRoot) -> TimeZone {
+    let read = root.read(LOCALTIME, 64 * 1024).ok();
+    read.and_then(|bytes| TimeZone::tzif("localtime", &bytes).ok()).unwrap_or(TimeZone::UTC)
+}
+
+#[cfg(test)]
+mod tests;
