@@ -45,8 +45,9 @@ mod real_chrony {
         /// One more round, in which that was answered; the findings after it.
         async fn observe(&mut self, answer: &Answer) -> Vec<String> {
             self.copy.answer_over(&json!({ "chrony": answer }));
-            let at =
-                Timestamp::UNIX_EPOCH + SignedDuration::from_secs(i64::from(self.observed) * 30);
+            // The day of the host root: what its log tells of is of days before.
+            let day: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a moment");
+            let at = day + SignedDuration::from_secs(i64::from(self.observed) * 30);
             self.observed += 1;
             let mut measured = Default::default();
             for observation in self.copy.round_of(COLLECTORS.to_vec(), COLLECTOR_LIMIT).await {
