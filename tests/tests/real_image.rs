@@ -16,9 +16,10 @@ mod real_image {
     use nodeward_domain::answer::NodeAnswer;
     use nodeward_domain::component::Component;
     use nodeward_domain::facts::{
-        ChronyAnswer, ComponentState, Containerd as Facts, CriAnswer, LiveValue, Namespace, Reboot,
+        ChronyAnswer, ComponentState, Containerd as Facts, CriAnswer, Limit, LiveValue, Namespace,
+        Reboot,
     };
-    use nodeward_domain::observed::State;
+    use nodeward_domain::observed::{State, Unavailable};
     use nodeward_tests::containerd::Containerd;
     use nodeward_tests::image::{Container, Profile, archive};
     use nodeward_tests::lacking::{self, Lacking, States};
@@ -188,6 +189,23 @@ mod real_image {
             if Namespace::of(&setting.key) == Some(namespace) {
                 setting.live = LiveValue::Unreadable(why.to_owned());
             }
+        }
+        // Limits of a namespace are not mistaken for the node's.
+        if namespace == Namespace::Pid
+            && let Some(ComponentState::ProcessLimits(State::Present(limits))) =
+                states.get_mut(&Component::ProcessLimits)
+        {
+            Arc::make_mut(limits).pid_max = Limit::Unreadable(why.to_owned());
+        }
+        if namespace == Namespace::Network
+            && let Some(ComponentState::Conntrack(conntrack)) =
+                states.get_mut(&Component::Conntrack)
+            && !matches!(conntrack, State::NotApplicable(_))
+        {
+            *conntrack = State::Unavailable(Unavailable {
+                place: "/proc/sys/net/netfilter/nf_conntrack_count".to_owned(),
+                why: why.to_owned(),
+            });
         }
         // Nor is chronyd asked on a loopback that may be another.
         if namespace == Namespace::Network
