@@ -35,7 +35,7 @@ pub(super) const READS: &[Read] = &[
     Read::of(&["/", "/var/log"], "How big the file system is, and how much of it is left."),
     Read::usually(&["/var/lib/kubelet"], "the kubelet's `--root-dir`", "The same, if it is there."),
     Read::usually(
-        &["/usr/bin/kubelet"],
+        &[],
         "the file that the kubelet's process runs",
         "Whether the process that tells of `--root-dir` runs the file on disk.",
     ),
