@@ -418,13 +418,16 @@ fn variants_text(answer: &Variants, wide: bool, style: Style<'_>) -> String {
         Against::CommonestVariant => "most nodes of it (its own list is not known)",
     };
     let verdict = match (other, not_compared) {
+        // What nobody could read is as nobody expects it to be.
+        _ if nodes == 0 => "UNKNOWN: the packages of no node could be read".to_owned(),
         (_, true) => "UNKNOWN: packages of another manager than the image's".to_owned(),
         (0, _) => format!("all {nodes} nodes that could be read have the packages that {measure}"),
         (other, _) => {
             format!("{other} of {nodes} nodes do not have the packages that {measure}")
         }
     };
-    page.labelled("VERDICT", &verdict);
+    let partial = if answer.not_read > 0 && nodes > 0 { "PARTIAL: " } else { "" };
+    page.labelled("VERDICT", &format!("{partial}{verdict}"));
     page.labelled("IMAGE", &answer.image);
     page.labelled("AS OF", &format!("{:.0}", answer.as_of));
     if answer.not_read > 0 {
@@ -692,4 +695,41 @@ fn first_records(answer: &FirstFixes, csv: &mut csv::Writer<Vec<u8>>) -> Result<
         ])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use nodeward_domain::pool::PoolKey;
+
+    use super::*;
+    use crate::arguments::Format;
+
+    fn first_line(not_read: usize, variants: Vec<Variant>) -> String {
+        let answer = Variants {
+            as_of: Timestamp::UNIX_EPOCH,
+            image: "AKSUbuntu-2204gen2containerd-202611.17.0".to_owned(),
+            against: Against::CommonestVariant,
+            not_read,
+            variants,
+        };
+        let style = Style { format: Format::Table, width: 100, aggregator: None };
+        let text = image_variants(&answer, style).expect("a screen");
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn what_could_not_be_read_never_reads_as_the_same() {
+        let variant = Variant {
+            packages: "ab".to_owned(),
+            installed: 1,
+            nodes: 2,
+            example: "a".to_owned(),
+            pools: vec![PoolKey { cluster: "c".to_owned(), pool: "p".to_owned() }],
+            patched: Vec::new(),
+            changed: Some(Vec::new()),
+        };
+        assert!(first_line(3, Vec::new()).contains("UNKNOWN: the packages of no node"));
+        assert!(first_line(3, vec![variant.clone()]).contains("PARTIAL: all 2 nodes"));
+        assert!(first_line(0, vec![variant]).contains("  all 2 nodes"));
+    }
 }
