@@ -94,7 +94,7 @@ impl From<ComponentState> for Collected {
 }
 
 /// Every collector of this agent.
-pub const COLLECTORS: [Collector; Component::ALL.len()] = [
+pub const COLLECTORS: [Collector; Component::COLLECTED.len()] = [
     Collector::of(Component::OsRelease, os_release::collect, os_release::READS, &[]),
     Collector::of(Component::NodeImage, node_image::collect, node_image::READS, &[]),
     Collector::of(Component::Kernel, kernel::collect, kernel::READS, &[]),

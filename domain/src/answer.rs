@@ -6,7 +6,7 @@ pub mod sysctl;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::check::{CONFIRMATIONS, Evidence, Outcome, Outside, Severity, judge_node};
+use crate::check::{CONFIRMATIONS, Evidence, Outcome, Outside, Severity, is_asked, judge_node};
 use crate::component::Component;
 use crate::fixes::answer::{FirstTurn, FixesAnswer};
 use crate::fixes::counts::FixCounts;
@@ -217,6 +217,7 @@ impl NodeAnswer {
 
         let components: Vec<ComponentAnswer> = Component::ALL
             .into_iter()
+            .filter(|component| is_asked(history, *component))
             .map(|component| {
                 let newest = history.newest(component);
                 let checks: Vec<CheckAnswer> = judged

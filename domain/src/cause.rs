@@ -60,6 +60,10 @@ pub const fn depends_on(component: Component) -> &'static [Component] {
         C::ManagedImages => &[C::Containerd],
         // Runs pods by the runtime, and shows certificates that hold by the clock.
         C::Kubelet => &[C::Containerd, C::TimeSync],
+        // What the API server says of a node, its kubelet has told it, or has not.
+        C::NodeObject => &[C::Kubelet],
+        // Run by the kubelet, in the pod network.
+        C::SystemPods => &[C::Kubelet, C::Cni],
         // A pod of the kubelet's on AKS.
         C::KubeProxy => &[C::Kubelet],
     }

@@ -17,6 +17,7 @@ mod linux_extension;
 mod managed_images;
 mod network;
 mod node_image;
+mod node_object;
 mod os_release;
 mod packages;
 mod pressure;
@@ -24,6 +25,7 @@ mod process_limits;
 mod reboot;
 mod swap_and_hugepages;
 mod sysctl;
+mod system_pods;
 mod systemd;
 mod time_sync;
 mod unit;
@@ -36,6 +38,7 @@ use jiff::{Timestamp, civil};
 use serde::{Deserialize, Serialize};
 
 use crate::advisory::{Bulletin, Feeds};
+use crate::cluster::ClusterTruth;
 use crate::component::Component;
 use crate::fixes::images::Images;
 use crate::node::{History, Holding, NodeHistory};
@@ -84,6 +87,8 @@ pub enum Reach {
     Node,
     /// One node, beside the others of its pool.
     Pool,
+    /// One node, beside all others of its cluster.
+    Cluster,
 }
 
 impl Reach {
@@ -93,6 +98,7 @@ impl Reach {
         match self {
             Self::Node => "node",
             Self::Pool => "pool",
+            Self::Cluster => "cluster",
         }
     }
 }
@@ -154,6 +160,8 @@ pub struct Outside<'a> {
     pub images: Option<&'a Images>,
     /// The node's pool and what its nodes run; none where that is not known.
     pub pool: Option<&'a PoolTruth>,
+    /// What the API server says of the node's cluster; none where it is not asked.
+    pub cluster: Option<&'a ClusterTruth>,
 }
 
 /// What a check may look at besides the node's own history.
@@ -322,11 +330,18 @@ pub fn judge_node(
 ) -> Vec<Judged> {
     let platform = Platform::of(history);
     registry()
+        .filter(|check| is_asked(history, check.component))
         .map(|check| Judged {
             check,
             verdict: judge(check, history, outside, platform, policy, now),
         })
         .collect()
+}
+
+/// Whether there is something to say about a component: of those that the API server tells,
+/// only where it was asked.
+pub(crate) fn is_asked(history: &NodeHistory, component: Component) -> bool {
+    !component.is_of_cluster() || history.newest(component).is_some()
 }
 
 /// Counts what a round has shown of the checks of those components, after its

@@ -58,6 +58,10 @@ macro_rules! with_components {
             LinuxExtension linux_extension,
             /// Extensions of the virtual machine.
             Extensions extensions,
+            /// What the API server says of the node.
+            NodeObject node_object,
+            /// The pods on the node that the cluster itself stands on, and the agent's.
+            SystemPods system_pods,
         }
     };
 }
@@ -91,6 +95,30 @@ macro_rules! define {
 with_components!(define);
 
 impl Component {
+    /// Those that no agent collects: the aggregator asks the cluster's API server for them,
+    /// where it is told of one, and takes them from nobody else.
+    pub const OF_CLUSTER: [Self; 2] = [Self::NodeObject, Self::SystemPods];
+
+    /// Those that an agent collects on its node, in their order.
+    pub const COLLECTED: [Self; Self::ALL.len() - Self::OF_CLUSTER.len()] = {
+        let mut collected = [Self::OsRelease; Self::ALL.len() - Self::OF_CLUSTER.len()];
+        let (mut from, mut to) = (0, 0);
+        while from < Self::ALL.len() {
+            if !Self::ALL[from].is_of_cluster() {
+                collected[to] = Self::ALL[from];
+                to += 1;
+            }
+            from += 1;
+        }
+        collected
+    };
+
+    /// Whether the cluster's API server is asked for it, and no agent.
+    #[must_use]
+    pub const fn is_of_cluster(self) -> bool {
+        matches!(self, Self::NodeObject | Self::SystemPods)
+    }
+
     /// The component of that name, if this build knows it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -16,6 +16,7 @@ mod linux_extension;
 mod managed_images;
 mod network;
 mod node_image;
+mod node_object;
 mod os_release;
 mod packages;
 mod pressure;
@@ -24,6 +25,7 @@ mod process_limits;
 mod reboot;
 mod swap_and_hugepages;
 mod sysctl;
+mod system_pods;
 mod systemd;
 mod time_sync;
 mod unit;
@@ -44,6 +46,9 @@ pub use linux_extension::{LinuxExtension, LinuxTool, ToolUnit};
 pub use managed_images::{ImageNames, ManagedContainer, ManagedImage, ManagedImages};
 pub use network::{DefaultRoute, Interface, Netfilter, Network};
 pub use node_image::{ImageName, Label, NodeImage, built_on};
+pub use node_object::{
+    ConditionStatus, NODE_OBJECT, NodeCondition, NodeEvent, NodeObject, NodeSystem, NodeTaint,
+};
 pub use os_release::{Fips, OsRelease, UbuntuPro};
 pub use packages::{
     DatabaseLock, Package, PackageManager, Packages, RPM_KERNELS, UnfinishedPackage,
@@ -54,6 +59,7 @@ pub use process_limits::{Limit, PodsLimit, ProcessLimits};
 pub use reboot::{OutdatedProcess, Reboot, Sentinel};
 pub use swap_and_hugepages::{Swap, SwapAndHugepages, ToldHugePages, TransparentHugePages};
 pub use sysctl::{ExpectedValue, LiveValue, Namespace, PassedOver, Setting, Sysctl};
+pub use system_pods::{SystemPod, SystemPods};
 pub use systemd::{RemarkableUnit, SystemManager, Systemd, UnitMask};
 pub use time_sync::{
     Chrony, ChronyAnswer, ConfiguredSource, DaemonUnit, KernelClock, LeapStatus, PhcDevice,

@@ -11,6 +11,7 @@ pub mod answer;
 pub mod auto_repair;
 pub mod cause;
 pub mod check;
+pub mod cluster;
 pub mod component;
 pub mod facts;
 pub mod fixes;

@@ -80,7 +80,7 @@ impl Fault {
 /// The file that a collector cannot do without; where it reads of two kinds, one of each.
 /// `managed_images` needs none: of it the answers of the runtime are damaged. Nor do `systemd`,
 /// which answers over its bus, and `linux_extension`, whose files are looked for and not read.
-const NEEDED: [(Component, &str); Component::ALL.len() - 2] = [
+const NEEDED: [(Component, &str); Component::COLLECTED.len() - 2] = [
     (Component::OsRelease, "/usr/lib/os-release"),
     (Component::NodeImage, "/opt/azure/containers/image-bom.json"),
     (Component::Kernel, "/proc/sys/kernel/tainted"),
@@ -240,7 +240,7 @@ fn a_file_of_every_collector_is_damaged() {
     let all: BTreeSet<Component> = damaged
         .chain([Component::ManagedImages, Component::Systemd, Component::LinuxExtension])
         .collect();
-    assert_eq!(all, Component::ALL.into_iter().collect());
+    assert_eq!(all, Component::COLLECTED.into_iter().collect());
 }
 
 /// A runtime that does not say which images run is never taken for one that runs none.
@@ -451,11 +451,11 @@ fn with(
 async fn a_panicking_collector_costs_its_own_component_only() {
     let host = HostCopy::of("aks-ubuntu-2204");
     let whole = states(host.round(LIMIT).await);
-    for component in Component::ALL {
+    for component in Component::COLLECTED {
         let seen = states(host.round_of(with(component, panics), LIMIT).await);
         let why = seen[&component].why_unavailable().expect("unavailable").why.clone();
         assert!(why.contains("broken on purpose"), "{why}");
-        for other in Component::ALL.into_iter().filter(|other| *other != component) {
+        for other in Component::COLLECTED.into_iter().filter(|other| *other != component) {
             assert_eq!(seen[&other], whole[&other], "{component} changed {other}");
         }
     }
@@ -471,7 +471,7 @@ async fn a_hanging_collector_is_waited_for_no_longer_than_the_limit() {
     let why = seen[&Component::Packages].why_unavailable().expect("unavailable").why.clone();
     assert_eq!(why, "not read within 1000 ms");
     let others = seen.values().filter(|state| state.word() == "present").count();
-    assert_eq!(others, Component::ALL.len() - 1);
+    assert_eq!(others, Component::COLLECTED.len() - 1);
 }
 
 mod real_fuse {
@@ -497,7 +497,7 @@ mod real_fuse {
             let said =
                 seen[&Component::Packages].why_unavailable().expect("unavailable").why.clone();
             assert!(said.contains(why), "{said}");
-            for other in Component::ALL.into_iter().filter(|other| *other != Component::Packages) {
+            for other in Component::COLLECTED.into_iter().filter(|other| *other != Component::Packages) {
                 assert_eq!(seen[&other], whole[&other]);
             }
         }

@@ -20,6 +20,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
+mod cluster;
 mod kubelet;
 mod machine;
 mod node;
@@ -469,6 +470,8 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(node::update_channel()).prop_map(ComponentState::UpdateChannel).boxed(),
         state(node::linux_extension()).prop_map(ComponentState::LinuxExtension).boxed(),
         state(node::extensions()).prop_map(ComponentState::Extensions).boxed(),
+        state(cluster::node_object()).prop_map(ComponentState::NodeObject).boxed(),
+        state(cluster::system_pods()).prop_map(ComponentState::SystemPods).boxed(),
     ]
 }
 

@@ -356,6 +356,172 @@ pub mod network {
         FilterUnread(::prost::alloc::string::String),
     }
 }
+/// What the cluster's API server says of a node. The aggregator asks for it; an agent that
+/// reports it is refused that component.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NodeObject {
+    #[prost(string, tag = "1")]
+    pub uid: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "3")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub labels: ::prost::alloc::vec::Vec<node_object::Pair>,
+    #[prost(message, repeated, tag = "5")]
+    pub annotations: ::prost::alloc::vec::Vec<node_object::Pair>,
+    #[prost(message, repeated, tag = "6")]
+    pub taints: ::prost::alloc::vec::Vec<node_object::Taint>,
+    #[prost(bool, tag = "7")]
+    pub is_unschedulable: bool,
+    #[prost(message, optional, tag = "8")]
+    pub deleted_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "9")]
+    pub system: ::core::option::Option<node_object::System>,
+    #[prost(message, repeated, tag = "10")]
+    pub conditions: ::prost::alloc::vec::Vec<node_object::Condition>,
+    #[prost(message, repeated, tag = "11")]
+    pub events: ::prost::alloc::vec::Vec<node_object::Event>,
+}
+/// Nested message and enum types in `NodeObject`.
+pub mod node_object {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Pair {
+        #[prost(string, tag = "1")]
+        pub key: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub value: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Taint {
+        #[prost(string, tag = "1")]
+        pub key: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub effect: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub value: ::prost::alloc::string::String,
+    }
+    /// nodeInfo.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct System {
+        #[prost(string, tag = "1")]
+        pub operating_system: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub architecture: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub os_image: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub kernel_version: ::prost::alloc::string::String,
+        #[prost(string, tag = "5")]
+        pub kubelet_version: ::prost::alloc::string::String,
+        #[prost(string, tag = "6")]
+        pub container_runtime_version: ::prost::alloc::string::String,
+        #[prost(string, tag = "7")]
+        pub boot_id: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Condition {
+        #[prost(string, tag = "1")]
+        pub kind: ::prost::alloc::string::String,
+        #[prost(enumeration = "Status", tag = "2")]
+        pub status: i32,
+        #[prost(string, tag = "3")]
+        pub reason: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub message: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "5")]
+        pub since: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Event {
+        #[prost(message, optional, tag = "1")]
+        pub at: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(string, tag = "2")]
+        pub reason: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub source: ::prost::alloc::string::String,
+        #[prost(bool, tag = "4")]
+        pub is_warning: bool,
+        #[prost(string, tag = "5")]
+        pub message: ::prost::alloc::string::String,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Status {
+        Unspecified = 0,
+        True = 1,
+        False = 2,
+        Unknown = 3,
+    }
+    impl Status {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATUS_UNSPECIFIED",
+                Self::True => "STATUS_TRUE",
+                Self::False => "STATUS_FALSE",
+                Self::Unknown => "STATUS_UNKNOWN",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATUS_TRUE" => Some(Self::True),
+                "STATUS_FALSE" => Some(Self::False),
+                "STATUS_UNKNOWN" => Some(Self::Unknown),
+                _ => None,
+            }
+        }
+    }
+}
+/// The pods of kube-system on a node, and the agent's. The aggregator asks the cluster's API
+/// server for them; an agent that reports them is refused that component.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SystemPods {
+    #[prost(message, repeated, tag = "1")]
+    pub pods: ::prost::alloc::vec::Vec<system_pods::Pod>,
+}
+/// Nested message and enum types in `SystemPods`.
+pub mod system_pods {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Pod {
+        #[prost(string, tag = "1")]
+        pub namespace: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub name: ::prost::alloc::string::String,
+        /// Kind and name; empty where it belongs to nothing.
+        #[prost(string, tag = "3")]
+        pub owner: ::prost::alloc::string::String,
+        #[prost(bool, tag = "4")]
+        pub is_agent: bool,
+        #[prost(string, tag = "5")]
+        pub phase: ::prost::alloc::string::String,
+        #[prost(bool, tag = "6")]
+        pub is_ready: bool,
+        #[prost(message, optional, tag = "7")]
+        pub since: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(string, tag = "8")]
+        pub waiting: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "9")]
+        pub restarts: u32,
+        #[prost(bool, tag = "10")]
+        pub is_ending: bool,
+    }
+}
 /// How the system as a whole stands, and units that stand out.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Systemd {
@@ -522,7 +688,7 @@ pub mod update_channel {
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27, 41, 42, 43, 44, 45, 50, 51, 52, 53, 54, 71"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27, 41, 42, 43, 44, 45, 50, 51, 52, 53, 54, 71, 80, 81"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -587,6 +753,11 @@ pub mod component_content {
         Extensions(super::Extensions),
         #[prost(message, tag = "71")]
         KernelLog(super::KernelLog),
+        /// Of the API server, which the aggregator asks; no agent reports these two.
+        #[prost(message, tag = "80")]
+        NodeObject(super::NodeObject),
+        #[prost(message, tag = "81")]
+        SystemPods(super::SystemPods),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
