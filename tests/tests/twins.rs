@@ -52,6 +52,7 @@ async fn findings(
         bulletins: &bulletins,
         images: Some(&images),
         pool: pool.as_ref(),
+        cluster: None,
     };
     let (answer, _) = NodeAnswer::of(about, &history, outside, &policy, now);
     answer.findings.into_iter().map(|finding| finding.reason).collect()
