@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use nodeward_domain::advisory::{Bulletin, FeedStatus, Feeds, MitigationReport, ScanReport};
 use nodeward_domain::check::Outside;
+use nodeward_domain::cluster::ClusterTruth;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::fixes::node::Judged;
 use nodeward_domain::fixes::{Knowledge, Place};
@@ -196,9 +197,13 @@ impl Advisories {
 
     /// What checks of one node look at, beside the node.
     #[must_use]
-    pub fn outside<'a>(&'a self, surroundings: Option<&'a Surroundings>) -> Outside<'a> {
+    pub fn outside<'a>(
+        &'a self,
+        surroundings: Option<&'a Surroundings>,
+        cluster: Option<&'a ClusterTruth>,
+    ) -> Outside<'a> {
         let pool = surroundings.and_then(|one| one.pool.as_ref());
-        Outside { pool, ..self.knowledge().outside() }
+        Outside { pool, cluster, ..self.knowledge().outside() }
     }
 
     /// Judges the fixes of a node whose list of packages has that digest; or says why that

@@ -11,6 +11,7 @@ use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use serde::Deserialize;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+use crate::cluster::{self, ClusterError};
 use crate::pull;
 use crate::store::sqlite;
 
@@ -94,6 +95,17 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_FEED_CA", value_name = "FILE")]
     pub feed_ca: Option<PathBuf>,
 
+    /// A cluster whose API server is asked for nodes, pods, budgets and events: `CLUSTER` from
+    /// inside of it, by its service account, or `CLUSTER=KUBECONFIG`. May be given several times.
+    #[arg(
+        long = "kubernetes",
+        env = "NODEWARD_KUBERNETES",
+        value_name = "CLUSTER[=KUBECONFIG]",
+        value_delimiter = ' '
+    )]
+    #[serde(default)]
+    pub kubernetes: Vec<String>,
+
     /// Serve in plain text to this machine alone, and believe its agents their names; needed
     /// in this version.
     #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
@@ -145,6 +157,20 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         why: String,
+    },
+    /// A cluster to be asked is none.
+    #[error("--kubernetes {0:?}: must be CLUSTER, or CLUSTER=KUBECONFIG")]
+    Kubernetes(String),
+    /// A cluster is to be asked twice.
+    #[error("--kubernetes {0}: is given twice")]
+    KubernetesTwice(String),
+    /// A cluster cannot be asked.
+    #[error("--kubernetes {cluster}: {source}")]
+    Cluster {
+        /// The cluster.
+        cluster: String,
+        /// Why.
+        source: ClusterError,
     },
     /// The store's address is of no known kind.
     #[error("--store {0:?}: must be sqlite:PATH")]
@@ -204,6 +230,7 @@ impl Config {
             feed: if self.feed.is_empty() { file.feed } else { self.feed },
             feed_interval: self.feed_interval.or(file.feed_interval),
             feed_ca: self.feed_ca.or(file.feed_ca),
+            kubernetes: if self.kubernetes.is_empty() { file.kubernetes } else { self.kubernetes },
             insecure_loopback: self.insecure_loopback || file.insecure_loopback,
             policy: self.policy.or(file.policy),
             log_json: self.log_json || file.log_json,
@@ -241,6 +268,24 @@ impl Config {
             interval,
             authorities,
         }))
+    }
+
+    /// The clusters whose API servers are asked, each ready to be watched.
+    pub async fn clusters(&self) -> Result<Vec<cluster::Watch>, ConfigError> {
+        let mut watches: Vec<cluster::Watch> = Vec::new();
+        for text in &self.kubernetes {
+            let source =
+                cluster::Source::read(text).ok_or_else(|| ConfigError::Kubernetes(text.clone()))?;
+            if watches.iter().any(|watch| watch.cluster() == source.cluster) {
+                return Err(ConfigError::KubernetesTwice(source.cluster));
+            }
+            let opened = cluster::Watch::open(&source, cluster::Limits::default()).await;
+            watches.push(opened.map_err(|error| ConfigError::Cluster {
+                cluster: source.cluster,
+                source: error,
+            })?);
+        }
+        Ok(watches)
     }
 
     /// Where gRPC is served.

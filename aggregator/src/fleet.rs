@@ -2,6 +2,7 @@
 //! however many nodes have it. Queries are answered from here alone; what must last
 //! is in the store.
 
+mod cluster;
 mod images;
 mod load;
 mod node;
@@ -26,6 +27,7 @@ use nodeward_domain::policy::Policy;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
+pub use cluster::{KnownCluster, Told};
 pub use images::{AskedDiff, NoImage};
 pub use node::{NodeMemory, Turn};
 pub use place::{Place, Visit};
@@ -51,6 +53,8 @@ pub struct Fleet {
     pools: RwLock<Arc<Pools>>,
     /// Whether a node has shown something else since.
     are_pools_old: AtomicBool,
+    /// What is known of clusters whose API servers are asked.
+    clusters: RwLock<cluster::Clusters>,
     /// How many rows of the store turned out to be spoilt.
     spoilt: AtomicU64,
 }
@@ -91,6 +95,7 @@ impl Fleet {
             contents: RwLock::new(HashMap::new()),
             pools: RwLock::default(),
             are_pools_old: AtomicBool::new(true),
+            clusters: RwLock::default(),
             spoilt: AtomicU64::new(0),
         }
     }
@@ -135,21 +140,34 @@ impl Fleet {
         Arc::clone(places.entry(key).or_insert_with(|| Arc::new(Place::new())))
     }
 
-    /// Changes the life that reports under this peer; another life ends by it.
+    /// Changes the life that reports under this peer; another life ends by it, and what an API
+    /// server said of the same node goes on.
     pub fn change<T>(
         &self,
         place: &Place,
         peer: &Peer,
-        now: Timestamp,
+        change: impl FnOnce(&mut NodeMemory) -> T,
+    ) -> T {
+        self.change_life(place, peer, true, change)
+    }
+
+    fn change_life<T>(
+        &self,
+        place: &Place,
+        peer: &Peer,
+        goes_on: bool,
         change: impl FnOnce(&mut NodeMemory) -> T,
     ) -> T {
         let mut memory = place.memory();
         if memory.node.as_ref().is_none_or(|node| node.peer().uid != peer.uid)
-            && let Some(ended) = memory.node.replace(NodeMemory::new(peer.clone(), now))
+            && let Some(ended) = memory.node.replace(NodeMemory::new(peer.clone()))
         {
             memory.ended.push(ended.peer().uid.clone());
+            if goes_on && cluster::goes_on(&ended, peer) {
+                memory.node = Some(NodeMemory::after(peer.clone(), &ended));
+            }
         }
-        let node = memory.node.get_or_insert_with(|| NodeMemory::new(peer.clone(), now));
+        let node = memory.node.get_or_insert_with(|| NodeMemory::new(peer.clone()));
         let before = node.stand();
         let changed = change(node);
         if node.stand() != before {
@@ -166,7 +184,14 @@ impl Fleet {
             let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
             *pools = gathered;
         }
-        Arc::clone(&read(&self.pools))
+        let pools = Arc::clone(&read(&self.pools));
+        let clusters = Arc::clone(&read(&self.clusters));
+        if Arc::ptr_eq(pools.clusters(), &clusters) {
+            return pools;
+        }
+        let pools = Arc::new(pools.with_clusters(clusters));
+        *self.pools.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&pools);
+        pools
     }
 
     /// Whether a content is here.

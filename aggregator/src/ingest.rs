@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nodeward_domain::component::Component;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 use nodeward_proto::report::{Report, Reported, duration};
@@ -17,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use asked::Asked;
 
-use crate::fleet::{Fleet, Place, Turn};
+use crate::fleet::{Fleet, NodeMemory, Place, Turn};
 use crate::metrics::{Metrics, Outcome};
 use crate::peer::{Authenticator, Peer};
 use crate::store::{Batch, Store, StoreError};
@@ -59,6 +60,7 @@ impl Ingest {
     ) -> Result<v1::ReportResponse, Status> {
         let mut report = Report::try_from(report)
             .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
+        self.without_told(peer, &mut report);
         let place = self.fleet.visit(peer);
         let _turn = place.turn.lock().await;
         if place.has_ended(&peer.uid) {
@@ -79,6 +81,20 @@ impl Ingest {
             Turn::Next => self.commit(peer, &place, &mut report, received_at).await?,
         }
         Ok(self.acknowledge(peer, &place, &report, received_at))
+    }
+
+    /// Takes out of a report what no agent may speak for: that component alone is not taken.
+    fn without_told(&self, peer: &Peer, report: &mut Report) {
+        let count = report.components.len();
+        report.components.retain(|reported| {
+            !Component::from_name(&reported.component).is_some_and(Component::is_of_cluster)
+        });
+        let refused = count - report.components.len();
+        if refused > 0 {
+            self.metrics.component_refused(refused);
+            let (cluster, node) = (&peer.cluster, &peer.node);
+            tracing::warn!(cluster, node, refused, "an agent speaks for the API server");
+        }
     }
 
     /// Commits what the report changes, then changes the memory.
@@ -102,8 +118,10 @@ impl Ingest {
                 (node.transitions(report, received_at), node.begins_boot(report))
             })
             .unwrap_or_else(|| {
-                let node = crate::fleet::NodeMemory::new(peer.clone(), received_at);
-                (node.transitions(report, received_at), true)
+                let node = NodeMemory::new(peer.clone());
+                let mut transitions = node.transitions(report, received_at);
+                transitions.extend(self.fleet.left_behind(place, peer));
+                (transitions, true)
             });
         if begins_boot || !transitions.is_empty() || !contents.is_empty() {
             let batch = Batch {
@@ -120,7 +138,7 @@ impl Ingest {
             self.fleet.remember(content);
         }
         self.recall(report).await.map_err(|error| unavailable(&error))?;
-        self.fleet.change(place, peer, received_at, |node| {
+        self.fleet.change(place, peer, |node| {
             let policy = self.fleet.policy();
             node.take(report, received_at, policy, |digest| self.fleet.known(digest));
             node.forget_strangers(report);
@@ -164,7 +182,7 @@ impl Ingest {
             .collect();
         let advisories = self.fleet.advisories();
         let pools = self.fleet.pools();
-        let verdict = self.fleet.change(place, peer, now, |node| {
+        let verdict = self.fleet.change(place, peer, |node| {
             let row = node.row(self.fleet.policy(), &advisories, &pools, now);
             v1::VerdictSummary {
                 findings: u32::try_from(row.findings).unwrap_or(u32::MAX),

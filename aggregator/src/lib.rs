@@ -4,11 +4,12 @@
 //! The way of the data: [`peer`] says who speaks, [`ingest`] takes reports,
 //! [`store`] commits what must last, [`fleet`] holds every node in memory and has the
 //! domain judge it by the [`advisories`] that [`import`] takes in and [`pull`] fetches, [`query`] and [`http`]
-//! answer. [`serve`] strings these together,
+//! answer. [`cluster`] asks API servers what no agent can tell. [`serve`] strings these together,
 //! [`config`] says how.
 
 pub mod admin;
 pub mod advisories;
+pub mod cluster;
 pub mod config;
 pub mod connections;
 pub mod fleet;

@@ -14,7 +14,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tonic::{Code, Status};
@@ -56,6 +56,21 @@ struct ByOutcome {
     outcome: Outcome,
 }
 
+/// One kind of object in one cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResource {
+    cluster: String,
+    resource: &'static str,
+}
+
+/// What keeps a watch from its answer, by cluster and kind of object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByFailure {
+    cluster: String,
+    resource: &'static str,
+    failure: &'static str,
+}
+
 /// The counters and the registry that shows them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -63,6 +78,10 @@ pub struct Metrics {
     reports: Family<ByOutcome, Counter>,
     contents: Family<ByOutcome, Counter>,
     report_seconds: Histogram,
+    components_refused: Counter,
+    watch_answered: Family<ByResource, Gauge>,
+    watch_lists: Family<ByResource, Counter>,
+    watch_failures: Family<ByFailure, Counter>,
 }
 
 impl Metrics {
@@ -81,8 +100,41 @@ impl Metrics {
             "Time from the arrival of a report to its acknowledgement",
             report_seconds.clone(),
         );
+        let components_refused = Counter::default();
+        registry.register(
+            "components_refused",
+            "Components of agents' reports that only an API server may speak for",
+            components_refused.clone(),
+        );
+        let watch_answered = Family::<ByResource, Gauge>::default();
+        registry.register(
+            "cluster_last_answer_timestamp_seconds",
+            "When a cluster's API server last answered, by resource",
+            watch_answered.clone(),
+        );
+        let watch_lists = Family::<ByResource, Counter>::default();
+        registry.register(
+            "cluster_lists",
+            "Lists that were begun at a cluster's API server, by resource",
+            watch_lists.clone(),
+        );
+        let watch_failures = Family::<ByFailure, Counter>::default();
+        registry.register(
+            "cluster_failures",
+            "Questions that a cluster's API server did not answer, by resource and failure",
+            watch_failures.clone(),
+        );
         registry.register_collector(Box::new(FleetStanding { fleet }));
-        Self { registry, reports, contents, report_seconds }
+        Self {
+            registry,
+            reports,
+            contents,
+            report_seconds,
+            components_refused,
+            watch_answered,
+            watch_lists,
+            watch_failures,
+        }
     }
 
     /// Counts a report.
@@ -94,6 +146,29 @@ impl Metrics {
     /// Counts an uploaded content.
     pub fn content(&self, outcome: Outcome) {
         self.contents.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// Counts components that an agent may not speak for.
+    pub fn component_refused(&self, count: usize) {
+        self.components_refused.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// Notes when an API server last answered.
+    pub fn watch_answered(&self, cluster: &str, resource: &'static str, at: Timestamp) {
+        let labels = ByResource { cluster: cluster.to_owned(), resource };
+        self.watch_answered.get_or_create(&labels).set(at.as_second());
+    }
+
+    /// Counts a list that begins.
+    pub fn watch_listed(&self, cluster: &str, resource: &'static str) {
+        let labels = ByResource { cluster: cluster.to_owned(), resource };
+        self.watch_lists.get_or_create(&labels).inc();
+    }
+
+    /// Counts a question that was not answered.
+    pub fn watch_failed(&self, cluster: &str, resource: &'static str, failure: &'static str) {
+        let labels = ByFailure { cluster: cluster.to_owned(), resource, failure };
+        self.watch_failures.get_or_create(&labels).inc();
     }
 
     /// Everything in the OpenMetrics text format.

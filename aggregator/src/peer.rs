@@ -28,6 +28,7 @@ pub trait Authenticator: Send + Sync + 'static {
 }
 
 pub use certificate::CertificateAuthenticator;
+pub(crate) use certificate::is_uid;
 
 /// Lets each kind of connection be judged by its own authenticator: what came over TLS by
 /// its certificate, what came in plain text by its address.
@@ -118,7 +119,7 @@ fn name(metadata: &MetadataMap, key: &'static str) -> Result<String, Status> {
 }
 
 /// Whether it may name a cluster or a node: as long as a DNS name, in lower case.
-fn is_name(value: &str) -> bool {
+pub(crate) fn is_name(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= 253
         && value

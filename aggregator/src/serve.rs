@@ -23,6 +23,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::admin::Admin;
 use crate::advisories::Advisories;
+use crate::cluster;
 use crate::config::Config;
 use crate::connections::{self, Connections};
 use crate::fleet::Fleet;
@@ -61,6 +62,7 @@ pub struct Aggregator {
     http: TcpListener,
     admin: Option<(UnixListener, PathBuf)>,
     pull: Option<pull::Settings>,
+    clusters: Vec<cluster::Watch>,
     store: Arc<dyn Store>,
     fleet: Arc<Fleet>,
     metrics: Arc<Metrics>,
@@ -96,6 +98,7 @@ impl Aggregator {
         let path = config.store()?;
         let policy = config.policy()?;
         let pull = config.pull()?;
+        let clusters = config.clusters().await?;
         // Sockets first: whoever finds his port taken leaves no store behind.
         let grpc = listen("--grpc-listen", config.grpc_listen()?).await?;
         let http = listen("--http-listen", config.http_listen()?).await?;
@@ -129,7 +132,7 @@ impl Aggregator {
         let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
         let plain = LoopbackAuthenticator::new(store_id(store.as_ref()).await?);
         let authenticator = Arc::new(ByConnection { plain, tls: CertificateAuthenticator });
-        Ok(Self { grpc, tls, http, admin, pull, store, fleet, metrics, authenticator })
+        Ok(Self { grpc, tls, http, admin, pull, clusters, store, fleet, metrics, authenticator })
     }
 
     /// Serves until it is told to stop, then commits what is under way.
@@ -186,10 +189,12 @@ impl Aggregator {
             let (grpc, tls, admin, http) = tokio::join!(grpc, tls, admin, http);
             grpc.and(tls).and(admin).map_err(ServeError::from).and(http.map_err(ServeError::Http))
         };
+        let watches = watch_for_ever(self.clusters, &self.fleet, &self.store, &self.metrics);
         let result = tokio::select! {
             result = served => result,
             () = save_for_ever(&self.fleet, self.store.as_ref()) => Ok(()),
             () = pull_for_ever(puller) => Ok(()),
+            () = watches => Ok(()),
             () = health::tell::<ReportServiceServer<Ingest>>(self.store.as_ref(), &reporter) => Ok(()),
             () = late => {
                 tracing::warn!("connections were still open when the time to stop was over");
@@ -302,6 +307,29 @@ async fn pull_for_ever(puller: Option<Puller>) {
         Some(puller) => puller.run().await,
         None => std::future::pending().await,
     }
+}
+
+/// Watches clusters, if any are configured. Each runs by itself.
+async fn watch_for_ever(
+    watches: Vec<cluster::Watch>,
+    fleet: &Arc<Fleet>,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+) {
+    let asked = watches.iter().map(|watch| watch.cluster().to_owned()).collect();
+    if let Err(error) = fleet.nobody_asks(store, &asked, jiff::Timestamp::now()).await {
+        tracing::error!(%error, "what API servers once said was not taken back");
+    }
+    let mut running = tokio::task::JoinSet::new();
+    for watch in watches {
+        running.spawn(watch.run(Arc::clone(fleet), Arc::clone(store), Arc::clone(metrics)));
+    }
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "the watch of a cluster broke off");
+        }
+    }
+    std::future::pending().await
 }
 
 /// What names the store to the peers of this machine, see `LoopbackAuthenticator`: random,

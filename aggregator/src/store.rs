@@ -175,6 +175,8 @@ pub struct StoredNode {
     pub earlier_boots: Vec<String>,
     /// Order of the newest stored report within the boot.
     pub seq: u64,
+    /// Whether it has ever reported: an API server may tell of a node that has not.
+    pub has_reported: bool,
     /// When this life was first seen.
     pub first_seen: Timestamp,
     /// When its newest stored report arrived.

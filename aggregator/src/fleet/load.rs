@@ -50,6 +50,7 @@ impl Fleet {
                 node.unreadable(component, &spoilt.to_string(), now);
             }
         }
+        fleet.forget_gone(now);
         Ok(fleet)
     }
 

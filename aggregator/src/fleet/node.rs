@@ -24,6 +24,7 @@ use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 use nodeward_proto::report::{Report, Reported};
 
+use super::cluster::KnownCluster;
 use super::pools::{Pools, Stand};
 use crate::advisories::Advisories;
 use crate::peer::Peer;
@@ -32,6 +33,10 @@ use crate::store::{Seen, SeenComponent, SeenStanding, StoredNode, Transition};
 /// An agent reports a round within moments: an observation that claims to be older
 /// than this has a broken clock behind it.
 const OLDEST_OBSERVATION: SignedDuration = SignedDuration::from_hours(1);
+
+mod told;
+
+pub(super) use told::ToldContent;
 
 /// What one component was last reported to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +69,8 @@ pub struct NodeMemory {
     boot_id: String,
     earlier_boots: Vec<String>,
     seq: u64,
-    last_report_at: Timestamp,
+    /// None where only an API server has told of it.
+    last_report_at: Option<Timestamp>,
     /// As of the last report to this aggregator: nothing is judged by it.
     agent: Option<Agent>,
     standings: BTreeMap<String, Standing>,
@@ -84,21 +90,23 @@ struct Row {
     generation: u64,
     /// What the other nodes showed.
     surroundings: Option<Arc<Surroundings>>,
+    /// What was known of its cluster.
+    cluster: Option<Arc<KnownCluster>>,
 }
 
 /// A component's content, if it is here. None inside: not known to this build.
 type Known = Option<Option<ComponentState>>;
 
 impl NodeMemory {
-    /// A life that begins with its first report.
+    /// A life that begins with its first report, or with what an API server tells of it.
     #[must_use]
-    pub fn new(peer: Peer, now: Timestamp) -> Self {
+    pub fn new(peer: Peer) -> Self {
         Self {
             peer,
             boot_id: String::new(),
             earlier_boots: Vec::new(),
             seq: 0,
-            last_report_at: now,
+            last_report_at: None,
             agent: None,
             standings: BTreeMap::new(),
             history: NodeHistory::default(),
@@ -109,7 +117,8 @@ impl NodeMemory {
 
     /// A life as it was stored; `content` finds what its intervals name.
     pub fn restore(stored: StoredNode, mut content: impl FnMut(Digest) -> Known) -> Self {
-        let mut node = Self::new(stored.peer, stored.last_seen);
+        let mut node = Self::new(stored.peer);
+        node.last_report_at = stored.has_reported.then_some(stored.last_seen);
         node.boot_id = stored.boot_id;
         node.earlier_boots = stored.earlier_boots;
         node.seq = stored.seq;
@@ -234,6 +243,8 @@ impl NodeMemory {
             .keys()
             .filter(|name| report.components.iter().all(|one| one.component != **name))
             .filter_map(|name| Component::from_name(name))
+            // No agent speaks of these.
+            .filter(|component| !component.is_of_cluster())
             .map(|component| {
                 let why = "the last report does not name it".to_owned();
                 let unavailable = Unavailable { place: String::new(), why };
@@ -267,7 +278,7 @@ impl NodeMemory {
             }
         }
         self.seq = report.seq;
-        self.last_report_at = received_at;
+        self.last_report_at = Some(received_at);
         self.agent = Some(Agent {
             version: report.agent_version.clone(),
             path_resolution: report.path_resolution.clone(),
@@ -376,7 +387,7 @@ impl NodeMemory {
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
         let place = Place { cluster: &self.peer.cluster, surroundings };
         let judged = advisories.judge(place, &history, self.packages(), policy, now);
-        let outside = advisories.outside(surroundings);
+        let outside = advisories.outside(surroundings, self.cluster(pools));
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         answer.with_fixes(judged.map(|judged| judged.answer(now)))
     }
@@ -391,7 +402,7 @@ impl NodeMemory {
     ) -> SysctlAnswer {
         let history = self.present();
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
-        let outside = advisories.outside(surroundings);
+        let outside = advisories.outside(surroundings, self.cluster(pools));
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         SysctlAnswer::of(&answer, &history, policy)
     }
@@ -410,7 +421,7 @@ impl NodeMemory {
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
         let place = Place { cluster: &self.peer.cluster, surroundings };
         let judged = advisories.judge(place, &history, self.packages(), policy, now);
-        let outside = advisories.outside(surroundings);
+        let outside = advisories.outside(surroundings, self.cluster(pools));
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         tell(&history, &answer.with_fixes(judged.map(|judged| judged.summary(now))))
     }
@@ -425,7 +436,7 @@ impl NodeMemory {
     ) -> BTreeSet<String> {
         let history = self.present();
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
-        let outside = advisories.outside(surroundings);
+        let outside = advisories.outside(surroundings, self.cluster(pools));
         judge_node(&history, outside, policy, now)
             .into_iter()
             .filter(|judged| matches!(judged.verdict.outcome, Outcome::Fail { .. }))
@@ -446,6 +457,7 @@ impl NodeMemory {
         let right = self.row.take().filter(|last| {
             last.generation == generation
                 && last.surroundings.as_ref() == surroundings
+                && is_same(last.cluster.as_ref(), pools.cluster(&self.peer.cluster))
                 && last.valid_until.is_none_or(|valid_until| now < valid_until)
         });
         let row = right.unwrap_or_else(|| {
@@ -453,14 +465,15 @@ impl NodeMemory {
             let around = surroundings.map(|one| &**one);
             let place = Place { cluster: &self.peer.cluster, surroundings: around };
             let judged = advisories.judge(place, &history, self.packages(), policy, now);
-            let outside = advisories.outside(around);
+            let outside = advisories.outside(around, self.cluster(pools));
             let (answer, valid_until) =
                 NodeAnswer::of(self.about(), &history, outside, policy, now);
             let of_fixes = judged.as_ref().ok().and_then(|judged| judged.assessed.valid_until);
             let answer = answer.with_fixes(judged.map(|judged| judged.summary(now)));
             let valid_until = [valid_until, of_fixes].into_iter().flatten().min();
             let surroundings = surroundings.cloned();
-            Row { row: answer.row(), valid_until, generation, surroundings }
+            let cluster = pools.cluster(&self.peer.cluster).cloned();
+            Row { row: answer.row(), valid_until, generation, surroundings, cluster }
         });
         &self.row.insert(row).row
     }
@@ -500,14 +513,14 @@ impl NodeMemory {
         kubelet.version.as_ref().map(|version| version.version.clone())
     }
 
-    /// When its last report arrived.
-    pub(super) const fn last_report_at(&self) -> Timestamp {
+    /// When its last report arrived; none where none has.
+    pub(super) const fn last_report_at(&self) -> Option<Timestamp> {
         self.last_report_at
     }
 
-    /// Whether that is too long ago to be believed.
+    /// Whether that is too long ago to be believed, or there was none.
     pub(super) fn is_stale(&self, now: Timestamp) -> bool {
-        is_stale(self.last_report_at, now)
+        self.last_report_at.is_none_or(|at| is_stale(at, now))
     }
 
     /// The boot of its last report.
@@ -531,7 +544,7 @@ impl NodeMemory {
         now: Timestamp,
     ) -> NodeFixes<'a> {
         let history = self.present();
-        let is_stale = is_stale(self.last_report_at, now);
+        let is_stale = self.is_stale(now);
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
         let place = Place { cluster: &self.peer.cluster, surroundings };
         NodeFixes {
@@ -552,7 +565,7 @@ impl NodeMemory {
         About {
             cluster: &self.peer.cluster,
             node: &self.peer.node,
-            last_report_at: Some(self.last_report_at),
+            last_report_at: self.last_report_at,
             agent: self.agent.as_ref(),
         }
     }
@@ -600,7 +613,7 @@ impl NodeMemory {
             peer: self.peer.clone(),
             boot_id: self.boot_id.clone(),
             seq: self.seq,
-            received_at: self.last_report_at,
+            received_at: self.last_report_at.unwrap_or_else(|| self.last_observed()),
             components: self
                 .standings
                 .iter()
@@ -623,5 +636,14 @@ impl NodeMemory {
                 })
                 .collect(),
         })
+    }
+}
+
+/// Whether two are one and the same, not only alike: what is known of a cluster has times in it.
+fn is_same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
     }
 }

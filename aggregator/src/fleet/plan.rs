@@ -87,8 +87,8 @@ impl Fleet {
             let last = node.last_report_at();
             // Since when a node is as it is tells how long it has stood still: of its last
             // report alone it would seem to have moved just now.
-            let since = node.image_since().filter(|since| *since < last);
-            let times = since.into_iter().chain([last]);
+            let since = node.image_since().filter(|since| last.is_some_and(|last| *since < last));
+            let times = since.into_iter().chain(last);
             sightings.extend(times.map(|at| {
                 Observation::Node(Sighting {
                     uid: Some(peer.uid.clone()),
@@ -204,7 +204,7 @@ impl Fleet {
                 zone: node.zone(),
                 image,
                 os: node.system().map(|(id, version_id, _)| OsName { id, version_id }),
-                last_reported: Some(node.last_report_at()),
+                last_reported: node.last_report_at(),
                 is_stale,
                 health: NodeHealth::of(answer, is_stale),
                 repair: Repair::of(&answer.findings, self.policy()),

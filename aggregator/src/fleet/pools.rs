@@ -10,6 +10,7 @@ use nodeward_domain::image::sources::agree;
 use nodeward_domain::pool::{PoolKey, PoolTruth, Surroundings};
 
 use super::Place;
+use super::cluster::{Clusters, KnownCluster};
 
 /// Cluster, line and version.
 type Image<'a> = (&'a str, &'a str, &'a str);
@@ -32,8 +33,9 @@ pub struct Stand {
 /// Every pool, and what is observed of images.
 #[derive(Debug, Clone, Default)]
 pub struct Pools {
-    nodes: Vec<Stand>,
-    by_pool: BTreeMap<(PoolKey, String), Arc<Surroundings>>,
+    nodes: Arc<[Stand]>,
+    by_pool: Arc<BTreeMap<(PoolKey, String), Arc<Surroundings>>>,
+    clusters: Clusters,
 }
 
 impl Pools {
@@ -73,7 +75,22 @@ impl Pools {
             });
         }
         drop(runs);
-        Self { nodes, by_pool }
+        Self { nodes: nodes.into(), by_pool: Arc::new(by_pool), clusters: Clusters::default() }
+    }
+
+    /// The same, with what is known of clusters.
+    pub(super) fn with_clusters(&self, clusters: Clusters) -> Self {
+        Self { clusters, ..self.clone() }
+    }
+
+    pub(super) const fn clusters(&self) -> &Clusters {
+        &self.clusters
+    }
+
+    /// What is known of a cluster, if its API server is asked.
+    #[must_use]
+    pub fn cluster(&self, name: &str) -> Option<&Arc<KnownCluster>> {
+        self.clusters.get(name)
     }
 
     /// What the other nodes show about one.

@@ -62,7 +62,7 @@ fn peer(der: &[u8]) -> Result<Peer, &'static str> {
     }
 }
 
-fn is_uid(uid: &str) -> bool {
+pub(crate) fn is_uid(uid: &str) -> bool {
     !uid.is_empty()
         && uid.len() <= UID_LIMIT_BYTES
         && uid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

@@ -137,9 +137,11 @@ fn node(row: &Row<'_>) -> rusqlite::Result<(StoredNode, Option<rusqlite::Error>)
     let read = || {
         let earlier: String = row.get(4)?;
         let seq: i64 = row.get(5)?;
+        let boot_id: String = row.get(3)?;
         Ok(StoredNode {
             peer: peer.clone(),
-            boot_id: row.get(3)?,
+            has_reported: !boot_id.is_empty(),
+            boot_id,
             earlier_boots: earlier.lines().map(str::to_owned).collect(),
             seq: u64::try_from(seq).map_err(|_| foreign(5, Type::Integer, "is negative"))?,
             first_seen: timestamp(row, 6)?,
@@ -156,6 +158,7 @@ fn node(row: &Row<'_>) -> rusqlite::Result<(StoredNode, Option<rusqlite::Error>)
                 boot_id: String::new(),
                 earlier_boots: Vec::new(),
                 seq: 0,
+                has_reported: true,
                 first_seen: Timestamp::UNIX_EPOCH,
                 last_seen: Timestamp::UNIX_EPOCH,
                 intervals: Vec::new(),

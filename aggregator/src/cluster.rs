@@ -1,0 +1,226 @@
+//! The watch of clusters: what their API servers say of nodes, of the pods that a cluster
+//! stands on, of budgets of disruption, and of events about nodes. It is asked for with the
+//! rights to get, list and watch these four and nothing else (docs/cluster.md), and put into
+//! the fleet as what it is: components that no agent may speak for.
+//!
+//! [`follow`](self) lists and watches each kind, [`convert`](self) is the edge to the domain,
+//! [`keep`](self) holds what was told and hands on what has changed.
+
+mod ask;
+mod convert;
+mod events;
+mod follow;
+mod keep;
+mod pods;
+mod selector;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use nodeward_feeds::causes::with_causes;
+use tokio::sync::mpsc;
+
+use crate::fleet::Fleet;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use ask::Asker;
+use follow::{Delay, Follower, Kind};
+use keep::{Keeper, Pulses};
+
+/// A connection to an API server must stand in this time.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// So much news may wait to be taken. A page of a list is one.
+const NEWS: usize = 16;
+
+/// A cluster whose API server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Where its kubeconfig lies; none inside of the cluster itself, whose service account is
+    /// used.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+impl Source {
+    /// Reads `CLUSTER` or `CLUSTER=KUBECONFIG`. None of anything else.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (cluster, kubeconfig) = match text.split_once('=') {
+            Some((_, "")) => return None,
+            Some((cluster, path)) => (cluster, Some(PathBuf::from(path))),
+            None => (text, None),
+        };
+        crate::peer::is_name(cluster).then(|| Self { cluster: cluster.to_owned(), kubeconfig })
+    }
+}
+
+/// How patient the watch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Objects of one page of a list.
+    pub page: u32,
+    /// After so many seconds the API server ends a watch in order.
+    pub watch_seconds: u32,
+    /// An answer goes on within this time or is given up. API servers send a bookmark every
+    /// minute.
+    pub idle: Duration,
+    /// How long to wait before a question is asked again, at first and at most.
+    pub backoff: Duration,
+    /// See `backoff`.
+    pub backoff_most: Duration,
+    /// After so long without an answer nothing of what was said is believed any more.
+    pub silence: SignedDuration,
+    /// What has changed is committed this often.
+    pub flush: Duration,
+    /// What has not changed is observed anew this often.
+    pub repeat: Duration,
+    /// How often the API server's version is asked for.
+    pub version: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            page: 500,
+            watch_seconds: 290,
+            idle: Duration::from_secs(150),
+            backoff: Duration::from_millis(800),
+            backoff_most: Duration::from_secs(30),
+            silence: SignedDuration::from_mins(5),
+            flush: Duration::from_secs(1),
+            repeat: Duration::from_secs(60),
+            version: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why a cluster cannot be watched. Each is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The kubeconfig cannot be used.
+    #[error("{path}: {why}")]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// We are not inside of a cluster, or have no service account there.
+    #[error("the service account of this cluster cannot be used: {0}")]
+    InCluster(String),
+    /// No client can be made of what was read.
+    #[error("no client for its API server: {0}")]
+    Client(String),
+}
+
+/// The watch of one cluster, ready to begin.
+pub struct Watch {
+    cluster: String,
+    asker: Asker,
+    limits: Limits,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    /// The watch of that cluster. Nothing is asked yet.
+    pub async fn open(source: &Source, limits: Limits) -> Result<Self, ClusterError> {
+        let mut config = match &source.kubeconfig {
+            Some(path) => of_kubeconfig(path).await?,
+            None => kube::Config::incluster()
+                .map_err(|error| ClusterError::InCluster(with_causes(&error)))?,
+        };
+        config.connect_timeout = Some(CONNECT_LIMIT);
+        // Each kind waits by itself, as long as the server asks for.
+        config.default_retry = false;
+        let client = kube::Client::try_from(config)
+            .map_err(|error| ClusterError::Client(with_causes(&error)))?;
+        let asker = Asker::new(client, limits.idle);
+        Ok(Self { cluster: source.cluster.clone(), asker, limits })
+    }
+
+    /// The cluster's name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Watches for ever.
+    pub async fn run(self, fleet: Arc<Fleet>, store: Arc<dyn Store>, metrics: Arc<Metrics>) {
+        let Self { cluster, asker, limits } = self;
+        let (sender, news) = mpsc::channel(NEWS);
+        let pulses = Pulses::default();
+        let follower = |kind: Kind| {
+            let follower = Follower {
+                cluster: cluster.clone(),
+                kind,
+                asker: asker.clone(),
+                limits,
+                pulse: pulses.of(kind).clone(),
+                news: sender.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            follower.run()
+        };
+        let [nodes, pods, budgets, events] = Kind::ALL.map(follower);
+        let version = ask_version(&asker, &pulses, limits);
+        let keeper = Keeper::new(cluster.clone(), limits, pulses.clone(), fleet, store);
+        tokio::join!(nodes, pods, budgets, events, version, keeper.run(news));
+    }
+}
+
+async fn of_kubeconfig(path: &Path) -> Result<kube::Config, ClusterError> {
+    let failed = |why: String| ClusterError::Kubeconfig { path: path.to_owned(), why };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(with_causes(&error)))?;
+    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(|error| failed(with_causes(&error)))
+}
+
+/// Asks for the version now and then: it changes with every upgrade.
+async fn ask_version(asker: &Asker, pulses: &Pulses, limits: Limits) {
+    let mut delay = Delay::new(&limits);
+    loop {
+        match asker.version().await {
+            Ok(version) => {
+                pulses.told_version(version);
+                delay.reset();
+                tokio::time::sleep(limits.version).await;
+            }
+            Err(error) => {
+                let after = match &error {
+                    ask::AskError::Busy { after, .. } => *after,
+                    _ => None,
+                };
+                pulses.version.failed(&error);
+                delay.wait(after).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_has_a_name_and_may_have_a_kubeconfig() {
+        let read = |text| Source::read(text).map(|one| (one.cluster, one.kubeconfig));
+        assert_eq!(read("prod"), Some(("prod".to_owned(), None)));
+        let path = PathBuf::from("/etc/prod=1.yaml");
+        assert_eq!(read("prod=/etc/prod=1.yaml"), Some(("prod".to_owned(), Some(path))));
+        for wrong in ["", "=", "prod=", "=/etc/x", "Prod", "a b=/etc/x"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

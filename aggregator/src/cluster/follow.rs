@@ -1,0 +1,357 @@
+//! Follows one kind of object in one cluster: a list in pages, then a watch from where the
+//! list stood, for ever. A watch that ends goes on from its last change or bookmark; one that
+//! the API server has forgotten (410) begins with a list again. What fails is tried again
+//! after a delay that doubles and is drawn at random, or after as long as the server asks for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Limits;
+use super::ask::{AskError, Asker, Line, Watching};
+use super::wire;
+use crate::metrics::Metrics;
+
+/// A kind of object that is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Nodes,
+    Pods,
+    Budgets,
+    Events,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 4] = [Self::Nodes, Self::Pods, Self::Budgets, Self::Events];
+
+    /// The resource, as rights and metrics name it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Nodes => "nodes",
+            Self::Pods => "pods",
+            Self::Budgets => "poddisruptionbudgets",
+            Self::Events => "events",
+        }
+    }
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Nodes => "/api/v1/nodes",
+            Self::Pods => "/api/v1/pods",
+            Self::Budgets => "/apis/policy/v1/poddisruptionbudgets",
+            Self::Events => "/api/v1/events",
+        }
+    }
+
+    const fn fields(self) -> Option<&'static str> {
+        match self {
+            Self::Events => Some("involvedObject.kind=Node"),
+            _ => None,
+        }
+    }
+
+    fn read(self, raw: &RawValue) -> Object {
+        fn one<T: DeserializeOwned>(
+            kind: Kind,
+            raw: &RawValue,
+            object: fn(Box<T>) -> Object,
+        ) -> Object {
+            match serde_json::from_str(raw.get()) {
+                Ok(read) => object(Box::new(read)),
+                Err(error) => {
+                    let named: wire::Named = serde_json::from_str(raw.get()).unwrap_or_default();
+                    Object::Unreadable { kind, name: named.metadata.name, why: error.to_string() }
+                }
+            }
+        }
+        match self {
+            Self::Nodes => one(self, raw, Object::Node),
+            Self::Pods => one(self, raw, Object::Pod),
+            Self::Budgets => one(self, raw, Object::Budget),
+            Self::Events => one(self, raw, Object::Event),
+        }
+    }
+}
+
+/// An object, as much of it as is needed.
+#[derive(Debug)]
+pub(super) enum Object {
+    Node(Box<wire::Node>),
+    Pod(Box<wire::Pod>),
+    Budget(Box<wire::DisruptionBudget>),
+    Event(Box<wire::Event>),
+    /// One that is not of its kind.
+    Unreadable {
+        kind: Kind,
+        name: String,
+        why: String,
+    },
+}
+
+/// What a follower tells.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A list begins.
+    Begins(Kind),
+    /// Objects that are there.
+    There(Vec<Object>),
+    /// The list is whole: what was not in it is gone.
+    Listed(Kind),
+    /// An object is gone.
+    Gone(Object),
+}
+
+/// How one kind stands, for everybody who asks.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Pulse {
+    /// When the API server last answered about it.
+    pub answered_at: Option<Timestamp>,
+    /// Whether it has been listed at all.
+    pub is_listed: bool,
+    /// Why the last question was not answered; none once one was.
+    pub failure: Option<Failure>,
+}
+
+/// Why a question was not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub why: String,
+    /// Whether we have no right to ask it.
+    pub is_refusal: bool,
+}
+
+/// A [`Pulse`] that its follower moves and others read.
+#[derive(Debug, Default, Clone)]
+pub(super) struct SharedPulse(Arc<Mutex<Pulse>>);
+
+impl SharedPulse {
+    pub(super) fn read(&self) -> Pulse {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Pulse)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn answered(&self) {
+        let now = Timestamp::now();
+        self.change(|pulse| {
+            pulse.answered_at = Some(now);
+            pulse.failure = None;
+        });
+    }
+
+    pub(super) fn failed(&self, error: &AskError) {
+        let is_refusal = matches!(error, AskError::Refused { .. });
+        let failure = Failure { why: error.to_string(), is_refusal };
+        self.change(|pulse| pulse.failure = Some(failure));
+    }
+}
+
+/// Follows one kind.
+pub(super) struct Follower {
+    pub cluster: String,
+    pub kind: Kind,
+    pub asker: Asker,
+    pub limits: Limits,
+    pub pulse: SharedPulse,
+    pub news: mpsc::Sender<News>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// Nobody listens any more.
+struct Unheard;
+
+/// Why a list or a watch has come to its end.
+enum End {
+    Ask(AskError),
+    Unheard,
+}
+
+impl From<AskError> for End {
+    fn from(error: AskError) -> Self {
+        Self::Ask(error)
+    }
+}
+
+impl From<Unheard> for End {
+    fn from(_: Unheard) -> Self {
+        Self::Unheard
+    }
+}
+
+impl Follower {
+    /// Follows until nobody listens any more.
+    pub(super) async fn run(self) {
+        let mut delay = Delay::new(&self.limits);
+        let mut since: Option<String> = None;
+        loop {
+            let began = Instant::now();
+            let ended = match since.take() {
+                None => self.list().await.map(Some),
+                Some(from) => self.watch(from, &mut since).await.map(|()| None),
+            };
+            let error = match ended {
+                Ok(Some(listed)) => {
+                    since = Some(listed);
+                    delay.reset();
+                    continue;
+                }
+                // A watch that ended in order. One that does so at once must not be asked for
+                // without a pause.
+                Ok(None) => {
+                    if began.elapsed() < self.limits.backoff {
+                        delay.wait(None).await;
+                    } else {
+                        delay.reset();
+                    }
+                    continue;
+                }
+                Err(End::Unheard) => return,
+                Err(End::Ask(error)) => error,
+            };
+            if began.elapsed() > self.limits.backoff_most {
+                delay.reset();
+            }
+            self.failed(&error);
+            let after = match error {
+                // From where it cannot be read it will not be readable the next time either.
+                AskError::Gone | AskError::Unreadable(_) => {
+                    since = None;
+                    None
+                }
+                AskError::Busy { after, .. } => after,
+                _ => None,
+            };
+            delay.wait(after).await;
+        }
+    }
+
+    fn failed(&self, error: &AskError) {
+        let (cluster, resource) = (&self.cluster, self.kind.word());
+        self.metrics.watch_failed(cluster, resource, error.word());
+        // One line for each change, not for each attempt.
+        let why = error.to_string();
+        let is_news = self.pulse.read().failure.is_none_or(|last| last.why != why);
+        match error {
+            AskError::Gone => tracing::info!(cluster, resource, why, "watch begins anew"),
+            _ if is_news => tracing::warn!(cluster, resource, why, "API server does not answer"),
+            _ => {}
+        }
+        if !matches!(error, AskError::Gone) {
+            self.pulse.failed(error);
+        }
+    }
+
+    /// Lists everything, page by page. Returns the change at which the list stands.
+    async fn list(&self) -> Result<String, End> {
+        self.metrics.watch_listed(&self.cluster, self.kind.word());
+        let mut token = String::new();
+        let mut is_first = true;
+        loop {
+            let (path, fields) = (self.kind.path(), self.kind.fields());
+            let text = self.asker.page(path, fields, self.limits.page, &token).await?;
+            self.answered();
+            if std::mem::take(&mut is_first) {
+                self.tell(News::Begins(self.kind)).await?;
+            }
+            let (objects, metadata) = self.objects(text)?;
+            self.tell(News::There(objects)).await?;
+            if metadata.next.is_empty() {
+                self.tell(News::Listed(self.kind)).await?;
+                self.pulse.change(|pulse| pulse.is_listed = true);
+                return Ok(metadata.resource_version);
+            }
+            token = metadata.next;
+        }
+    }
+
+    /// The objects of a page. The page's text is given back before anything waits.
+    fn objects(&self, text: Vec<u8>) -> Result<(Vec<Object>, wire::ListMetadata), AskError> {
+        let text = String::from_utf8_lossy(&text);
+        let page: wire::Page<'_> =
+            serde_json::from_str(&text).map_err(|error| AskError::Unreadable(error.to_string()))?;
+        let items = page.items.unwrap_or_default();
+        let objects = items.into_iter().map(|raw| self.kind.read(raw)).collect();
+        Ok((objects, page.metadata))
+    }
+
+    /// Watches from that change on, until the answer ends. `since` becomes the last change that
+    /// was told, however it ends.
+    async fn watch(&self, from: String, since: &mut Option<String>) -> Result<(), End> {
+        let (path, fields, seconds) =
+            (self.kind.path(), self.kind.fields(), self.limits.watch_seconds);
+        let asked = self.asker.watch(path, fields, seconds, &from).await;
+        let at = since.insert(from);
+        let mut watching: Watching = asked?;
+        self.answered();
+        let read = |kind: &str, raw: &RawValue| {
+            let named: wire::Named = serde_json::from_str(raw.get()).unwrap_or_default();
+            (kind == "DELETED", named.metadata.resource_version, self.kind.read(raw))
+        };
+        while let Some(line) = watching.next(read).await? {
+            self.answered();
+            let version = match line {
+                Line::Bookmark(version) => version,
+                Line::Told((is_gone, version, object)) => {
+                    let news = if is_gone { News::Gone(object) } else { News::There(vec![object]) };
+                    self.tell(news).await?;
+                    version
+                }
+            };
+            if !version.is_empty() {
+                *at = version;
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(&self) {
+        self.pulse.answered();
+        self.metrics.watch_answered(&self.cluster, self.kind.word(), Timestamp::now());
+    }
+
+    async fn tell(&self, news: News) -> Result<(), Unheard> {
+        self.news.send(news).await.map_err(|_| Unheard)
+    }
+}
+
+/// How long to wait before the next attempt.
+pub(super) struct Delay {
+    first: Duration,
+    most: Duration,
+    next: Duration,
+}
+
+impl Delay {
+    pub(super) const fn new(limits: &Limits) -> Self {
+        Self { first: limits.backoff, most: limits.backoff_most, next: limits.backoff }
+    }
+
+    pub(super) const fn reset(&mut self) {
+        self.next = self.first;
+    }
+
+    /// Waits as long as the server asks for, or as long as it is our turn to. At random up to
+    /// half as long again, so that watches which broke together do not come back together.
+    pub(super) async fn wait(&mut self, asked: Option<Duration>) {
+        let length = asked.unwrap_or(self.next);
+        if asked.is_none() {
+            self.next = (self.next * 2).min(self.most);
+        }
+        tokio::time::sleep(length.mul_f64(1.0 + drawn() / 2.0)).await;
+    }
+}
+
+/// A number in [0, 1) that differs from call to call. It spreads load and protects nothing, so
+/// the hasher's seed is random enough.
+fn drawn() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let drawn = RandomState::new().hash_one(Instant::now());
+    f64::from(u32::try_from(drawn >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
+}
