@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 pub mod advisories;
+pub mod api_server;
 pub mod asked;
 pub mod authority;
 pub mod bench;
