@@ -19,10 +19,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use jiff::{SignedDuration, Timestamp};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use nodeward_domain::facts::{NodeObject, SystemPods};
 use nodeward_feeds::causes::with_causes;
 use tokio::sync::mpsc;
+
+pub use convert::Unreadable;
 
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
@@ -181,10 +184,47 @@ impl Watch {
 
 async fn of_kubeconfig(path: &Path) -> Result<kube::Config, ClusterError> {
     let failed = |why: String| ClusterError::Kubeconfig { path: path.to_owned(), why };
-    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(with_causes(&error)))?;
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| {
+        failed(match error {
+            // What cannot be read may be shown by its reader, and is next to credentials.
+            KubeconfigError::Parse(_) => "it is not a kubeconfig".to_owned(),
+            other => with_causes(&other),
+        })
+    })?;
     kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|error| failed(with_causes(&error)))
+}
+
+/// The facts that a node's object, its pods and events about it make, each as the API server
+/// writes it in JSON: what a watch would show of that node. Pods of other nodes and events about
+/// other objects are left out.
+///
+/// # Errors
+/// When one of them is not of its kind, or the node is not named or dated as nodes are.
+pub fn facts_of(
+    node: &str,
+    pods: &[String],
+    events: &[String],
+    now: Timestamp,
+) -> Result<(NodeObject, SystemPods), Unreadable> {
+    fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
+        serde_json::from_str(text).map_err(|error| Unreadable::Shape(error.to_string()))
+    }
+    let (name, mut object) = convert::node(read(node)?, now)?;
+    let mut kept = pods::Pods::default();
+    for pod in pods {
+        kept.take(read(pod)?);
+    }
+    let mut told = events::Events::default();
+    for event in events {
+        if let Some(event) = convert::event(read(event)?, now) {
+            told.take(event, now);
+        }
+    }
+    object.events = told.of(&name, &object, now);
+    let pods = kept.of_node(&name);
+    Ok((object, pods))
 }
 
 /// Asks for the version now and then: it changes with every upgrade.
@@ -212,6 +252,26 @@ async fn ask_version(asker: &Asker, pulses: &Pulses, limits: Limits) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nothing_of_a_kubeconfig_that_cannot_be_used_is_told() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for text in [
+            "users: [{name: a, user: {token: s3cret}}\n",
+            "users:\n- name: a\n  user:\n    token: s3cret\n  : [\n",
+            "apiVersion: v1\nclusters: s3cret\n",
+            "apiVersion: v1\nusers: [{name: a, user: {token: {s3cret: 1}}}]\n",
+            "apiVersion: v1\nkind: Config\n",
+        ] {
+            std::fs::write(file.path(), text).expect("written");
+            let kubeconfig = Some(file.path().to_owned());
+            let source = Source { cluster: "c".to_owned(), kubeconfig };
+            let refused = Watch::open(&source, Limits::default()).await.expect_err(text);
+            let refused = refused.to_string();
+            assert!(!refused.contains("s3cret"), "{refused}");
+            assert!(refused.starts_with(&file.path().display().to_string()), "{refused}");
+        }
+    }
 
     #[test]
     fn a_cluster_has_a_name_and_may_have_a_kubeconfig() {

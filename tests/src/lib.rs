@@ -33,3 +33,4 @@ pub mod service;
 pub mod standin;
 pub mod store_suite;
 pub mod twin;
+pub mod watched;

@@ -41,7 +41,9 @@ pub fn no_sysctl() -> v1::ComponentReport {
     component(&ComponentState::Sysctl(State::Absent))
 }
 
-fn component(state: &ComponentState) -> v1::ComponentReport {
+/// A component of a report in that state.
+#[must_use]
+pub fn component(state: &ComponentState) -> v1::ComponentReport {
     let content = Content::of(state);
     v1::ComponentReport {
         component: content.component.clone(),

@@ -154,6 +154,16 @@ impl Aggregator {
         })
     }
 
+    /// Starts one that watches those clusters, each as `--kubernetes` takes it.
+    #[must_use]
+    pub fn start_watching(store: &Path, clusters: &[String]) -> Self {
+        Self::start_with(store, "127.0.0.1:0", |command| {
+            for cluster in clusters {
+                command.args(["--kubernetes", cluster]);
+            }
+        })
+    }
+
     fn start_with(store: &Path, grpc: &str, more: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(programs::aggregator());
         command

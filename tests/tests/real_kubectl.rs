@@ -27,8 +27,9 @@ mod real_kubectl {
     }
 
     /// Every way in which the manifests run the agent.
-    const WAYS: [&str; 4] = [
+    const WAYS: [&str; 5] = [
         "manifests/base",
+        "manifests/overlays/cluster-watch",
         "manifests/overlays/kubelet-token",
         "manifests/overlays/minimal",
         "manifests/overlays/privileged",

@@ -44,9 +44,9 @@ const TEXT_BYTES: usize = 1024;
 /// A node may claim what it likes of its clock, but not that something will be.
 const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
-/// Why an object cannot be taken.
+/// Why an object of an API server cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unreadable {
+pub enum Unreadable {
     /// It is not what its kind should be.
     #[error("it is not of its kind: {0}")]
     Shape(String),

@@ -109,7 +109,7 @@ pub(super) enum News {
 /// How one kind stands, for everybody who asks.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Pulse {
-    /// When the API server last answered about it.
+    /// When what is known of it was last up to date: a list was whole, or a watch went on.
     pub answered_at: Option<Timestamp>,
     /// Whether it has been listed at all.
     pub is_listed: bool,
@@ -256,7 +256,6 @@ impl Follower {
         loop {
             let (path, fields) = (self.kind.path(), self.kind.fields());
             let text = self.asker.page(path, fields, self.limits.page, &token).await?;
-            self.answered();
             if std::mem::take(&mut is_first) {
                 self.tell(News::Begins(self.kind)).await?;
             }
@@ -264,6 +263,8 @@ impl Follower {
             self.tell(News::There(objects)).await?;
             if metadata.next.is_empty() {
                 self.tell(News::Listed(self.kind)).await?;
+                // A page alone is no answer: what is shown would be as old as before.
+                self.answered();
                 self.pulse.change(|pulse| pulse.is_listed = true);
                 return Ok(metadata.resource_version);
             }

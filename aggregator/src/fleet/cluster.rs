@@ -283,4 +283,3 @@ fn is_kubernetes(uid: &str) -> bool {
             _ => byte.is_ascii_hexdigit(),
         })
 }
-
