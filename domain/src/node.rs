@@ -10,8 +10,8 @@ use crate::component::Component;
 use crate::facts::{
     Cni, ComponentState, Conntrack, Containerd, CriAnswer, Extensions, Filesystem, Kernel,
     KernelLog, KernelModules, KubeProxy, Kubelet, LinuxExtension, ManagedImages, Network,
-    NodeImage, NodeObject, OsRelease, Packages, Pressure, ProcessLimits, Reboot, SwapAndHugepages, Sysctl,
-    SystemPods, Systemd, TimeSync, UnitState, UpdateChannel,
+    NodeImage, NodeObject, OsRelease, Packages, Pressure, ProcessLimits, Reboot, SwapAndHugepages,
+    Sysctl, SystemPods, Systemd, TimeSync, UnitState, UpdateChannel,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

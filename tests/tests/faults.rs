@@ -497,7 +497,9 @@ mod real_fuse {
             let said =
                 seen[&Component::Packages].why_unavailable().expect("unavailable").why.clone();
             assert!(said.contains(why), "{said}");
-            for other in Component::COLLECTED.into_iter().filter(|other| *other != Component::Packages) {
+            for other in
+                Component::COLLECTED.into_iter().filter(|other| *other != Component::Packages)
+            {
                 assert_eq!(seen[&other], whole[&other]);
             }
         }

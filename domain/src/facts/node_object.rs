@@ -165,11 +165,12 @@ impl NodeObject {
 
 impl Headline for NodeObject {
     fn headline(&self) -> String {
-        let ready = self.condition("Ready").map_or("no word on Ready", |ready| match ready.status {
-            ConditionStatus::True => "Ready",
-            ConditionStatus::False => "not Ready",
-            ConditionStatus::Unknown => "Ready is unknown",
-        });
+        let ready =
+            self.condition("Ready").map_or("no word on Ready", |ready| match ready.status {
+                ConditionStatus::True => "Ready",
+                ConditionStatus::False => "not Ready",
+                ConditionStatus::Unknown => "Ready is unknown",
+            });
         let mut headline = ready.to_owned();
         if self.is_unschedulable {
             headline.push_str(", cordoned");

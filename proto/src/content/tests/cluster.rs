@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use nodeward_domain::facts::{
-    ConditionStatus, Label, NodeCondition, NodeEvent, NodeObject, NodeSystem, SystemPod,
-    SystemPods, NodeTaint,
+    ConditionStatus, Label, NodeCondition, NodeEvent, NodeObject, NodeSystem, NodeTaint, SystemPod,
+    SystemPods,
 };
 use proptest::collection::vec;
 use proptest::option;

@@ -15,10 +15,7 @@ const CONDITIONS: usize = 256;
 const EVENTS: usize = 256;
 
 fn pairs_out(labels: &[domain::Label]) -> Vec<Pair> {
-    labels
-        .iter()
-        .map(|label| Pair { key: label.key.clone(), value: label.value.clone() })
-        .collect()
+    labels.iter().map(|label| Pair { key: label.key.clone(), value: label.value.clone() }).collect()
 }
 
 fn pairs_in(field: &str, pairs: Vec<Pair>) -> Result<Vec<domain::Label>, Invalid> {
