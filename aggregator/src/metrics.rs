@@ -189,7 +189,7 @@ impl Collector for FleetStanding {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let rows = self.fleet.rows(&Filter::default(), Timestamp::now());
         let mut standings = BTreeMap::from(
-            [Standing::Findings, Standing::Incomplete, Standing::Clean]
+            [Standing::Findings, Standing::Incomplete, Standing::Clean, Standing::Gone]
                 .map(|standing| (standing.word(), 0u64)),
         );
         let mut turns: BTreeMap<&str, u64> = BTreeMap::new();

@@ -277,10 +277,11 @@ fn summary(rows: &[NodeRow]) -> v1::FleetSummary {
     let with =
         |standing: Standing| rows.iter().filter(|row| row.standing == standing).count() as u64;
     v1::FleetSummary {
-        nodes: rows.len() as u64,
+        nodes: rows.len() as u64 - with(Standing::Gone),
         with_findings: with(Standing::Findings),
         incomplete: with(Standing::Incomplete),
         clean: with(Standing::Clean),
+        gone: with(Standing::Gone),
         oldest_report_at: rows.iter().filter_map(|row| row.last_report_at).min().map(timestamp),
     }
 }

@@ -34,7 +34,8 @@ impl From<Standing> for Exit {
         match standing {
             Standing::Findings => Self::Findings,
             Standing::Incomplete => Self::Incomplete,
-            Standing::Clean => Self::Clean,
+            // Of a node that is no more nothing is left to do.
+            Standing::Clean | Standing::Gone => Self::Clean,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::fixes::counts::FixCounts;
 use crate::node::NodeHistory;
 use crate::platform::Platform;
 use crate::policy::Policy;
+use crate::presence::{How, Presence};
 use crate::responsibility::{Action, Responsible};
 
 /// A node that has not reported for longer than this is stale: its last answer may
@@ -49,6 +50,9 @@ pub struct NodeAnswer {
     pub last_report_at: Option<Timestamp>,
     /// The agent that reported it; none where no agent has since the answer's maker began.
     pub agent: Option<Agent>,
+    /// How the node is present; none where no API server is asked for it, or it does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Presence>,
     /// Whether nothing is missing from the answer: if not, see `incomplete`.
     pub complete: bool,
     /// What is missing, a line each. "Could not read" stands here, never in a pass.
@@ -135,6 +139,8 @@ pub enum Standing {
     Incomplete,
     /// There are none.
     Clean,
+    /// The node is no more: nothing of it counts.
+    Gone,
 }
 
 impl Standing {
@@ -145,6 +151,7 @@ impl Standing {
             Self::Findings => "findings",
             Self::Incomplete => "incomplete",
             Self::Clean => "clean",
+            Self::Gone => "gone",
         }
     }
 }
@@ -253,7 +260,12 @@ impl NodeAnswer {
             })
             .collect();
 
+        let presence = Presence::of(history, about.last_report_at, now);
+        let how = presence.as_ref().map(|presence| presence.how);
+        incomplete.extend(presence.as_ref().and_then(Presence::lacking));
         match about.last_report_at {
+            // Nobody waits for a report of it.
+            None if matches!(how, Some(How::WithoutAgent | How::Gone | How::NeverReported)) => {}
             None => incomplete.push("the node has not reported yet".to_owned()),
             Some(at) if at > now && is_stale(at, now) => {
                 incomplete.push(format!(
@@ -287,6 +299,12 @@ impl NodeAnswer {
             }
         }
 
+        // What a node showed that is no more is nobody's turn, and nothing is missing of it.
+        if how == Some(How::Gone) {
+            findings.clear();
+            incomplete.clear();
+        }
+
         let answer = Self {
             cluster: about.cluster.to_owned(),
             node: about.node.to_owned(),
@@ -296,6 +314,7 @@ impl NodeAnswer {
             as_of: now,
             last_report_at: about.last_report_at,
             agent: about.agent.cloned(),
+            presence,
             complete: incomplete.is_empty(),
             incomplete,
             findings,
@@ -309,14 +328,30 @@ impl NodeAnswer {
     #[must_use]
     pub fn with_fixes(mut self, fixes: Result<FixesAnswer, String>) -> Self {
         match fixes {
+            // Of a node that is no more none is missing.
+            Ok(_) if self.is_gone() => {}
             Ok(fixes) => {
                 self.incomplete.extend(fixes.incomplete.iter().cloned());
                 self.fixes = Some(fixes);
             }
+            Err(_) if self.is_gone() => {}
+            // Of Windows it is known how old the image is, and no more.
+            Err(_) if self.is_without_agent() => {}
             Err(why) => self.incomplete.push(format!("fixes: cannot be told ({why})")),
         }
         self.complete = self.incomplete.is_empty();
         self
+    }
+
+    /// Whether the API server has the node no more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.presence.as_ref().is_some_and(|presence| presence.how == How::Gone)
+    }
+
+    /// Whether no agent can run on the node.
+    fn is_without_agent(&self) -> bool {
+        self.presence.as_ref().is_some_and(|presence| presence.how == How::WithoutAgent)
     }
 
     /// The sums of the fixes that the node lacks; all zero where nothing is known of them.
@@ -328,7 +363,9 @@ impl NodeAnswer {
     /// Findings, incomplete or clean: a known finding beats incompleteness.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        if !self.findings.is_empty() || self.fix_counts().findings() > 0 {
+        if self.is_gone() {
+            Standing::Gone
+        } else if !self.findings.is_empty() || self.fix_counts().findings() > 0 {
             Standing::Findings
         } else if self.complete {
             Standing::Clean
@@ -375,6 +412,7 @@ impl NodeAnswer {
             fixes: counts.findings(),
             over_line: counts.over_line,
             last_report_at: self.last_report_at,
+            presence: self.presence.as_ref().map(|presence| presence.how),
         }
     }
 }
@@ -406,6 +444,9 @@ pub struct NodeRow {
     pub over_line: usize,
     /// When the node last reported, by the reader's clock.
     pub last_report_at: Option<Timestamp>,
+    /// How the node is present; none where no API server is asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<How>,
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::facts::{ConditionStatus, NodeObject};
+use crate::node::{History, Holding};
 use crate::platform::Platform;
 use crate::policy::{AutoRepair, Policy, Standing};
 
@@ -104,6 +106,93 @@ pub struct ClusterView {
     pub events: Vec<RepairEvent>,
     /// What keeps the repair away, the first to be named.
     pub excluded_by: Option<Exclusion>,
+}
+
+/// Who tells of the repair's steps, by events.
+pub const REPAIR_SOURCE: &str = "aks-auto-repair";
+
+/// The taint of a node whose machine is shut down.
+pub const SHUTDOWN_TAINT: &str = "node.cloudprovider.kubernetes.io/shutdown";
+
+/// The taint of a node that the autoscaler is about to delete.
+pub const SCALE_DOWN_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
+
+/// The two annotations that a node carries together while an upgrade goes through it.
+pub const UPGRADE_ANNOTATIONS: [(&str, &str); 2] = [
+    ("cluster-autoscaler.kubernetes.io/scale-down-disabled", "true"),
+    ("kubernetes.azure.com/azure-cluster-autoscaler-scale-down-disabled-reason", "upgrade"),
+];
+
+impl RepairEvent {
+    /// The step that an event tells of; none where it tells of something else.
+    #[must_use]
+    pub fn parse(reason: &str, at: Timestamp) -> Option<Self> {
+        let rest = reason.strip_prefix("Node")?;
+        let (step, phase) = [
+            ("Reboot", RepairStep::Reboot),
+            ("Reimage", RepairStep::Reimage),
+            ("Redeploy", RepairStep::Redeploy),
+        ]
+        .into_iter()
+        .find_map(|(word, step)| Some((step, rest.strip_prefix(word)?)))?;
+        let phase = match phase {
+            "Start" => Phase::Start,
+            "End" => Phase::End,
+            "Error" => Phase::Error,
+            _ => return None,
+        };
+        Some(Self { at, step, phase })
+    }
+}
+
+impl Exclusion {
+    /// What keeps the repair away from a node, as far as its object tells; the first by name.
+    #[must_use]
+    pub fn of(object: &NodeObject) -> Option<Self> {
+        let is_upgraded =
+            UPGRADE_ANNOTATIONS.iter().all(|(key, value)| object.annotation(key) == Some(*value));
+        if is_upgraded {
+            Some(Self::Upgrade)
+        } else if object.has_taint(SHUTDOWN_TAINT) {
+            Some(Self::Shutdown)
+        } else if object.has_taint(SCALE_DOWN_TAINT) {
+            Some(Self::ScaleDown)
+        } else if object.condition("Ready").is_none() {
+            Some(Self::NeverRegistered)
+        } else {
+            None
+        }
+    }
+}
+
+impl ClusterView {
+    /// What the API server says of a node, out of what is remembered of it; none where it was
+    /// not asked, or does not know the node.
+    ///
+    /// Since when it is not Ready is counted from when that was first seen, by the clock of who
+    /// asks. The condition's own time is believed where the API server's side has set it, which
+    /// is while Ready is `Unknown`: any other the node's kubelet writes, by a clock of its own.
+    #[must_use]
+    pub fn of(history: &History<NodeObject>) -> Option<Self> {
+        let object = history.present()?;
+        let ready = object.is_ready();
+        let Holding { since: first_seen, .. } =
+            history.holding(|object| object.is_ready() == ready);
+        let first_seen = first_seen?;
+        let told = object
+            .condition("Ready")
+            .filter(|ready| ready.status == ConditionStatus::Unknown)
+            .and_then(|ready| ready.since);
+        let events = object.events.iter().filter(|event| event.source == REPAIR_SOURCE);
+        Some(Self {
+            is_ready: ready == Some(true),
+            since: told.map_or(first_seen, |told| told.min(first_seen)),
+            events: events
+                .filter_map(|event| RepairEvent::parse(&event.reason, event.at))
+                .collect(),
+            excluded_by: Exclusion::of(object),
+        })
+    }
 }
 
 /// How the repair of a node stands.

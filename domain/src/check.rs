@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use crate::advisory::{Bulletin, Feeds};
 use crate::cluster::ClusterTruth;
 use crate::component::Component;
+use crate::facts::NodeObject;
 use crate::fixes::images::Images;
 use crate::node::{History, Holding, NodeHistory};
 use crate::observed::State;
@@ -76,8 +77,11 @@ pub struct Check {
     /// Where the rule or the meaning of the facts was read.
     pub source: &'static str,
     /// Answers the question.
-    pub judge: fn(&NodeHistory, &Scope, &Policy, Timestamp) -> Verdict,
+    pub judge: Judge,
 }
+
+/// Answers a check's question, from a node's history, for an instant.
+pub type Judge = fn(&NodeHistory, &Scope, &Policy, Timestamp) -> Verdict;
 
 /// Over what a check is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -339,9 +343,13 @@ pub fn judge_node(
 }
 
 /// Whether there is something to say about a component: of those that the API server tells,
-/// only where it was asked.
+/// only where it was asked; of those that an agent collects, only where one can run.
 pub(crate) fn is_asked(history: &NodeHistory, component: Component) -> bool {
-    !component.is_of_cluster() || history.newest(component).is_some()
+    if component.is_of_cluster() {
+        return history.newest(component).is_some();
+    }
+    let is_windows = history.node_object.present().is_some_and(NodeObject::is_windows);
+    !is_windows || history.newest(component).is_some()
 }
 
 /// Counts what a round has shown of the checks of those components, after its

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod platform;
 pub mod policy;
 pub mod pool;
+pub mod presence;
 pub mod responsibility;
 pub mod restarts;
 pub mod standing;

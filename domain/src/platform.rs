@@ -3,8 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::NodeObject;
 use crate::node::NodeHistory;
 use crate::observed::State;
+
+/// The label by which AKS names a node's cluster.
+const CLUSTER_LABEL: &str = "kubernetes.azure.com/cluster";
+
+/// What the names of Azure's machines begin with.
+const AZURE: &str = "azure://";
 
 /// Who, besides its operator, takes care of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +32,11 @@ impl Platform {
     /// labels that the kubelet registers, and whether there is a kubelet at all.
     #[must_use]
     pub fn of(history: &NodeHistory) -> Self {
+        if let Some(object) = history.node_object.present()
+            && history.os_release.newest().is_none()
+        {
+            return Self::of_object(object);
+        }
         let os_release = history.os_release.state();
         let kubelet = history.kubelet.state();
         let marked = os_release
@@ -42,6 +54,14 @@ impl Platform {
             }
             (_, Some(State::Present(_))) => Self::Kubernetes,
             (_, Some(State::Absent | State::NotApplicable(_))) => Self::Plain,
+        }
+    }
+
+    /// The platform of a node that no agent has told of, by what the API server says alone.
+    fn of_object(object: &NodeObject) -> Self {
+        match object.label(CLUSTER_LABEL).is_some() && object.provider_id.starts_with(AZURE) {
+            true => Self::Aks,
+            false => Self::Kubernetes,
         }
     }
 

@@ -142,7 +142,7 @@ impl WhyAnswer {
         if condition != Condition::Well {
             incomplete.extend(repair.unknown.iter().cloned());
         }
-        let turn = turn(condition, &causes, &repair);
+        let turn = turn(condition, answer, &causes, &repair);
         let since = match condition {
             Condition::Well => None,
             Condition::Ill => broken_since,
@@ -244,20 +244,31 @@ struct Turn {
 
 /// Cause beats component: what the customer's change has broken is the customer's, and the
 /// provider's repair, which would only do the same again, cannot help.
-fn turn(condition: Condition, causes: &[Cause], repair: &Repair) -> Option<Turn> {
-    if condition == Condition::Silent {
+fn turn(
+    condition: Condition,
+    answer: &NodeAnswer,
+    causes: &[Cause],
+    repair: &Repair,
+) -> Option<Turn> {
+    // Of a silent node only what the API server says is of now.
+    let is_of_now = |cause: &&Cause| condition == Condition::Ill || cause.component.is_of_cluster();
+    let first = causes.iter().find(is_of_now);
+    if condition == Condition::Silent && first.is_none() {
+        let because = answer.presence.as_ref().and_then(|presence| presence.because.first());
         return Some(Turn {
             responsible: Responsible::Unknown { missing: "a report of the node".to_owned() },
             action: Action::Investigate {
                 at: "kubectl describe node, and the agent's pod".to_owned(),
             },
-            because: "a silent node shows nothing of its own".to_owned(),
+            because: because
+                .cloned()
+                .unwrap_or_else(|| "a silent node shows nothing of its own".to_owned()),
         });
     }
-    if condition != Condition::Ill {
+    if !matches!(condition, Condition::Ill | Condition::Silent) {
         return None;
     }
-    let first = causes.first()?;
+    let first = first?;
     if let Some(change) = &first.change {
         let finding = &change.finding;
         let because = match repair.state.will_act() {

@@ -8,6 +8,7 @@ use nodeward_domain::check::{Evidence, Severity};
 use nodeward_domain::component::Component;
 use nodeward_domain::fixes::answer::FixesAnswer;
 use nodeward_domain::platform::Platform;
+use nodeward_domain::presence::{How, Presence};
 
 use crate::convert::{Invalid, list, required, timestamp_in, timestamp_out};
 use crate::v1;
@@ -39,7 +40,8 @@ fn word<T: Copy>(
 
 const PLATFORMS: [Platform; 4] =
     [Platform::Aks, Platform::Kubernetes, Platform::Plain, Platform::Unknown];
-const STANDINGS: [Standing; 3] = [Standing::Findings, Standing::Incomplete, Standing::Clean];
+const STANDINGS: [Standing; 4] =
+    [Standing::Findings, Standing::Incomplete, Standing::Clean, Standing::Gone];
 const SEVERITIES: [Severity; 3] = [Severity::Critical, Severity::Warning, Severity::Information];
 
 /// The standing of that word, if there is one.
@@ -55,6 +57,21 @@ pub fn instant(field: &str, at: Option<prost_types::Timestamp>) -> Result<Timest
 fn component(name: &str) -> Result<Component, Invalid> {
     Component::from_name(name)
         .ok_or_else(|| Invalid::new("component", format!("{name:?} is not known here")))
+}
+
+const PRESENCES: [How; 5] =
+    [How::Reporting, How::Silent, How::NeverReported, How::WithoutAgent, How::Gone];
+
+fn how(field: &str, value: &str) -> Result<How, Invalid> {
+    word(field, value, &PRESENCES, How::word)
+}
+
+fn presence(presence: v1::Presence) -> Result<Presence, Invalid> {
+    Ok(Presence {
+        how: how("presence.how", &presence.how)?,
+        since: optional_timestamp("presence.since", presence.since)?,
+        because: presence.because,
+    })
 }
 
 fn optional_timestamp(
@@ -84,6 +101,7 @@ impl From<&NodeRow> for v1::NodeRow {
             last_report_at: row.last_report_at.map(timestamp_out),
             fixes: count(row.fixes),
             over_line: count(row.over_line),
+            presence: row.presence.map(How::word).unwrap_or_default().to_owned(),
         }
     }
 }
@@ -105,6 +123,10 @@ impl TryFrom<v1::NodeRow> for NodeRow {
             last_report_at: optional_timestamp("last_report_at", row.last_report_at)?,
             fixes: row.fixes as usize,
             over_line: row.over_line as usize,
+            presence: match row.presence.as_str() {
+                "" => None,
+                word => Some(how("presence", word)?),
+            },
         })
     }
 }
@@ -127,6 +149,11 @@ impl From<&NodeAnswer> for v1::NodeAnswer {
                 path_resolution: agent.path_resolution.clone(),
             }),
             fixes: answer.fixes.as_ref().map(Into::into),
+            presence: answer.presence.as_ref().map(|presence| v1::Presence {
+                how: presence.how.word().to_owned(),
+                since: presence.since.map(timestamp_out),
+                because: presence.because.clone(),
+            }),
         }
     }
 }
@@ -157,6 +184,7 @@ impl TryFrom<v1::NodeAnswer> for NodeAnswer {
                     FixesAnswer::try_from(fixes).map_err(|invalid| invalid.within("fixes"))
                 })
                 .transpose()?,
+            presence: answer.presence.map(presence).transpose()?,
         })
     }
 }

@@ -2,6 +2,8 @@
 //! Each is a file `tests/twins/<Reason>.toml`, or `<Reason>.<what>.toml` for another way
 //! to the same finding, that says what is changed.
 
+mod objects;
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::Path;
@@ -18,6 +20,9 @@ use serde::Deserialize;
 
 use crate::host::{HostCopy, lay_over};
 use crate::project;
+
+pub use objects::objects;
+use objects::{TwinCluster, TwinObjects};
 
 /// What makes a twin of a host root.
 #[derive(Debug, Deserialize)]
@@ -52,6 +57,12 @@ pub struct Twin {
     /// What is known of images, and of the node's pool.
     #[serde(default)]
     images: TwinImages,
+    /// What is changed of what the API server says of the node.
+    #[serde(default)]
+    objects: TwinObjects,
+    /// What the API server says of its cluster.
+    #[serde(default)]
+    cluster: TwinCluster,
     /// What they answer besides in the first rounds, one each; the last one stays.
     #[serde(default)]
     rounds: Vec<serde_json::Value>,

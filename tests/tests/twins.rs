@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nodeward_agent::collect::COLLECTOR_LIMIT;
@@ -10,14 +12,59 @@ use nodeward_agent::probe::Recording;
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, Outside, registry, settle};
 use nodeward_domain::component::Component;
+use nodeward_domain::facts::ComponentState;
+use nodeward_domain::fixes::images::Images;
 use nodeward_domain::node::NodeHistory;
+use nodeward_domain::observed::State;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
 use nodeward_tests::host::HostCopy;
 use nodeward_tests::project::answers;
-use nodeward_tests::twin::Twin;
+use nodeward_tests::twin::{Twin, objects};
 
 /// The moment at which host roots of the tests are looked at.
 const NOW: &str = "2026-11-24T12:00:00Z";
+
+/// The reasons of all findings on a node of which the API server tells, and its agent too where
+/// it has one, after as many rounds as a weak probe needs.
+async fn findings_of_cluster(base: &str, twin: Option<&Twin>) -> Vec<String> {
+    let now: Timestamp = NOW.parse().expect("a moment");
+    let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+    let mut history = NodeHistory::default();
+    let has_agent = nodeward_tests::project::root().join("tests/hosts").join(base).is_dir();
+    if has_agent {
+        let mut host = HostCopy::of(base);
+        host.answer_with(Recording::read(&answers(base)).expect("a recording"));
+        let observations = host.round(COLLECTOR_LIMIT).await;
+        let measured =
+            observations.iter().fold(Default::default(), |all, one| one.measured.or(all));
+        history.measured.observe(measured, now);
+        for observation in observations {
+            history.observe(observation.state, now, observation.took);
+        }
+    }
+    let (node, pods) = objects(base, twin, now);
+    let (node, pods) = (Arc::new(node), Arc::new(pods));
+    for at in Twin::looked_at(twin, now) {
+        let node = ComponentState::NodeObject(State::Present(Arc::clone(&node)));
+        let pods = ComponentState::SystemPods(State::Present(Arc::clone(&pods)));
+        history.observe(node, at, Duration::ZERO);
+        history.observe(pods, at, Duration::ZERO);
+        settle(&mut history, &Component::OF_CLUSTER.into_iter().collect(), &policy, at);
+    }
+    let last_report_at = has_agent.then_some(now);
+    let about = About { cluster: "c", node: "n", last_report_at, agent: None };
+    let truth = Twin::cluster(twin, now);
+    let images = Images::default();
+    let feeds = twin.map(Twin::held).unwrap_or_default().states();
+    let outside = Outside {
+        feeds: Some(&feeds),
+        images: Some(&images),
+        cluster: Some(&truth),
+        ..Outside::default()
+    };
+    let (answer, _) = NodeAnswer::of(about, &history, outside, &policy, now);
+    answer.findings.into_iter().map(|finding| finding.reason).collect()
+}
 
 /// The reasons of all findings after as many rounds as a weak probe needs, in each of
 /// which local endpoints answer what `answers` has for it. What is known beside the node is
@@ -63,6 +110,7 @@ async fn every_check_fails_alone_on_its_twin() {
     let mut healthy = BTreeSet::new();
     let mut wrong = Vec::new();
     for (check, name, twin) in registry()
+        .filter(|check| !check.component.is_of_cluster())
         .flat_map(|check| Twin::of(check.reason).into_iter().map(move |(n, twin)| (check, n, twin)))
     {
         assert!(!twin.story.is_empty(), "{name}: nobody says what happened");
@@ -76,6 +124,28 @@ async fn every_check_fails_alone_on_its_twin() {
         expected.push(check.reason.to_owned());
         if found.iter().collect::<BTreeSet<_>>() != expected.iter().collect::<BTreeSet<_>>() {
             wrong.push(format!("{name}: found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_check_of_the_api_server_fails_alone_on_its_twin() {
+    let mut healthy = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for check in registry().filter(|check| check.component.is_of_cluster()) {
+        for (name, twin) in Twin::of(check.reason) {
+            assert!(!twin.story.is_empty(), "{name}: nobody says what happened");
+            if healthy.insert(twin.base.clone()) {
+                let found = findings_of_cluster(&twin.base, None).await;
+                assert_eq!(found, Vec::<String>::new(), "{} is not healthy", twin.base);
+            }
+            let found = findings_of_cluster(&twin.base, Some(&twin)).await;
+            let mut expected = twin.beside.clone();
+            expected.push(check.reason.to_owned());
+            if found.iter().collect::<BTreeSet<_>>() != expected.iter().collect::<BTreeSet<_>>() {
+                wrong.push(format!("{name}: found {found:?}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use nodeward_domain::auto_repair::ClusterView;
 use nodeward_domain::why::{Sibling, WhyAnswer};
 
 use super::{Fleet, NoAnswer};
@@ -15,7 +16,8 @@ impl Fleet {
         let pools = self.pools();
         let (answer, own) = self.one(cluster, node, |node| {
             let answer = node.judged(&self.policy, &advisories, &pools, now, |history, answer| {
-                WhyAnswer::of(answer, history, None, &self.policy)
+                let view = ClusterView::of(&history.node_object);
+                WhyAnswer::of(answer, history, view.as_ref(), &self.policy)
             });
             (answer, node.stand())
         })?;

@@ -5,6 +5,7 @@ use nodeward_domain::answer::{
     Agent, CheckAnswer, ComponentAnswer, Finding, NodeAnswer, Standing, is_stale,
 };
 use nodeward_domain::check::Evidence;
+use nodeward_domain::presence::{How, Presence};
 
 use super::layout::{Page, ago, count};
 use super::{ScreenError, Style, fixes, write};
@@ -23,6 +24,9 @@ fn text(answer: &NodeAnswer, wide: bool, width: usize) -> String {
         &format!("{}: {}, cluster {}", answer.node, answer.platform.name(), answer.cluster),
     );
     page.labelled("AS OF", &as_of(answer));
+    if let Some(presence) = &answer.presence {
+        show_presence(&mut page, presence, answer.as_of);
+    }
     if wide && let Some(agent) = &answer.agent {
         let Agent { version, path_resolution } = agent;
         page.labelled("AGENT", &format!("{version}, paths resolved by {path_resolution}"));
@@ -76,6 +80,7 @@ fn verdict(answer: &NodeAnswer) -> String {
         _ => "",
     };
     let said = match answer.standing() {
+        Standing::Gone => "GONE: the API server has no such node any more".to_owned(),
         Standing::Clean => "clean: nothing to do".to_owned(),
         Standing::Incomplete => format!("INCOMPLETE: nothing known is wrong, {}", unknown()),
         Standing::Findings => {
@@ -102,7 +107,9 @@ fn verdict(answer: &NodeAnswer) -> String {
 }
 
 fn as_of(answer: &NodeAnswer) -> String {
+    let how = answer.presence.as_ref().map(|presence| presence.how);
     let report = match answer.last_report_at {
+        None if how == Some(How::WithoutAgent) => "no agent: by the API server alone".to_owned(),
         None => "never reported".to_owned(),
         Some(at) if is_stale(at, answer.as_of) => {
             format!("last report {}: STALE, the node may have changed since", ago(at, answer.as_of))
@@ -110,6 +117,22 @@ fn as_of(answer: &NodeAnswer) -> String {
         Some(at) => format!("last report {}", ago(at, answer.as_of)),
     };
     format!("{:.0}, {report}, policy {}", answer.as_of, answer.policy_edition)
+}
+
+/// Since when a node does not speak for itself, and why; nothing of one that does.
+fn show_presence(page: &mut Page, presence: &Presence, as_of: Timestamp) {
+    let how = match presence.how {
+        How::Reporting => return,
+        How::Silent => "SILENT",
+        How::NeverReported => "NEVER REPORTED",
+        How::WithoutAgent => "NO AGENT",
+        How::Gone => "GONE",
+    };
+    let since = presence.since.map(|at| format!(" since {}", since(at, as_of)));
+    page.labelled("PRESENCE", &format!("{how}{}", since.unwrap_or_default()));
+    for line in &presence.because {
+        page.fold(&format!("{:10}", ""), 12, line);
+    }
 }
 
 fn show_finding(page: &mut Page, finding: &Finding, answer: &NodeAnswer) {

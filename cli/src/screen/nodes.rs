@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use nodeward_domain::answer::{NodeRow, Standing, is_stale};
+use nodeward_domain::presence::How;
 use serde::Serialize;
 
 use super::layout::{Page, ago, count};
@@ -18,7 +19,7 @@ pub struct FleetAnswer {
     /// Whether nothing is missing: no node, or one that is incomplete, makes it false. When
     /// none stands as was asked for, of all nodes.
     pub complete: bool,
-    /// Nodes in all.
+    /// Nodes in all, without those that are gone.
     pub total: usize,
     /// Nodes with findings.
     pub with_findings: usize,
@@ -26,6 +27,8 @@ pub struct FleetAnswer {
     pub incomplete: usize,
     /// Nodes of which everything is known and nothing is wrong.
     pub clean: usize,
+    /// Nodes that the API server has no more; they count nowhere else.
+    pub gone: usize,
     /// By cluster and name.
     pub nodes: Vec<NodeRow>,
     /// Which standing was asked for, and all nodes of the scope, when none stands so.
@@ -38,14 +41,16 @@ impl FleetAnswer {
     #[must_use]
     pub fn of(as_of: Timestamp, scope: String, nodes: Vec<NodeRow>) -> Self {
         let with = |standing| nodes.iter().filter(|node| node.standing == standing).count();
+        let gone = with(Standing::Gone);
         Self {
             as_of,
             scope,
-            complete: !nodes.is_empty() && nodes.iter().all(|node| node.unknown == 0),
-            total: nodes.len(),
+            complete: nodes.len() > gone && nodes.iter().all(|node| node.unknown == 0),
+            total: nodes.len() - gone,
             with_findings: with(Standing::Findings),
             incomplete: with(Standing::Incomplete),
             clean: with(Standing::Clean),
+            gone,
             nodes,
             none_of: None,
         }
@@ -127,6 +132,7 @@ fn verdict_on_none(answer: &FleetAnswer, asked: Standing, all: &FleetAnswer) -> 
         (Standing::Incomplete, _) => {
             format!("none of {nodes} is only incomplete ({scope}): {}", counts(all))
         }
+        (Standing::Gone, _) => format!("no node is gone ({scope}): {}", counts(all)),
     }
 }
 
@@ -141,6 +147,9 @@ fn counts(answer: &FleetAnswer) -> String {
     }
     if answer.clean > 0 {
         parts.push(format!("{} clean", answer.clean));
+    }
+    if answer.gone > 0 {
+        parts.push(format!("{} gone", answer.gone));
     }
     parts.join(", ")
 }
@@ -162,6 +171,7 @@ fn as_of(answer: &FleetAnswer) -> String {
     let stale = answer
         .nodes
         .iter()
+        .filter(|node| !matches!(node.presence, Some(How::WithoutAgent | How::Gone)))
         .filter(|node| node.last_report_at.is_none_or(|at| is_stale(at, answer.as_of)))
         .count();
     let stale = match stale {
@@ -171,7 +181,8 @@ fn as_of(answer: &FleetAnswer) -> String {
             count(number, "node is STALE", "nodes are STALE")
         ),
     };
-    let oldest = match answer.nodes.iter().filter_map(|node| node.last_report_at).min() {
+    let there = answer.nodes.iter().filter(|node| node.presence != Some(How::Gone));
+    let oldest = match there.filter_map(|node| node.last_report_at).min() {
         None => String::new(),
         Some(at) => format!(", oldest report {}", ago(at, answer.as_of)),
     };
@@ -193,7 +204,11 @@ fn table(page: &mut Page, answer: &FleetAnswer, wide: bool) -> Option<String> {
     page.table(
         &header,
         answer.nodes.iter().map(|node| {
-            let report = node.last_report_at.map_or("never".to_owned(), |at| ago(at, answer.as_of));
+            let report = match (node.presence, node.last_report_at) {
+                (Some(How::WithoutAgent), _) => "no agent".to_owned(),
+                (_, None) => "never".to_owned(),
+                (_, Some(at)) => ago(at, answer.as_of),
+            };
             let mut row = vec![
                 node.cluster.clone(),
                 node.node.clone(),
@@ -230,6 +245,7 @@ fn records(answer: &FleetAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), c
         "worst",
         "action",
         "last_report_at",
+        "presence",
     ])?;
     for node in &answer.nodes {
         let record = [
@@ -246,6 +262,7 @@ fn records(answer: &FleetAnswer, csv: &mut csv::Writer<Vec<u8>>) -> Result<(), c
             node.worst.clone(),
             node.action.clone(),
             node.last_report_at.map_or_else(String::new, |at| at.to_string()),
+            node.presence.map(How::word).unwrap_or_default().to_owned(),
         ];
         csv.write_record(record.iter().map(|cell| inert::cell(cell).into_owned()))?;
     }

@@ -100,6 +100,7 @@ fn verdict(answer: &SysctlAnswer) -> String {
             format!("{failing} of {all} not as they should be, {turn}{also}")
         }
         Standing::Incomplete => format!("INCOMPLETE: nothing known is wrong{also}"),
+        Standing::Gone => "gone: the API server has no such node any more".to_owned(),
         Standing::Clean => format!("clean: {all}, nothing to do"),
     }
 }

@@ -120,6 +120,11 @@ fn answer(platform: Platform) -> NodeAnswer {
             }],
         }],
         fixes: (platform == Platform::Aks).then(fixes),
+        presence: (platform == Platform::Aks).then(|| Presence {
+            how: How::Silent,
+            since: Some(at(9)),
+            because: vec!["its machine is shut down".to_owned()],
+        }),
     }
 }
 

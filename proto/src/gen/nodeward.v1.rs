@@ -5063,6 +5063,9 @@ pub struct FleetSummary {
     /// When the node that has been silent longest last reported.
     #[prost(message, optional, tag = "5")]
     pub oldest_report_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Nodes that the API server has no more; not counted in the others.
+    #[prost(uint64, tag = "6")]
+    pub gone: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeRow {
@@ -5073,7 +5076,7 @@ pub struct NodeRow {
     /// aks, kubernetes, plain or unknown.
     #[prost(string, tag = "3")]
     pub platform: ::prost::alloc::string::String,
-    /// findings, incomplete or clean.
+    /// findings, incomplete, clean or gone.
     #[prost(string, tag = "4")]
     pub standing: ::prost::alloc::string::String,
     #[prost(uint32, tag = "5")]
@@ -5094,6 +5097,10 @@ pub struct NodeRow {
     /// Missing fixes that are older than the policy's line, whoever must act.
     #[prost(uint32, tag = "12")]
     pub over_line: u32,
+    /// reporting, silent, never_reported, without_agent or gone; empty where no API server is
+    /// asked for the node.
+    #[prost(string, tag = "13")]
+    pub presence: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetNodeRequest {
@@ -5138,6 +5145,21 @@ pub struct NodeAnswer {
     /// Absent where nothing can be told of fixes; `incomplete` says why.
     #[prost(message, optional, tag = "12")]
     pub fixes: ::core::option::Option<FixesAnswer>,
+    /// Absent where no API server is asked for the node.
+    #[prost(message, optional, tag = "13")]
+    pub presence: ::core::option::Option<Presence>,
+}
+/// Whether the node speaks for itself, and if it does not, since when and why.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Presence {
+    /// reporting, silent, never_reported, without_agent or gone.
+    #[prost(string, tag = "1")]
+    pub how: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// What explains it, what is surest first.
+    #[prost(string, repeated, tag = "3")]
+    pub because: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Agent {

@@ -30,6 +30,7 @@ fn answer() -> NodeAnswer {
         as_of: at("2026-11-24T12:00:00Z"),
         last_report_at: Some(at("2026-11-24T11:00:00Z")),
         agent: None,
+        presence: None,
         complete: false,
         incomplete: vec!["packages: could not be read: /var/lib/dpkg/status".to_owned()],
         findings: vec![Finding {

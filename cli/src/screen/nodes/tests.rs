@@ -20,6 +20,7 @@ fn row(node: &str, standing: Standing) -> NodeRow {
         fixes: 0,
         over_line: 0,
         last_report_at: Some(Timestamp::UNIX_EPOCH),
+        presence: None,
     }
 }
 

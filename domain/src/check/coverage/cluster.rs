@@ -9,7 +9,8 @@ pub(super) const QUESTIONS: &[Question] = &[
         asks: "Is the last report of a node old?",
         told: Told::Not(
             Lack::NoVerdict,
-            "A node that is silent is stale in every list, and the answer is incomplete.",
+            "A node that is silent is stale in every list, and the answer is incomplete; where the \
+             API server is asked, since when and why is told.",
         ),
     },
     Question {
@@ -37,7 +38,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "cluster.zero_ready",
         rule: "",
         asks: "Has the cluster had no Ready node, and for how long?",
-        told: Told::Not(Lack::Cluster, "Whether nodes are Ready stands in the API server."),
+        told: Told::By(&["ClusterWithoutReadyNode"]),
     },
     Question {
         id: "comp.tunnel",
@@ -49,19 +50,28 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "k8s.skew",
         rule: "",
         asks: "Is the kubelet more than three minor versions older than the API server, or newer?",
-        told: Told::Not(Lack::Cluster, "The API server's version stands in no file of a node."),
+        told: Told::By(&["KubeletVersionSkew"]),
     },
     Question {
         id: "meta.taint",
         rule: "",
         asks: "Does the node carry the provider's taints?",
-        told: Told::Not(Lack::Cluster, "They stand in the API server."),
+        told: Told::InPart(
+            &["ProviderTaintMissing"],
+            Lack::Undecided,
+            "The taint of spot pools is known from the node's label. That of system pools is the \
+             customer's choice.",
+        ),
     },
     Question {
         id: "meta.upgrading",
         rule: "",
         asks: "Is the node being upgraded?",
-        told: Told::Not(Lack::Cluster, "It is an annotation of the node."),
+        told: Told::Not(
+            Lack::NoVerdict,
+            "It is no fault: checks of Ready and of pods say that an upgrade goes through the \
+             node, and `nodeward why` calls it maintenance.",
+        ),
     },
     Question {
         id: "net.egress",
@@ -77,32 +87,34 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "node.conditions",
         rule: "",
         asks: "What do conditions of the node say, of kubelet and node-problem-detector?",
-        told: Told::Not(Lack::Cluster, "They stand in the API server."),
+        told: Told::By(&[
+            "NodeNotReady",
+            "NodeUnderPressure",
+            "NodeNetworkUnavailable",
+            "NodeProblemReported",
+        ]),
     },
     Question {
         id: "node.notready",
         rule: "",
         asks: "Is the node Ready, and how far has the provider's repair come?",
-        told: Told::Not(
-            Lack::Cluster,
-            "The condition and the events of the repair stand in the API server.",
-        ),
+        told: Told::By(&["NodeNotReady"]),
     },
     Question {
         id: "node.repair_blocked",
         rule: "",
         asks: "Does something keep the provider's repair from the node?",
-        told: Told::Not(Lack::Cluster, "Taints and annotations stand in the API server."),
+        told: Told::By(&["NodeNotReady", "NodeShutDown", "NodeQuarantined"]),
     },
     Question {
         id: "npd",
         rule: "",
         asks: "What has node-problem-detector found?",
         told: Told::InPart(
-            &["NpdCondition", "NpdEvent"],
-            Lack::Cluster,
-            "Its rules for logs are followed where they are imported, and no plugin is run. What \
-             it has found itself stands in the API server.",
+            &["NpdCondition", "NpdEvent", "NodeProblemReported", "NodeProblemEvent"],
+            Lack::Undecided,
+            "Its rules for logs are followed where they are imported, and no plugin is run. \
+             Conditions whose meaning is not known here are not judged.",
         ),
     },
     Question {
@@ -119,23 +131,37 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "patch.golden_timestamp",
         rule: "",
         asks: "Has the node the state of packages that live patching wants?",
-        told: Told::Not(Lack::Cluster, "Both are annotations of the node."),
+        told: Told::By(&["LivePatchBehind"]),
     },
     Question {
         id: "patch.livepatch_lag",
         rule: "",
         asks: "For how long has live patching been behind?",
-        told: Told::Not(Lack::Cluster, "Both times are annotations of the node."),
+        told: Told::By(&["LivePatchBehind"]),
     },
     Question {
         id: "scheduled_events",
         rule: "",
         asks: "Will the platform soon move, freeze or reboot the machine?",
-        told: Told::Not(
-            Lack::Cluster,
-            "It is a condition of the node. The platform's own service may be closed to pods, and \
-             is not asked.",
-        ),
+        told: Told::By(&["MachineEventScheduled"]),
+    },
+    Question {
+        id: "claims.node",
+        rule: "",
+        asks: "Does what the node says of itself in the API server agree with what is on it?",
+        told: Told::By(&["NodeClaimContradicted"]),
+    },
+    Question {
+        id: "pods.system",
+        rule: "auto-remediate-components",
+        asks: "Do the pods run that the cluster itself stands on?",
+        told: Told::By(&["SystemPodNotReady", "SystemPodRestarting"]),
+    },
+    Question {
+        id: "schedule.cordoned",
+        rule: "",
+        asks: "Was a node cordoned and forgotten?",
+        told: Told::By(&["NodeCordoned"]),
     },
     Question {
         id: "upgrade.capacity",

@@ -82,12 +82,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "comp.restarts",
         rule: "auto-remediate-components",
         asks: "Does a component start again and again?",
-        told: Told::InPart(
-            &["KubeletRestarting", "ContainerdRestarting"],
-            Lack::Cluster,
-            "kube-proxy is a pod: its restarts are counted by the kubelet, which tells the API \
-             server.",
-        ),
+        told: Told::By(&["KubeletRestarting", "ContainerdRestarting", "SystemPodRestarting"]),
     },
     Question {
         id: "containerd.as_packaged",
@@ -272,7 +267,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "kubelet.version_skew",
         rule: "",
         asks: "Is the kubelet too far from the version of the API server?",
-        told: Told::Not(Lack::Cluster, "The API server's version stands in no file of a node."),
+        told: Told::By(&["KubeletVersionSkew"]),
     },
     Question {
         id: "proxy.absent_by_design",

@@ -181,9 +181,6 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "win.behind",
         rule: "",
         asks: "Does a Windows node lack the month's update?",
-        told: Told::Not(
-            Lack::Cluster,
-            "There is no agent for Windows; the API server tells its build.",
-        ),
+        told: Told::By(&["WindowsUpdateMissing", "WindowsImageUnsupportedAge", "WindowsRetired"]),
     },
 ];

@@ -239,12 +239,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "meta.label",
         rule: "system-metadata-immutable",
         asks: "Does the node carry the provider's labels as it was given them?",
-        told: Told::InPart(
-            &["ProviderLabelsChanged"],
-            Lack::Cluster,
-            "What the kubelet registers is compared with what the node was given. A label that \
-             was changed in the cluster is seen there alone.",
-        ),
+        told: Told::By(&["ProviderLabelsChanged", "ProviderLabelChangedInCluster"]),
     },
     Question {
         id: "net.default_route",
