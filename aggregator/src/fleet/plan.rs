@@ -13,7 +13,7 @@ use nodeward_domain::image::drift::drift;
 use nodeward_domain::image::sources::Sources;
 use nodeward_domain::image::{ImageLabel, ImageRelease, family_by_any_name};
 use nodeward_domain::plan::input::{
-    Drift, Fixes, Gain, Gained, KubernetesSupport, NodeHealth, OsName, PlanNode, PlanRequest,
+    DisruptionBudget, Drift, Fixes, Gain, Gained, KubernetesSupport, NodeHealth, OsName, PlanNode, PlanRequest,
     PoolInput, Pot, Repair, SoakEvidence, TargetFacts,
 };
 use nodeward_domain::plan::watch::{Observation, Sighting};
@@ -21,6 +21,9 @@ use nodeward_domain::pool::{OfferedImage, PoolKey, PoolProfile, Quota};
 
 use super::{Fleet, NodeMemory};
 use crate::advisories::Advisories;
+
+/// The check by which the API server's word of a quarantine is told.
+const QUARANTINED: &str = "NodeQuarantined";
 
 /// What images are made of.
 type Releases = BTreeMap<ImageLabel, Arc<ImageRelease>>;
@@ -50,6 +53,9 @@ impl Fleet {
             let Some(node) = &memory.node else { continue };
             let Some(key) = node.pool() else { continue };
             let answer = node.answer(self.policy(), &advisories, &all, now);
+            if answer.is_gone() {
+                continue;
+            }
             let seen = self.seen(node, &releases, &answer, now);
             pools.entry(key).or_default().push(seen);
         }
@@ -160,10 +166,26 @@ impl Fleet {
                 name: format!("the subnet of {}", subnet.pools),
                 left: subnet.addresses_free,
             }),
+            disruption_budgets: self.budgets(&key, &seen),
             kubernetes: kubernetes
                 .and_then(|version| KubernetesSupport::of(&version, self.policy(), now)),
             ..PoolInput::of_nodes(key, seen.into_iter().map(|one| one.node).collect())
         }
+    }
+
+    /// The budgets of disruption that guard pods on a pool's nodes; none where the API server is
+    /// not asked for them.
+    fn budgets(&self, key: &PoolKey, seen: &[Seen]) -> Option<Vec<DisruptionBudget>> {
+        let cluster = self.cluster(&key.cluster)?;
+        let (budgets, _) = cluster.budgets.as_ref()?;
+        let is_here = |node: &String| seen.iter().any(|one| one.node.name == *node);
+        let here = budgets.iter().filter(|budget| budget.nodes.iter().any(is_here));
+        let of_pool = here.map(|budget| DisruptionBudget {
+            namespace: budget.namespace.clone(),
+            name: budget.name.clone(),
+            allowed: budget.disruptions_allowed,
+        });
+        Some(of_pool.collect())
     }
 
     /// What the images that nodes run are made of. An image without a note is learned from all
@@ -208,7 +230,7 @@ impl Fleet {
                 is_stale,
                 health: NodeHealth::of(answer, is_stale),
                 repair: Repair::of(&answer.findings, self.policy()),
-                is_quarantined: false,
+                is_quarantined: answer.findings.iter().any(|one| one.reason == QUARANTINED),
             },
             kubernetes: node.kubernetes(),
             drift: drift.map(|all| Drift::lost(&all).collect()),

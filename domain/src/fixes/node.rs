@@ -34,11 +34,17 @@ pub struct NodeAbout {
 /// Labels that name the pool of a node, the surest first.
 const POOL_LABELS: [&str; 2] = ["kubernetes.azure.com/agentpool", "agentpool"];
 
-/// The pool of a node, by its labels; none where they do not tell.
+/// The pool of a node, by the labels that its kubelet registers, or, of a node on which no agent
+/// looked, by those in the API server; none where they do not tell.
 #[must_use]
 pub fn pool_of(history: &NodeHistory) -> Option<&str> {
-    let image = history.node_image.present()?;
-    POOL_LABELS.iter().find_map(|key| image.label(key)).filter(|pool| !pool.is_empty())
+    let image = history.node_image.present();
+    let registered = image.and_then(|image| POOL_LABELS.iter().find_map(|key| image.label(key)));
+    let in_cluster = || {
+        let object = history.node_object.present()?;
+        POOL_LABELS.iter().find_map(|key| object.label(key))
+    };
+    registered.or_else(in_cluster).filter(|pool| !pool.is_empty())
 }
 
 impl NodeAbout {

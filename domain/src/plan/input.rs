@@ -156,19 +156,29 @@ pub enum NodeHealth {
 const VITAL: [Component; 4] =
     [Component::Kubelet, Component::Containerd, Component::KubeProxy, Component::Cni];
 
+/// What the API server says of a node on which no upgrade begins.
+const VITAL_IN_CLUSTER: [&str; 2] = ["NodeNetworkUnavailable", "NodeNotReady"];
+
 impl NodeHealth {
     /// By what is said of a node: an upgrade does not begin on one that is not well. One whose
-    /// kubelet or runtime nobody could look at is not known to be.
+    /// kubelet or runtime nobody could look at is not known to be. Of a silent node only what
+    /// the API server says is of now.
     #[must_use]
     pub fn of(answer: &NodeAnswer, is_stale: bool) -> Self {
-        if is_stale {
-            return Self::Unknown { why: "its last report is too old".to_owned() };
-        }
+        let is_of_now = |one: &&Finding| !is_stale || one.component.is_of_cluster();
         let critical = answer.findings.iter().filter(|one| one.severity == Severity::Critical);
-        let vital: Vec<&Finding> = critical.filter(|one| VITAL.contains(&one.component)).collect();
+        let vital: Vec<&Finding> = critical
+            .filter(|one| {
+                VITAL.contains(&one.component) || VITAL_IN_CLUSTER.contains(&one.reason.as_str())
+            })
+            .filter(is_of_now)
+            .collect();
         if let Some(first) = vital.first() {
             let reasons = vital.iter().map(|finding| finding.reason.clone()).collect();
             return Self::Unhealthy { reasons, who: first.responsible.clone() };
+        }
+        if is_stale {
+            return Self::Unknown { why: "its last report is too old".to_owned() };
         }
         // A weak sign of something critical that the next rounds will confirm or not.
         let mut vital_checks = answer
