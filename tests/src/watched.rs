@@ -27,7 +27,7 @@ use tonic::{Extensions, Request, Status};
 use crate::api_server::{ADMIN_TOKEN, ApiServer};
 
 /// Whatever is waited for must come in this time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Little patience.
 #[must_use]
@@ -182,12 +182,15 @@ impl Watched {
 /// When there is not.
 pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
+    let mut pause = Duration::from_millis(10);
     loop {
         if let Some(seen) = look() {
             return seen;
         }
         assert!(began.elapsed() < PATIENCE, "waited in vain for: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(pause).await;
+        // To look at thousands of nodes takes time that these need.
+        pause = (pause * 5 / 4).min(Duration::from_millis(250));
     }
 }
 

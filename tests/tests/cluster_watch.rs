@@ -64,8 +64,9 @@ async fn everything_is_listed_in_pages_and_watched() {
     server.put(budget("shop", "web", "web"));
     server.put(event("e1", "n-000", "NodeRebootStart", "aks-auto-repair"));
     let watched = watched(&folder, &server).await;
-    heard(&watched, "n-119", "present", "Ready").await;
+    until("every node", || (watched.fleet.nodes_of(CLUSTER).len() == 120).then_some(())).await;
     assert_eq!(watched.fleet.rows(&Filter::default(), Timestamp::now()).len(), 120);
+    heard(&watched, "n-000", "present", "Ready").await;
     let answer = watched.answer(CLUSTER, "n-000").expect("a node");
     assert_eq!(answer.last_report_at, None, "no agent has reported");
     let object = watched.object(CLUSTER, "n-000").expect("said");
@@ -476,7 +477,8 @@ async fn a_plain_agent_s_first_report_loses_nothing_of_what_was_said() {
     let since = |watched: &Watched| {
         let answer = watched.answer(CLUSTER, "a").expect("a node");
         let own = answer.findings.iter().filter(|one| one.component == Component::NodeObject);
-        own.map(|one| one.since).min()
+        // The store keeps microseconds.
+        own.map(|one| one.since.as_microsecond()).min()
     };
     let before = since(&first);
     // A UID of our own making, as on loopback.

@@ -113,6 +113,8 @@ pub(super) enum Line<T> {
 pub(super) struct Watching {
     body: Body,
     buffer: Vec<u8>,
+    /// So much of it has been looked through for the end of a line.
+    scanned: usize,
     idle: Duration,
 }
 
@@ -153,7 +155,7 @@ impl Asker {
         };
         let request = Request::new(path).watch(&asked, since);
         let body = self.get(request.map_err(|error| lost(&error))?).await?;
-        Ok(Watching { body, buffer: Vec::new(), idle: self.idle })
+        Ok(Watching { body, buffer: Vec::new(), scanned: 0, idle: self.idle })
     }
 
     /// The API server's version.
@@ -200,14 +202,17 @@ impl Watching {
         read_line: impl Fn(&str, &RawValue) -> T,
     ) -> Result<Option<Line<T>>, AskError> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+            let rest = self.buffer.get(self.scanned..).unwrap_or_default();
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=self.scanned + end).collect();
+                self.scanned = 0;
                 if line.trim_ascii().is_empty() {
                     continue;
                 }
                 return self::line(&line, read_line).map(Some);
             }
-            if self.buffer.len() > LINE_BYTES {
+            self.scanned = self.buffer.len();
+            if self.scanned > LINE_BYTES {
                 return Err(AskError::Unreadable(format!(
                     "a line has more than {LINE_BYTES} bytes"
                 )));

@@ -106,16 +106,19 @@ impl Fleet {
             .collect();
         let batch = |node: &NodeMemory, is_new: bool| {
             let transitions = node.told_transitions(&told, now);
-            (is_new || !transitions.is_empty()).then(|| Batch {
+            // Also what the store has lost is put there once more.
+            let contents: Vec<Content> = told
+                .iter()
+                .filter(|one| !self.has(one.digest))
+                .map(|one| one.content.clone())
+                .collect();
+            let is_news = is_new || !transitions.is_empty() || !contents.is_empty();
+            is_news.then(|| Batch {
                 peer: peer.clone(),
                 boot_id: node.boot_id().to_owned(),
                 seq: node.seq(),
                 received_at: node.last_report_at().unwrap_or(now),
-                contents: told
-                    .iter()
-                    .filter(|one| !self.has(one.digest))
-                    .map(|one| one.content.clone())
-                    .collect(),
+                contents,
                 transitions,
             })
         };

@@ -188,7 +188,7 @@ impl<'a> Actor<'a> {
         }
         let peer = self.peer();
         let place = fleet.visit(&peer);
-        fleet.change(&place, &peer, at, |node| {
+        fleet.change(&place, &peer, |node| {
             node.take(&report, at, fleet.policy(), |digest| fleet.known(digest));
         });
     }
