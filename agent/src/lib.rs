@@ -6,12 +6,13 @@
 //! carries a round from `collect` to `send`, and [`send`] reports it. [`service`]
 //! strings these together for each way of running, [`config`] says how. What collectors
 //! read is declared beside them in the words of [`reads`]. [`npd`] reads the rules of
-//! node-problem-detector that a configuration names.
+//! node-problem-detector that a configuration names, [`journal`] the files of systemd's journal.
 
 pub mod collect;
 pub mod config;
 pub mod frame;
 pub mod host;
+pub mod journal;
 pub mod measure;
 pub mod npd;
 pub mod probe;

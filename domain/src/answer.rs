@@ -114,18 +114,19 @@ pub struct CheckAnswer {
     pub outcome: String,
     /// Why, for `unknown` and `not_applicable`; what is wrong, for `fail`.
     pub detail: String,
+    /// How often it has seen what is wrong and must be seen more often before it counts; none
+    /// where nothing waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirming: Option<u32>,
     /// What it rests on.
     pub evidence: Vec<Evidence>,
 }
 
-/// What the detail of a check begins with that must be seen more often before it counts.
-const CONFIRMING: &str = "confirming";
-
 impl CheckAnswer {
     /// Whether what it saw is wrong and must be seen more often before it counts.
     #[must_use]
-    pub fn is_confirming(&self) -> bool {
-        self.outcome == "unknown" && self.detail.starts_with(CONFIRMING)
+    pub const fn is_confirming(&self) -> bool {
+        self.confirming.is_some()
     }
 }
 
@@ -238,8 +239,12 @@ impl NodeAnswer {
                             Outcome::Fail { message, .. } => message.clone(),
                             Outcome::Unknown(why) | Outcome::NotApplicable(why) => why.clone(),
                             Outcome::Confirming { observations } => {
-                                format!("{CONFIRMING} {observations}/{CONFIRMATIONS}")
+                                format!("confirming {observations}/{CONFIRMATIONS}")
                             }
+                        },
+                        confirming: match one.verdict.outcome {
+                            Outcome::Confirming { observations } => Some(observations),
+                            _ => None,
                         },
                         evidence: one.verdict.evidence.clone(),
                     })

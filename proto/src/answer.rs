@@ -253,6 +253,7 @@ impl From<&ComponentAnswer> for v1::ComponentAnswer {
                     reason: check.reason.clone(),
                     outcome: check.outcome.clone(),
                     detail: check.detail.clone(),
+                    confirming: check.confirming,
                     evidence: check.evidence.iter().map(Into::into).collect(),
                 })
                 .collect(),
@@ -276,6 +277,7 @@ impl TryFrom<v1::ComponentAnswer> for ComponentAnswer {
                     reason: check.reason,
                     outcome: check.outcome,
                     detail: check.detail,
+                    confirming: check.confirming,
                     evidence: check.evidence.into_iter().map(Into::into).collect(),
                 })
                 .collect(),

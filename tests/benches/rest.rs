@@ -3,16 +3,13 @@
 //! often. NODEWARD_BENCH_MINUTES says how long, 30 by default.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nodeward_tests::authority::Authority;
+use nodeward_tests::bench::programs::{Exporter, agent};
 use nodeward_tests::bench::{Usage, mib};
 use nodeward_tests::containerd::Containerd;
-use nodeward_tests::programs;
-use nodeward_tests::service::{Aggregator, PATIENCE, Program};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use nodeward_tests::service::{Aggregator, Program};
 
 /// Between two rounds of the agent, and between two scrapes of its peer.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -29,7 +26,9 @@ async fn main() {
     let containerd = Containerd::start();
     containerd.write_network();
     let aggregator = Aggregator::start_with_tls(&folder.path().join("store.db"), &authority);
-    let agent = Program::start(&mut agent(&aggregator, &authority, &containerd));
+    let socket = containerd.socket();
+    let agent =
+        Program::start(&mut agent(&aggregator, &authority, "rest", INTERVAL, Some(&socket)));
     aggregator.answer_when("rest", "the report", |_| true).await;
     let exporter = Exporter::start();
     let mut scraped = exporter.scrape().await;
@@ -59,69 +58,4 @@ async fn main() {
         );
     }
     println!("  a scrape of the exporter: {scraped} bytes");
-}
-
-/// The agent on this very machine.
-fn agent(aggregator: &Aggregator, authority: &Authority, containerd: &Containerd) -> Command {
-    let shown = authority.client(Some("nodeward://prod/node/rest/1"));
-    let address = aggregator.tls.as_ref().expect("it serves over TLS");
-    let mut command = Command::new(programs::shipped_agent());
-    // As Dockerfile and manifests set them, unless the caller of the benchmark does.
-    for (key, value) in [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")] {
-        if std::env::var_os(key).is_none() {
-            command.env(key, value);
-        }
-    }
-    command
-        .args(["run", "--interval", "30s", "--aggregator", &format!("https://{address}")])
-        .arg("--containerd-socket")
-        .arg(containerd.socket())
-        .arg("--tls-ca")
-        .arg(authority.certificate())
-        .arg("--tls-certificate")
-        .arg(&shown.certificate)
-        .arg("--tls-key")
-        .arg(&shown.key)
-        .stderr(Stdio::null());
-    command
-}
-
-/// The peer, on a port of its own.
-struct Exporter {
-    program: Program,
-    address: String,
-}
-
-impl Exporter {
-    fn start() -> Self {
-        // The port is free when it is asked for; nobody else of this bench listens.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        drop(listener);
-        let program = Program::start(
-            Command::new(programs::installed("prometheus-node-exporter"))
-                .arg(format!("--web.listen-address={address}"))
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        );
-        Self { program, address }
-    }
-
-    /// Scrapes it once; gives the bytes of the answer.
-    async fn scrape(&self) -> usize {
-        let deadline = Instant::now() + PATIENCE;
-        let mut socket = loop {
-            match TcpStream::connect(&self.address).await {
-                Ok(socket) => break socket,
-                Err(error) => assert!(Instant::now() < deadline, "no exporter: {error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-        socket.write_all(request).await.expect("written");
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).await.expect("an answer");
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "the exporter does not answer");
-        answer.len()
-    }
 }

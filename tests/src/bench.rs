@@ -2,6 +2,10 @@
 //! root of the size that a real node has. Figures are printed, never asserted: a slow
 //! machine must not fail a build.
 
+pub mod bursts;
+pub mod busy;
+pub mod programs;
+
 use std::time::Duration;
 
 use crate::host::HostCopy;

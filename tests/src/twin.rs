@@ -19,6 +19,7 @@ use nodeward_feeds::intake::Intake;
 use serde::Deserialize;
 
 use crate::host::{HostCopy, lay_over};
+use crate::journal::{self, JournalLine};
 use crate::project;
 
 pub use objects::objects;
@@ -51,6 +52,9 @@ pub struct Twin {
     /// Files of node-problem-detector that are imported, by name.
     #[serde(default)]
     npd: BTreeMap<String, String>,
+    /// Lines of the journal, behind those that the host root has.
+    #[serde(default)]
+    journal: Vec<JournalLine>,
     /// Findings that tell of the same by a state, and so come with it.
     #[serde(default)]
     pub beside: Vec<String>,
@@ -142,6 +146,14 @@ impl Twin {
             // Through a link the project's own file would be written.
             let _ = gone(&inside);
             std::fs::write(&inside, content).expect("written");
+        }
+        if !self.journal.is_empty() {
+            let mut lines = journal::listed();
+            lines.line.extend(self.journal.iter().cloned());
+            let (path, bytes) = journal::of_root(&host.inside("/"), &lines);
+            let inside = host.inside(&path);
+            let _ = gone(&inside);
+            std::fs::write(&inside, bytes).expect("written");
         }
         for (path, target) in &self.link {
             let inside = host.inside(path);

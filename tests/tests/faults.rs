@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::Mode;
 use nodeward_agent::collect::{COLLECTORS, Collected, Collector, Observation};
 use nodeward_domain::component::Component;
+use nodeward_domain::facts::kernel_log::{JournalRead, LogSource};
 use nodeward_domain::facts::{ComponentState, UbuntuPro};
 use nodeward_domain::observed::State;
 use nodeward_tests::host::HostCopy;
@@ -91,7 +92,7 @@ const NEEDED: [(Component, &str); Component::COLLECTED.len() - 2] = [
     (Component::ProcessLimits, "/proc/sys/fs/file-nr"),
     (Component::Conntrack, "/proc/sys/net/netfilter/nf_conntrack_count"),
     (Component::SwapAndHugepages, "/proc/meminfo"),
-    (Component::KernelLog, "/dev/kmsg"),
+    (Component::KernelLog, "/proc/stat"),
     (Component::Packages, "/var/lib/dpkg/status"),
     (Component::Reboot, "/proc/stat"),
     (Component::Sysctl, "/etc/sysctl.d/60-CIS.conf"),
@@ -183,7 +184,9 @@ fn states(observations: Vec<Observation>) -> BTreeMap<Component, ComponentState>
 fn shares(path: &str, other: Component) -> bool {
     match path {
         // The time of boot.
-        "/proc/stat" => matches!(other, Component::Kernel | Component::KernelLog),
+        "/proc/stat" => {
+            matches!(other, Component::Kernel | Component::KernelLog | Component::Reboot)
+        }
         _ => path.ends_with("/stat") && looks_through_processes(other),
     }
 }
@@ -229,6 +232,54 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                 if *other != component && !lesser && !shares(path, *other) {
                     assert_eq!(state, &whole[other], "{place} changed {other}");
                 }
+            }
+        }
+    }
+}
+
+/// The log of the kernel is told by the journal where its own buffer cannot be read, and by
+/// nobody where neither can. What the journal alone tells is never taken for silence.
+#[tokio::test]
+async fn a_fault_of_the_kernels_buffer_or_of_the_journal_leaves_the_other() {
+    const KMSG: &str = "/dev/kmsg";
+    const JOURNAL: &str = "/var/log/journal/c0ffee00c0ffee00c0ffee00c0ffee00/system.journal";
+    let log = |seen: &BTreeMap<Component, ComponentState>| match &seen[&Component::KernelLog] {
+        ComponentState::KernelLog(State::Present(log)) => Ok(log.clone()),
+        other => Err(other.why_unavailable().expect("neither").clone()),
+    };
+    let whole = states(HostCopy::of("aks-ubuntu-2204").round(LIMIT).await);
+    assert_eq!(log(&whole).expect("both").source.path(), KMSG);
+    for fault in FAULTS {
+        let host = HostCopy::of("aks-ubuntu-2204");
+        fault.strike(&host.inside(KMSG));
+        let without_kmsg = states(host.round(LIMIT).await);
+        let read = log(&without_kmsg).expect("the journal");
+        let LogSource::Journal { path, instead } = &read.source else { panic!("{fault:?}") };
+        assert_eq!(*path, JOURNAL.strip_suffix("/system.journal").expect("a file"));
+        assert!(instead.starts_with("/dev/kmsg: "), "{fault:?}: {instead}");
+        if fault != Fault::Huge {
+            fault.strike(&host.inside(JOURNAL));
+            let why = log(&states(host.round(LIMIT).await)).expect_err("neither");
+            assert_eq!(why.place, KMSG, "{fault:?}");
+            assert!(why.why.contains("neither the journal"), "{fault:?}: {why}");
+        }
+        let host = HostCopy::of("aks-ubuntu-2204");
+        fault.strike(&host.inside(JOURNAL));
+        let seen = states(host.round(LIMIT).await);
+        let read = log(&seen).expect("the kernel's buffer");
+        assert_eq!(read.source.path(), KMSG);
+        match &read.journal {
+            // Journals may be as long as they like: their heads say how far they go.
+            JournalRead::Followed(_) => assert_eq!(fault, Fault::Huge),
+            JournalRead::Unreadable(why) => {
+                assert_eq!(why.place, JOURNAL, "{fault:?}");
+                assert!(!why.why.is_empty(), "{fault:?}");
+            }
+            JournalRead::NotTold => panic!("{fault:?}"),
+        }
+        for seen in [seen, without_kmsg] {
+            for (other, state) in seen.iter().filter(|(one, _)| **one != Component::KernelLog) {
+                assert_eq!(state, &whole[other], "{fault:?} changed {other}");
             }
         }
     }

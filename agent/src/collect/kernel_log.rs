@@ -1,5 +1,6 @@
-//! Collects `kernel_log`: what lines of the kernel's log tell of, from `/dev/kmsg` or from a
-//! syslog daemon's files, and what imported rules of node-problem-detector find in logs.
+//! Collects `kernel_log`: what lines of the kernel's log tell of, from `/dev/kmsg`, the
+//! journal's files or a syslog daemon's, what containerd wrote into the journal, and what
+//! imported rules of node-problem-detector find in logs.
 //!
 //! Lines are told apart as they are read; of those that tell nothing only the number is
 //! kept. What a round may read, and what is kept of it, is bounded: what was lost or passed
@@ -7,6 +8,7 @@
 
 mod classify;
 mod found;
+mod journals;
 mod record;
 mod syslog;
 
@@ -19,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::facts::kernel_log::{
-    ImportedFile, ImportedKind, KernelLog, LogSource, LostLines,
+    ImportedFile, ImportedKind, JournalRead, KernelLog, LogSource, LostLines,
 };
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::{State, Unavailable};
@@ -30,6 +32,7 @@ use crate::npd::{Filelog, Follows, Imported, Kind, Matcher, Monitor};
 use crate::reads::{NEVER, Read};
 pub use classify::classify;
 use found::{Events, Found};
+use journals::Journals;
 pub use record::{Record, record};
 use syslog::{Syslog, kernels};
 
@@ -66,6 +69,24 @@ pub(super) const READS: &[Read] = &[
         "The last lines: those of the kernel where `/dev/kmsg` cannot be read, and those that \
          imported rules are for.",
     ),
+    Read::usually(
+        &[
+            "/var/log/journal/{machine}/system.journal",
+            "/run/log/journal/{machine}/system.journal",
+            "/var/log/journal/{machine}/system@{rotated}.journal",
+            "/run/log/journal/{machine}/system@{rotated}.journal",
+        ],
+        "`logPath` of files that `--npd-config` names",
+        "What containerd told of damaged file systems; lines of the kernel where `/dev/kmsg` \
+         cannot be read; lines that imported rules are for. Of other entries only who wrote \
+         them is looked at, and nothing is kept.",
+    ),
+    Read::of(
+        &["/var/log/journal/{machine}", "/run/log/journal/{machine}"],
+        "The names of the journal's files: which were rotated, and which were found damaged.",
+    ),
+    Read::of(&["/etc/machine-id"], "Which folder the machine's journal is in."),
+    Read::of(&["/proc/sys/kernel/random/boot_id"], "Which boot lines in the journal are of."),
     Read::of(&["/etc/localtime"], "The zone of times in these files."),
     Read::of(&["/proc/stat"], "The line `btime`: when the node booted."),
 ];
@@ -120,20 +141,22 @@ struct Watched {
     starts_at: Option<Timestamp>,
     follows: String,
     idle: String,
+    /// It is for the journal, which cannot be read.
+    is_left_to_files: bool,
 }
 
 impl Watched {
     fn new(name: String, monitor: Monitor) -> Self {
         let matcher = Matcher::new(&monitor);
         let (follows, idle) = (String::new(), String::new());
-        Self { name, monitor, matcher, starts_at: None, follows, idle }
+        Self { name, monitor, matcher, starts_at: None, follows, idle, is_left_to_files: false }
     }
 
     /// Whether it is for lines of the kernel.
     fn is_kernels(&self) -> bool {
         match &self.monitor.follows {
             Follows::Kmsg => true,
-            Follows::Journald { source } => source == "kernel",
+            Follows::Journald { source, .. } => source == "kernel",
             Follows::Filelog(_) => false,
         }
     }
@@ -168,6 +191,9 @@ struct Watch {
     /// The number of the kernel's next record.
     next: Option<u64>,
     tails: BTreeMap<String, Tail>,
+    journals: Journals,
+    /// What the last look at the machine's journal has shown.
+    told: crate::journal::Looked,
     zone: Option<TimeZone>,
     events: Events,
     found: Found,
@@ -249,7 +275,8 @@ impl Watch {
         let mut budget = Budget::new();
         let before = (self.lost, self.dropped);
         let kernels = self.records(host, &clock, &mut budget);
-        let source = self.files(&host.root, &clock, &mut budget, kernels);
+        let journal = self.journal(&host.root, &clock, &mut budget, kernels.is_err());
+        let source = self.files(&host.root, &clock, &mut budget, kernels, &journal);
         self.looked_at = Some(now);
         if (self.lost, self.dropped) != before {
             self.lost_at = Some(seconds(now));
@@ -260,16 +287,17 @@ impl Watch {
         {
             return Ok(State::Unavailable(unavailable.clone()));
         }
-        Ok(State::Present(Arc::new(self.facts(source))))
+        Ok(State::Present(Arc::new(self.facts(source, journal))))
     }
 
-    fn facts(&self, source: LogSource) -> KernelLog {
+    fn facts(&self, source: LogSource, journal: JournalRead) -> KernelLog {
         let count = self.lost.saturating_add(self.dropped);
         let mut imported: Vec<ImportedFile> = self.listed.clone();
         imported.extend(self.monitors.iter().map(Watched::listed));
         imported.sort();
         KernelLog {
             source,
+            journal,
             events: self.events.all(),
             lost: self.lost_at.map(|last_at| LostLines { count, last_at }),
             imported,
@@ -357,44 +385,48 @@ impl Watch {
         clock: &Clock,
         budget: &mut Budget,
         kernels: Result<(), HostError>,
+        journal: &JournalRead,
     ) -> LogSource {
         let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let is_journals =
+        let is_left =
             |watched: &Watched| matches!(watched.monitor.follows, Follows::Journald { .. });
-        let programs = match self.monitors.iter().any(is_journals) {
+        let programs = match self.monitors.iter().any(is_left) {
             true => PROGRAM_FILES.into_iter().find(|path| root.exists(path) == Ok(true)),
             false => None,
         };
         for (index, watched) in self.monitors.iter_mut().enumerate() {
             let path = match &watched.monitor.follows {
                 _ if watched.is_kernels() => continue,
+                // Followed in the journal already, or not to be followed anywhere.
+                Follows::Journald { .. } if !watched.is_left_to_files => continue,
                 Follows::Filelog(Filelog { path, .. }) if is_never_read(path) => {
                     watched.idle = format!("{path} may hold secrets, and is never read");
                     continue;
                 }
                 Follows::Filelog(Filelog { path, .. }) => path,
+                // Why the journal is not read stands there already.
                 Follows::Kmsg | Follows::Journald { .. } => match programs {
                     Some(path) => path,
-                    None => {
-                        let files = PROGRAM_FILES.join(" nor ");
-                        watched.idle = format!(
-                            "the journal's own files are not read, and neither {files} is there"
-                        );
-                        continue;
-                    }
+                    None => continue,
                 },
             };
             wanted.entry(path.to_owned()).or_default().push(index);
         }
         let source = match kernels {
             Ok(()) => LogSource::Kmsg { path: KMSG.to_owned() },
+            Err(error) if let JournalRead::Followed(journal) = journal => LogSource::Journal {
+                path: journal.folder.clone(),
+                instead: format!("{KMSG}: {error}"),
+            },
             Err(error) => self.kernels_file(root, clock, budget, &mut wanted, error),
         };
         for watched in self.monitors.iter_mut().filter(|watched| watched.is_kernels()) {
             source.path().clone_into(&mut watched.follows);
             watched.idle = match &source {
                 LogSource::Unreadable(unavailable) => unavailable.to_string(),
-                LogSource::Kmsg { .. } | LogSource::File { .. } => String::new(),
+                LogSource::Kmsg { .. } | LogSource::Journal { .. } | LogSource::File { .. } => {
+                    String::new()
+                }
             };
         }
         for (path, monitors) in wanted {
@@ -425,7 +457,9 @@ impl Watch {
             }
         }
         let Unavailable { place, why } = error.into();
-        let why = format!("{why}; and no file of the kernel's lines can be read in /var/log");
+        let why = format!(
+            "{why}; and neither the journal nor a file of the kernel's lines can be read in /var/log"
+        );
         LogSource::Unreadable(Unavailable { place, why })
     }
 
@@ -487,7 +521,7 @@ impl Watch {
             let watched = &mut self.monitors[*index];
             let told = match &watched.monitor.follows {
                 Follows::Filelog(filelog) => filelog.take_apart(line, zone, clock.now),
-                Follows::Journald { source } => {
+                Follows::Journald { source, .. } => {
                     apart.filter(|apart| apart.tag == source).map(|apart| (apart.at, apart.message))
                 }
                 Follows::Kmsg => None,

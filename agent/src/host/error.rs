@@ -95,7 +95,7 @@ impl HostError {
         }
     }
 
-    pub(super) fn reading(path: &str, error: &std::io::Error) -> Self {
+    pub(crate) fn reading(path: &str, error: &std::io::Error) -> Self {
         Self::system(path, Errno::from_raw(error.raw_os_error().unwrap_or(0)))
     }
 

@@ -264,4 +264,35 @@ mod tests {
             assert_eq!(read.expect("readable").elsewhere, expected, "{text:?}");
         }
     }
+
+    /// Each byte is a call, so that a file is read once, until it has changed.
+    #[test]
+    fn a_file_that_has_not_changed_is_not_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        let text = format!("# {}\nroot = \"/x\"\n", "a".repeat(2000));
+        std::fs::write(&path, &text).expect("written");
+        let root = crate::host::HostRoot::open(folder.path()).expect("a directory");
+        let calls = || {
+            let text = std::fs::read_to_string("/proc/thread-self/io").expect("counts");
+            let line = text.lines().find_map(|line| line.strip_prefix("syscr: "));
+            line.expect("proc_pid_io(5)").parse::<u64>().expect("a number")
+        };
+        let read = || {
+            let before = calls();
+            let outline = root.read_outline("/a", "", &["root"], 10_000).expect("read");
+            (outline.assignments[0].value.clone(), calls() - before)
+        };
+        std::thread::sleep(crate::host::kept::SETTLED * 2);
+        let (value, first) = read();
+        assert!(value == "\"/x\"" && first > 2000, "{first} calls");
+        let (value, second) = read();
+        assert!(value == "\"/x\"" && second < 100, "{second} calls");
+        // Other keys of the same file are others.
+        let other = root.read_outline("/a", "", &["roots"], 10_000).expect("read");
+        assert!(other.assignments.is_empty());
+        std::fs::write(&path, text.replace("/x", "/y")).expect("written");
+        let (value, third) = read();
+        assert!(value == "\"/y\"" && third > 2000, "{third} calls");
+    }
 }

@@ -18,6 +18,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 use super::HostError;
 use super::apt::settings;
 use super::certificates::certificates_of;
+use super::kept::Stamp;
 use super::outline::{Outline, outline};
 use super::process::Known;
 use super::value::value_of;
@@ -25,6 +26,9 @@ use crate::reads::Asked;
 
 /// Symbolic links followed before a path is taken for a loop, as Linux does.
 const LINKS: usize = 40;
+
+/// Of so many files is kept what was found in them; a node has two.
+const OUTLINES: usize = 16;
 
 /// So often the kernel is asked for a path while others rename and mount.
 const ATTEMPTS: usize = 8;
@@ -82,6 +86,9 @@ pub struct HostRoot {
     asked: Asked,
     /// Processes that were read in the round that runs, by pid; none outside of rounds.
     processes: Mutex<Option<BTreeMap<u32, Known>>>,
+    /// What was found in files that are read byte by byte, by path, tables and keys, and how
+    /// they were then.
+    outlines: Mutex<BTreeMap<(String, String), (Stamp, Outline)>>,
 }
 
 impl HostRoot {
@@ -101,6 +108,7 @@ impl HostRoot {
             resolution,
             asked: Asked::default(),
             processes: Mutex::default(),
+            outlines: Mutex::default(),
         })
     }
 
@@ -180,7 +188,7 @@ impl HostRoot {
     }
 
     /// A regular file, for what reads parts of it and bounds by itself how much.
-    pub(super) fn file(&self, path: &str) -> Result<File, HostError> {
+    pub(crate) fn file(&self, path: &str) -> Result<File, HostError> {
         self.readable(path).map(File::from)
     }
 
@@ -270,7 +278,8 @@ impl HostRoot {
 
     /// The assignments of these keys in a TOML file of at most `limit_bytes` that may hold
     /// secrets: of other values nothing is kept. Tables are told by their heading where it
-    /// begins with `tables`.
+    /// begins with `tables`. A file that has not changed is not read again: each of its bytes
+    /// is a call of the kernel's.
     pub fn read_outline(
         &self,
         path: &str,
@@ -278,12 +287,32 @@ impl HostRoot {
         keys: &[&str],
         limit_bytes: u64,
     ) -> Result<Outline, HostError> {
-        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let file = File::from(self.readable(path)?);
+        let stamp = |file: &File| {
+            let metadata = file.metadata().map_err(|error| HostError::reading(path, &error))?;
+            Ok::<Stamp, HostError>(Stamp::of(&metadata))
+        };
+        let outlines = || self.outlines.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, key) = (stamp(&file)?, (path.to_owned(), format!("{tables} {keys:?}")));
+        let kept = outlines().get(&key).filter(|(then, _)| *then == before).cloned();
+        if let Some((_, outline)) = kept {
+            return Ok(outline);
+        }
+        // Outside of the lock: a reading may hang, and must hang alone.
+        let mut file = file.take(limit_bytes.saturating_add(1));
         let read = outline(&mut file, tables, keys);
         if file.limit() == 0 {
             return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
         }
-        read.map_err(|error| HostError::reading(path, &error))
+        let read = read.map_err(|error| HostError::reading(path, &error))?;
+        if before.is_settled() && stamp(file.get_ref())? == before {
+            let mut outlines = outlines();
+            if outlines.len() >= OUTLINES {
+                outlines.clear();
+            }
+            outlines.insert(key, (before, read.clone()));
+        }
+        Ok(read)
     }
 
     /// The values of these keys in a file of apt.conf(5) of at most `limit_bytes` that may hold

@@ -47,6 +47,8 @@ pub enum Follows {
     Journald {
         /// Its `SYSLOG_IDENTIFIER`.
         source: String,
+        /// The folder of the journal, on the host; empty for the machine's own.
+        path: String,
     },
     /// A file.
     Filelog(Filelog),
@@ -99,7 +101,7 @@ pub(super) fn monitor(fields: &Fields<'_>) -> Result<Monitor, String> {
     let follows = match fields.text("plugin")?.as_str() {
         "kmsg" => Follows::Kmsg,
         "journald" => match setting("source") {
-            Some(source) => Follows::Journald { source },
+            Some(source) => Follows::Journald { source, path: fields.text("logPath")? },
             None => return Err("pluginConfig has no source, which journald needs".to_owned()),
         },
         _ => Follows::Filelog(filelog(fields, setting)?),

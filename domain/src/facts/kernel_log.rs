@@ -1,6 +1,7 @@
 //! Facts of `kernel_log`: events that lines of the kernel's log tell of, and what rules in
 //! the form of node-problem-detector found. Source: `/dev/kmsg`, Documentation/ABI/testing/dev-kmsg,
-//! or the files below `/var/log` into which a syslog daemon writes it.
+//! the files of systemd's journal, or those below `/var/log` into which a syslog daemon
+//! writes it.
 //!
 //! A line is a claim: root may write any into the log. What it claims is held against a
 //! state where there is one, in [`crate::check`].
@@ -19,6 +20,8 @@ pub const NEWEST_KEPT: usize = 3;
 pub struct KernelLog {
     /// Where its lines come from.
     pub source: LogSource,
+    /// The journal's files, which tell of more than the kernel.
+    pub journal: JournalRead,
     /// What they tell, by class, each class once.
     pub events: Vec<LogEvent>,
     /// Lines that nobody has read; none when all were.
@@ -42,6 +45,13 @@ pub enum LogSource {
         /// The device.
         path: String,
     },
+    /// The files of the journal.
+    Journal {
+        /// Their folder.
+        path: String,
+        /// Why it is not the kernel's own buffer.
+        instead: String,
+    },
     /// A file of a syslog daemon.
     File {
         /// The file.
@@ -58,10 +68,35 @@ impl LogSource {
     #[must_use]
     pub fn path(&self) -> &str {
         match self {
-            Self::Kmsg { path } | Self::File { path, .. } => path,
+            Self::Kmsg { path } | Self::Journal { path, .. } | Self::File { path, .. } => path,
             Self::Unreadable(unavailable) => &unavailable.place,
         }
     }
+}
+
+/// Whether the journal's files were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JournalRead {
+    /// They are.
+    Followed(Journal),
+    /// They cannot be.
+    Unreadable(Unavailable),
+    /// By an agent that does not know them.
+    NotTold,
+}
+
+/// The journal's files, as far as they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Journal {
+    /// Where they lie.
+    pub folder: String,
+    /// Files that the journal's own daemon found damaged, and has set aside.
+    pub set_aside: u32,
+    /// Entries, since the agent was started, that are damaged or too long to be read.
+    pub skipped: u64,
+    /// There was more than is read in a round: the rest comes with the next ones.
+    pub is_behind: bool,
 }
 
 /// Lines that were not read.
@@ -135,6 +170,9 @@ classes! {
     CperFatal "cper_fatal",
     /// Memory had an error that was put right.
     MemoryCe "memory_ce",
+    /// containerd met a file system that calls itself damaged: a line of its own, in the
+    /// journal.
+    FsCorruptionReported "fs_corruption_reported",
 }
 
 impl LogClass {
@@ -142,6 +180,12 @@ impl LogClass {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.word() == word)
+    }
+
+    /// Whether lines of the kernel tell of it; else it stands in the journal alone.
+    #[must_use]
+    pub const fn is_kernels(self) -> bool {
+        !matches!(self, Self::FsCorruptionReported)
     }
 }
 
@@ -163,7 +207,7 @@ pub struct LogEvent {
 pub struct LogLine {
     /// When it was written, by the node's clock.
     pub at: Timestamp,
-    /// Its number in the kernel's buffer; none of a file's lines.
+    /// Its number in the kernel's buffer or the journal; none of a file's lines.
     pub sequence: Option<u64>,
     /// What it is about: a device, a task, a group of processes; may be empty.
     pub subject: String,
@@ -257,6 +301,25 @@ impl KernelLog {
     pub fn event(&self, class: LogClass) -> Option<&LogEvent> {
         self.events.iter().find(|event| event.class == class)
     }
+
+    /// Whether the journal has more than could be read yet, of which lines of that class may
+    /// be a part.
+    #[must_use]
+    pub fn is_behind(&self, class: LogClass) -> bool {
+        let is_there = !class.is_kernels() || matches!(self.source, LogSource::Journal { .. });
+        is_there && matches!(&self.journal, JournalRead::Followed(journal) if journal.is_behind)
+    }
+
+    /// Where lines of that class stand.
+    #[must_use]
+    pub fn path_of(&self, class: LogClass) -> &str {
+        match &self.journal {
+            _ if class.is_kernels() => self.source.path(),
+            JournalRead::Followed(journal) => &journal.folder,
+            JournalRead::Unreadable(unavailable) => &unavailable.place,
+            JournalRead::NotTold => "the journal",
+        }
+    }
 }
 
 impl Headline for KernelLog {
@@ -274,6 +337,24 @@ impl Headline for KernelLog {
         };
         if let Some(lost) = self.lost {
             text.push_str(&format!("; {} lost", lost.count));
+        }
+        if let JournalRead::Followed(journal) = &self.journal {
+            match journal.skipped {
+                0 => {}
+                1 => text.push_str("; 1 entry of the journal is damaged"),
+                entries => {
+                    text.push_str(&format!("; {entries} entries of the journal are damaged"))
+                }
+            }
+            match journal.set_aside {
+                0 => {}
+                1 => text.push_str("; 1 file of the journal was set aside as damaged"),
+                files => {
+                    text.push_str(&format!(
+                        "; {files} files of the journal were set aside as damaged"
+                    ));
+                }
+            }
         }
         match self.imported.len() {
             0 => {}

@@ -116,6 +116,7 @@ fn answer(platform: Platform) -> NodeAnswer {
                 reason: "KernelFaulted".to_owned(),
                 outcome: "unknown".to_owned(),
                 detail: "could not be read".to_owned(),
+                confirming: Some(2),
                 evidence: Vec::new(),
             }],
         }],

@@ -993,8 +993,11 @@ pub struct KernelLog {
     /// Conditions and findings beyond what is kept.
     #[prost(uint32, tag = "9")]
     pub left_out: u32,
-    #[prost(oneof = "kernel_log::Source", tags = "1, 2, 3")]
+    #[prost(oneof = "kernel_log::Source", tags = "1, 2, 3, 10")]
     pub source: ::core::option::Option<kernel_log::Source>,
+    /// Whether the journal's files were read. Left out by agents that do not know them.
+    #[prost(oneof = "kernel_log::JournalRead", tags = "11, 12")]
+    pub journal_read: ::core::option::Option<kernel_log::JournalRead>,
 }
 /// Nested message and enum types in `KernelLog`.
 pub mod kernel_log {
@@ -1005,6 +1008,20 @@ pub mod kernel_log {
         /// Why it is not the kernel's own buffer.
         #[prost(string, tag = "2")]
         pub instead: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Journal {
+        #[prost(string, tag = "1")]
+        pub folder: ::prost::alloc::string::String,
+        /// Files that the journal's daemon found damaged.
+        #[prost(uint32, tag = "2")]
+        pub set_aside: u32,
+        /// Entries that are damaged or too long to be read.
+        #[prost(uint64, tag = "3")]
+        pub skipped: u64,
+        /// There is more than could be read yet.
+        #[prost(bool, tag = "4")]
+        pub is_behind: bool,
     }
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Lost {
@@ -1141,6 +1158,17 @@ pub mod kernel_log {
         File(File),
         #[prost(message, tag = "3")]
         Unreadable(super::Unavailable),
+        /// The files of the journal.
+        #[prost(message, tag = "10")]
+        Journal(File),
+    }
+    /// Whether the journal's files were read. Left out by agents that do not know them.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum JournalRead {
+        #[prost(message, tag = "11")]
+        Followed(Journal),
+        #[prost(message, tag = "12")]
+        JournalUnreadable(super::Unavailable),
     }
 }
 /// What speaks for a reboot of the node.
@@ -5225,6 +5253,10 @@ pub struct CheckAnswer {
     pub detail: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "4")]
     pub evidence: ::prost::alloc::vec::Vec<Evidence>,
+    /// How often it has seen what must be seen more often before it counts; left out where
+    /// nothing waits for that.
+    #[prost(uint32, optional, tag = "5")]
+    pub confirming: ::core::option::Option<u32>,
 }
 /// Generated client implementations.
 pub mod query_service_client {

@@ -65,6 +65,7 @@ pub const TARGETS: [Target; 27] = [
     of("chrony", wire::chrony, "replies of chronyd; every quantity is a number"),
     of("host_files", hosts::files, "files and answers of a node; its facts reach the judge"),
     of("kernel_record", logs::kernel_record, "records of the kernel's log; what they are about"),
+    of("journal", logs::journal, "files of systemd's journal; no loop, and every limit holds"),
     of("npd_file", logs::npd_file, "files of node-problem-detector; rules match to the end"),
     of("rpm_database", hosts::rpm_database, "a damaged rpm database; the same"),
 ];

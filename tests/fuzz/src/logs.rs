@@ -1,7 +1,8 @@
-//! Records of the kernel's log, and files of node-problem-detector.
+//! Records of the kernel's log, files of the journal, and files of node-problem-detector.
 
 use jiff::Timestamp;
 use nodeward_agent::collect::{classify, record};
+use nodeward_agent::journal::{JournalFile, Step};
 use nodeward_agent::npd::{Follows, Kind, Matcher, kind};
 
 /// Lines that rules are held against.
@@ -18,6 +19,30 @@ pub(crate) fn kernel_record(bytes: &[u8]) -> bool {
     assert!(!record.text.contains('\n'), "{record:?}");
     if let Some((class, subject)) = classify(record.text.trim()) {
         assert!(record.text.contains(subject), "{class:?}: {subject:?}");
+    }
+    true
+}
+
+/// No file leads round in circles, unpacks to more than is looked at, or is read further
+/// than it is long.
+pub(crate) fn journal(bytes: &[u8]) -> bool {
+    let Ok(mut file) = JournalFile::open(bytes) else { return false };
+    let mut entries = 0;
+    let read = |file: &mut JournalFile<&[u8]>, entries: &mut usize| loop {
+        match file.read_next(|entry| entry.seqnum % 3 != 0) {
+            Ok(Step::Entry(_, message)) => assert!(message.len() <= 3 * 8 * 1024, "cut"),
+            Ok(Step::Passed(_) | Step::Skipped) => {}
+            Ok(Step::End) | Err(_) => break,
+        }
+        *entries += 1;
+        assert!(*entries <= bytes.len(), "more entries than bytes");
+    };
+    read(&mut file, &mut entries);
+    let before = file.seek(|seqnum, realtime| seqnum < 2 && realtime < 1 << 60, 100);
+    if before.is_ok() {
+        let mut again = 0;
+        read(&mut file, &mut again);
+        assert!(again <= 100, "so many at the most");
     }
     true
 }

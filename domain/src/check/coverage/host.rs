@@ -75,7 +75,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "fs.corruption",
         rule: "",
         asks: "Does a file system call itself damaged?",
-        told: Told::Not(Lack::NotRead, "The journal and the log of the kernel are not read."),
+        told: Told::By(&["FilesystemCorruptionReported", "FilesystemError", "FilesystemShutdown"]),
     },
     Question {
         id: "fs.readonly",

@@ -4,9 +4,10 @@
 
 use jiff::Timestamp;
 
-use super::{DECAY, fresh_until, of};
+use super::freshness::{Freshness, ahead_until, lost_until};
+use super::{DECAY, of};
 use crate::check::{Check, Evidence, Scope, Severity, Verdict, facts, shortened, verdict_or};
-use crate::facts::kernel_log::{ImportedFile, ImportedKind, KernelLog};
+use crate::facts::kernel_log::{ImportedFile, ImportedKind, JournalRead, KernelLog};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
@@ -79,20 +80,28 @@ fn idle(log: &KernelLog) -> impl Iterator<Item = &ImportedFile> {
 }
 
 fn judged(log: &KernelLog, mut found: Vec<Found<'_>>, now: Timestamp) -> Verdict {
-    found.retain(|one| fresh_until(one.last_at, DECAY, now).is_some());
+    let ahead = ahead_until(found.iter().map(|one| one.last_at), now);
+    found.retain(|one| Freshness::of(one.last_at, DECAY, now).is_fresh());
     found.sort_by_key(|one| std::cmp::Reverse(one.last_at));
-    let Some(newest) = found.first() else { return quiet(log, now) };
+    let newest = match (found.first(), ahead) {
+        (Some(newest), _) => newest,
+        (None, Some(until)) => {
+            let why = "a match is dated in the future; whether it is new nobody can say";
+            return Verdict { valid_until: Some(until), ..Verdict::unknown(why, Vec::new()) };
+        }
+        (None, None) => return quiet(log, now),
+    };
     let message = match found.len() {
         1 => format!("{}: {}", newest.what, newest.message),
         more => format!("{}: {}; and {} more", newest.what, newest.message, more - 1),
     };
     let since = found.iter().map(|one| one.since).min().unwrap_or(newest.since);
     // What has decayed before this was found is another story.
-    let since = match fresh_until(since, DECAY, now) {
-        Some(_) => since,
-        None => newest.last_at,
+    let since = match Freshness::of(since, DECAY, now).is_fresh() {
+        true => since,
+        false => newest.last_at,
     };
-    let until = found.iter().filter_map(|one| fresh_until(one.last_at, DECAY, now)).min();
+    let until = found.iter().filter_map(|one| one.last_at.checked_add(DECAY).ok()).min();
     let turn = Turn {
         responsible: Responsible::Customer,
         action: Action::Investigate { at: format!("the rule in {}", newest.file) },
@@ -125,10 +134,16 @@ fn quiet(log: &KernelLog, now: Timestamp) -> Verdict {
         return Verdict::unknown(why, evidence);
     }
     if let Some(lost) = log.lost
-        && let Some(until) = fresh_until(lost.last_at, DECAY, now)
+        && let Some(until) = lost_until(lost, now)
     {
         let why = format!("lines were lost until {:.0}", lost.last_at);
         return Verdict { valid_until: Some(until), ..Verdict::unknown(why, evidence) };
+    }
+    if let JournalRead::Followed(journal) = &log.journal
+        && journal.is_behind
+        && log.imported.iter().any(|file| file.follows == journal.folder)
+    {
+        return Verdict::unknown("the journal has more than could be read yet", evidence);
     }
     if !log.imported.iter().any(|file| file.kind == ImportedKind::LogMonitor) {
         return Verdict::not_applicable("no file among the imported ones has rules for a log");

@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::*;
 use crate::check::{Outcome, find};
 use crate::facts::kernel_log::{
-    ImportedCondition, ImportedFile, ImportedKind, LostLines, NEWEST_KEPT,
+    ImportedCondition, ImportedFile, ImportedKind, Journal, LogClass, LogEvent, LogLine, LostLines,
+    NEWEST_KEPT,
 };
 use crate::facts::{ComponentState, Kernel, KernelImages};
 use crate::observed::{State, Unavailable};
+use crate::platform::Platform;
 use crate::policy::DEFAULT_EDITION;
 
 fn at(second: i64) -> Timestamp {
@@ -19,6 +21,12 @@ fn at(second: i64) -> Timestamp {
 fn empty() -> KernelLog {
     KernelLog {
         source: LogSource::Kmsg { path: "/dev/kmsg".to_owned() },
+        journal: JournalRead::Followed(Journal {
+            folder: "/var/log/journal/1".to_owned(),
+            set_aside: 0,
+            skipped: 0,
+            is_behind: false,
+        }),
         events: Vec::new(),
         lost: None,
         imported: Vec::new(),
@@ -196,4 +204,75 @@ fn imported_conditions_decay_and_files_that_are_not_followed_are_unknown() {
     let other = KernelLog { source: LogSource::Unreadable(why), ..set() };
     assert_eq!(judged("NpdCondition", other.clone(), None, 20).outcome.word(), "fail");
     assert_eq!(judged("RcuStall", other, None, 20).outcome.word(), "unknown");
+}
+
+#[test]
+fn a_line_from_the_future_is_neither_new_nor_old() {
+    let future = || lines(LogClass::RcuStall, &[10_000]);
+    let verdict = judged("RcuStall", future(), None, 200);
+    let Outcome::Unknown(why) = &verdict.outcome else { panic!("{:?}", verdict.outcome) };
+    assert_eq!(why, "a line is dated in the future; whether it is new nobody can say");
+    // It is asked anew when its time has come, but for the minute that clocks may differ by.
+    assert_eq!(verdict.valid_until, Some(at(9940)));
+    assert_eq!(judged("RcuStall", future(), None, 9939).outcome.word(), "unknown");
+    assert_eq!(judged("RcuStall", future(), None, 9940).outcome.word(), "fail");
+    // One that is certain counts, whatever else there is.
+    let both = lines(LogClass::RcuStall, &[150, 10_000]);
+    let verdict = judged("RcuStall", both, None, 200);
+    assert_eq!((verdict.outcome.word(), verdict.evidence.len()), ("fail", 1));
+    let lost = || KernelLog { lost: Some(LostLines { count: 9, last_at: at(9000) }), ..empty() };
+    for reason in ["KernelLogGap", "RcuStall"] {
+        assert_eq!(judged(reason, lost(), None, 200).outcome.word(), "unknown", "{reason}");
+    }
+}
+
+#[test]
+fn what_containerd_met_is_told_by_the_journal_alone() {
+    let reason = "FilesystemCorruptionReported";
+    assert_eq!(judged(reason, empty(), None, 20).outcome, Outcome::Pass);
+    let told = || {
+        let mut log = lines(LogClass::FsCorruptionReported, &[10]);
+        log.events[0].newest[0].by_kernel = false;
+        log
+    };
+    let verdict = judged(reason, told(), None, 20);
+    let Outcome::Fail { message, .. } = verdict.outcome else { panic!("{:?}", verdict.outcome) };
+    assert_eq!(message, "containerd met a file system that is damaged: sda");
+    assert_eq!(verdict.evidence[0].source, "/var/log/journal/1 line 10");
+    assert_eq!(judged(reason, told(), None, 1811).outcome, Outcome::Pass);
+    // Without the kernel's own log it is told all the same, and without the journal never.
+    let why = Unavailable { place: "/var/log/journal/1".to_owned(), why: "not there".to_owned() };
+    let other = KernelLog { source: LogSource::Unreadable(why.clone()), ..told() };
+    assert_eq!(judged(reason, other, None, 20).outcome.word(), "fail");
+    for journal in [JournalRead::Unreadable(why), JournalRead::NotTold] {
+        let log = KernelLog { journal, ..empty() };
+        assert_eq!(judged(reason, log.clone(), None, 20).outcome.word(), "unknown");
+        assert_eq!(judged("RcuStall", log, None, 20).outcome, Outcome::Pass);
+    }
+    let mut behind = empty();
+    if let JournalRead::Followed(journal) = &mut behind.journal {
+        journal.is_behind = true;
+    }
+    assert_eq!(judged(reason, behind.clone(), None, 20).outcome.word(), "unknown");
+    // The kernel's own buffer was read; where the journal stands for it, silence is none.
+    assert_eq!(judged("RcuStall", behind.clone(), None, 20).outcome, Outcome::Pass);
+    let (path, instead) = ("/var/log/journal/1".to_owned(), "EPERM".to_owned());
+    behind.source = LogSource::Journal { path, instead };
+    assert_eq!(judged("RcuStall", behind.clone(), None, 20).outcome.word(), "unknown");
+    behind.events = lines(LogClass::RcuStall, &[10]).events;
+    assert_eq!(judged("RcuStall", behind, None, 20).outcome.word(), "fail");
+}
+
+#[test]
+fn damaged_files_of_the_journal_are_told_of() {
+    use crate::facts::Headline as _;
+    let mut log = empty();
+    assert_eq!(log.headline(), "/dev/kmsg: nothing of note");
+    if let JournalRead::Followed(journal) = &mut log.journal {
+        (journal.set_aside, journal.skipped) = (2, 1);
+    }
+    assert_eq!(
+        log.headline(),
+        "/dev/kmsg: nothing of note; 1 entry of the journal is damaged; 2 files of the journal were set aside as damaged"
+    );
 }

@@ -21,12 +21,30 @@ impl From<&KernelLog> for v1::KernelLog {
             domain::LogSource::File { path, instead } => {
                 wire::Source::File(wire::File { path: path.clone(), instead: instead.clone() })
             }
-            domain::LogSource::Unreadable(Unavailable { place, why }) => {
-                wire::Source::Unreadable(v1::Unavailable { place: place.clone(), why: why.clone() })
+            domain::LogSource::Journal { path, instead } => {
+                wire::Source::Journal(wire::File { path: path.clone(), instead: instead.clone() })
             }
+            domain::LogSource::Unreadable(unavailable) => {
+                wire::Source::Unreadable(unavailable_out(unavailable))
+            }
+        };
+        let journal = match &log.journal {
+            domain::JournalRead::Followed(journal) => {
+                Some(wire::JournalRead::Followed(wire::Journal {
+                    folder: journal.folder.clone(),
+                    set_aside: journal.set_aside,
+                    skipped: journal.skipped,
+                    is_behind: journal.is_behind,
+                }))
+            }
+            domain::JournalRead::Unreadable(unavailable) => {
+                Some(wire::JournalRead::JournalUnreadable(unavailable_out(unavailable)))
+            }
+            domain::JournalRead::NotTold => None,
         };
         Self {
             source: Some(source),
+            journal_read: journal,
             events: log.events.iter().map(event_out).collect(),
             lost: log.lost.map(|lost| wire::Lost {
                 count: lost.count,
@@ -38,6 +56,31 @@ impl From<&KernelLog> for v1::KernelLog {
             left_out: log.left_out,
         }
     }
+}
+
+fn unavailable_out(unavailable: &Unavailable) -> v1::Unavailable {
+    v1::Unavailable { place: unavailable.place.clone(), why: unavailable.why.clone() }
+}
+
+fn unavailable_in(wire: v1::Unavailable) -> Unavailable {
+    Unavailable { place: text(wire.place), why: text(wire.why) }
+}
+
+fn journal_in(read: Option<wire::JournalRead>) -> Result<domain::JournalRead, Invalid> {
+    Ok(match read {
+        Some(wire::JournalRead::Followed(journal)) => {
+            domain::JournalRead::Followed(domain::Journal {
+                folder: name("followed.folder", journal.folder)?,
+                set_aside: journal.set_aside,
+                skipped: journal.skipped,
+                is_behind: journal.is_behind,
+            })
+        }
+        Some(wire::JournalRead::JournalUnreadable(wire)) => {
+            domain::JournalRead::Unreadable(unavailable_in(wire))
+        }
+        None => domain::JournalRead::NotTold,
+    })
 }
 
 fn event_out(event: &domain::LogEvent) -> wire::Event {
@@ -105,10 +148,11 @@ impl TryFrom<v1::KernelLog> for KernelLog {
                 path: name("file.path", file.path)?,
                 instead: text(file.instead),
             },
-            wire::Source::Unreadable(wire) => domain::LogSource::Unreadable(Unavailable {
-                place: text(wire.place),
-                why: text(wire.why),
-            }),
+            wire::Source::Journal(file) => domain::LogSource::Journal {
+                path: name("journal.path", file.path)?,
+                instead: text(file.instead),
+            },
+            wire::Source::Unreadable(wire) => domain::LogSource::Unreadable(unavailable_in(wire)),
         };
         let lost = log.lost.map(|lost| {
             let last_at = timestamp_in("lost.last_at", lost.last_at)?;
@@ -116,6 +160,7 @@ impl TryFrom<v1::KernelLog> for KernelLog {
         });
         Ok(Self {
             source,
+            journal: journal_in(log.journal_read)?,
             // A class that a newer agent knows tells this build nothing.
             events: list("events", log.events, CLASSES, event_in)?.into_iter().flatten().collect(),
             lost: lost.transpose()?,
