@@ -12,6 +12,7 @@ pub mod auto_repair;
 pub mod cause;
 pub mod check;
 pub mod component;
+pub mod egress;
 pub mod facts;
 pub mod fixes;
 pub mod image;

@@ -20,6 +20,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
+mod beyond;
 mod kubelet;
 mod machine;
 mod node;
@@ -469,6 +470,10 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(node::update_channel()).prop_map(ComponentState::UpdateChannel).boxed(),
         state(node::linux_extension()).prop_map(ComponentState::LinuxExtension).boxed(),
         state(node::extensions()).prop_map(ComponentState::Extensions).boxed(),
+        state(beyond::dns()).prop_map(ComponentState::Dns).boxed(),
+        state(beyond::egress()).prop_map(ComponentState::Egress).boxed(),
+        state(beyond::api_server()).prop_map(ComponentState::ApiServer).boxed(),
+        state(beyond::tunnel()).prop_map(ComponentState::Tunnel).boxed(),
     ]
 }
 

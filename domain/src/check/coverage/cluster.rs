@@ -41,9 +41,25 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "comp.tunnel",
-        rule: "",
-        asks: "Does the tunnel from the API server to the nodes stand?",
-        told: Told::Not(Lack::Cluster, "Its agents are pods on some of the nodes."),
+        rule: "auto-remediate-components",
+        asks: "Does the tunnel from the API server to the nodes run?",
+        told: Told::InPart(
+            &["TunnelAgentDown"],
+            Lack::Cluster,
+            "Its agents are pods on some of the nodes; there each is looked at. How many there \
+             should be, and whether any is left, the API server knows.",
+        ),
+    },
+    Question {
+        id: "comp.tunnel_connected",
+        rule: "tunnel-konnectivity",
+        asks: "Is the tunnel from the API server to the nodes connected?",
+        told: Told::InPart(
+            &["TunnelNotConnected"],
+            Lack::Cluster,
+            "It is told of the agents that run on the nodes that report. That a connection \
+             stands does not show that the server at its other end leads anything through it.",
+        ),
     },
     Question {
         id: "k8s.skew",
@@ -62,16 +78,6 @@ pub(super) const QUESTIONS: &[Question] = &[
         rule: "",
         asks: "Is the node being upgraded?",
         told: Told::Not(Lack::Cluster, "It is an annotation of the node."),
-    },
-    Question {
-        id: "net.egress",
-        rule: "",
-        asks: "Can the node reach what the provider requires?",
-        told: Told::Not(
-            Lack::Cluster,
-            "node-problem-detector tells it by an event. The agent itself connects to nothing \
-             outside of the node but its aggregator.",
-        ),
     },
     Question {
         id: "node.conditions",
