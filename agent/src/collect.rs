@@ -2,10 +2,13 @@
 //! side, each on a thread of its own with a time limit, so that a read that hangs or
 //! a collector that panics costs its own component and nothing else.
 
+mod api_server;
 mod build;
 mod cni;
 mod conntrack;
 mod containerd;
+mod dns;
+mod egress;
 mod extensions;
 mod filesystem;
 mod flags;
@@ -24,10 +27,12 @@ mod packages;
 mod pressure;
 mod process_limits;
 mod reboot;
+mod resolver;
 mod swap_and_hugepages;
 mod sysctl;
 mod systemd;
 mod time_sync;
+mod tunnel;
 mod update_channel;
 
 use std::collections::BTreeMap;
@@ -156,6 +161,30 @@ pub const COLLECTORS: [Collector; Component::COLLECTED.len()] = [
     Collector::of(Component::Cni, cni::collect, cni::READS, &[]),
     Collector::of(Component::Systemd, systemd::collect, systemd::READS, &[]),
     Collector::of(Component::Network, network::collect, network::READS, &[]),
+    Collector::of(
+        Component::Dns,
+        dns::collect,
+        dns::READS,
+        &[process::SHARED, namespace::SHARED, kubelet::SETTINGS],
+    ),
+    Collector::of(
+        Component::Egress,
+        egress::collect,
+        egress::READS,
+        &[namespace::SHARED, resolver::SHARED],
+    ),
+    Collector::of(
+        Component::ApiServer,
+        api_server::collect,
+        api_server::READS,
+        &[process::SHARED, namespace::SHARED, kubelet::TRACED, resolver::SHARED],
+    ),
+    Collector::of(
+        Component::Tunnel,
+        tunnel::collect,
+        tunnel::READS,
+        &[process::SHARED, namespace::SHARED],
+    ),
     Collector::of(Component::UpdateChannel, update_channel::collect, update_channel::READS, &[]),
     Collector::of(Component::LinuxExtension, linux_extension::collect, linux_extension::READS, &[]),
     Collector::of(Component::Extensions, extensions::collect, extensions::READS, &[]),

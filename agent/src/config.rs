@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+use nodeward_domain::egress::endpoints;
 use serde::Deserialize;
 
-use crate::host::HostRoot;
+use crate::host::{Beyond, HostRoot};
 
 /// Observes this node and reports to an aggregator.
 #[derive(Debug, Parser)]
@@ -109,6 +110,19 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_NPD_CONFIG", value_name = "DIR")]
     pub npd_config: Option<PathBuf>,
 
+    /// Endpoints outside of the cluster that are looked at: NAME or NAME:PORT, or the lists
+    /// aks-public and aks-china. None is, without this; without a value the first of them.
+    #[arg(
+        long,
+        env = "NODEWARD_EGRESS",
+        value_name = "ENDPOINT",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "aks-public"
+    )]
+    pub egress: Option<Vec<String>>,
+
     /// Write logs as JSON, one object a line.
     #[arg(long, env = "NODEWARD_LOG_JSON")]
     #[serde(default)]
@@ -188,6 +202,7 @@ impl Config {
             kubelet_token_file: self.kubelet_token_file.or(file.kubelet_token_file),
             recorded_answers: self.recorded_answers.or(file.recorded_answers),
             npd_config: self.npd_config.or(file.npd_config),
+            egress: self.egress.or(file.egress),
             log_json: self.log_json || file.log_json,
         })
     }
@@ -202,6 +217,14 @@ impl Config {
     #[must_use]
     pub fn containerd_socket(&self) -> &str {
         self.containerd_socket.as_deref().unwrap_or("/run/containerd/containerd.sock")
+    }
+
+    /// What lies beyond the machine and is looked at.
+    pub fn beyond(&self) -> Result<Beyond, ConfigError> {
+        let Some(asked) = &self.egress else { return Ok(Beyond::default()) };
+        let found = endpoints(asked);
+        let found = found.map_err(|error| invalid("--egress", &asked.join(","), error.to_string()));
+        Ok(Beyond::asking(found?))
     }
 
     /// The Unix socket between `collect` and `send`.

@@ -3,10 +3,12 @@
 //! the root, every read has a byte limit.
 
 mod apt;
+mod beyond;
 mod certificates;
 mod error;
 mod kept;
 mod kmsg;
+mod kubeconfig;
 mod lines;
 mod locks;
 pub(crate) mod namespace;
@@ -22,15 +24,18 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use beyond::Beyond;
 pub use error::HostError;
 pub use kept::Kept;
 pub use kmsg::{Kmsg, Next};
+pub use kubeconfig::Kubeconfig;
 pub use locks::locked;
 pub use namespace::{Foreign, namespace};
 pub use outline::{Assignment, Outline};
 pub use process::{
-    Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
-    is_inside_container, is_roots, is_systems, pids, started, zombies,
+    Found, Started, booted_at, find_processes, find_processes_anywhere,
+    find_processes_in_containers, find_processes_of, is_inside_container, is_roots, is_systems,
+    pids, started, zombies,
 };
 pub use root::{HostRoot, Identity, Resolution};
 pub use space::Space;
@@ -47,6 +52,8 @@ pub struct Host {
     pub containerd_socket: String,
     /// A file of ours with a token that this node's kubelet may be shown.
     pub kubelet_token_file: Option<PathBuf>,
+    /// What lies beyond the machine, and is looked at where the operator asks for it.
+    pub beyond: Beyond,
     /// The list of packages, which is long to read and seldom changes.
     pub packages: Kept<Option<crate::collect::PackageList>>,
     /// What is remembered of logs between rounds, with the rules that were imported for them.
@@ -114,6 +121,7 @@ mod tests {
             probes: Probes::Recorded(Box::new(recording)),
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: crate::collect::LogWatch::default(),
         };

@@ -1,5 +1,6 @@
 //! Local endpoints: HTTP on loopback, the container runtime's socket, systemd's bus,
-//! chronyd, and the kernel's clock. Every probe is bounded in time and asks only what reads.
+//! chronyd, and the kernel's clock; and beyond the machine nameservers, the API server, and
+//! what the operator names. Every probe is bounded in time and asks only what reads.
 
 mod call;
 pub mod chrony;
@@ -7,25 +8,42 @@ pub mod clock;
 mod containerd_api;
 pub mod cri;
 pub mod http;
+pub mod reach;
 mod recording;
+pub mod resolver;
 pub mod series;
 mod socket;
 pub(crate) mod systemd;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, SystemManager, UnitState};
+use nodeward_domain::facts::{
+    CriAnswer, HttpAnswer, ManagedImage, NameserverAnswer, Reach, SystemManager, UnitState,
+};
+
+use tokio::task::JoinHandle;
 
 use crate::host::{HostRoot, Space};
 use cri::Heard;
 use http::{Get, Reply};
+use reach::{Errand, Seen};
 
-pub use recording::{Recording, RecordingError, RuntimeRecording};
+pub use recording::{RecordedReach, Recording, RecordingError, RuntimeRecording};
 
 /// A connection must stand after this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// When a timer of ours rings so much too late, the agent got no processor, and what it did
+/// not hear in time it may have been told.
+const LATE: Duration = Duration::from_millis(500);
+
+/// Why a wait that has passed its limit says nothing; none when it ended in time.
+fn held_up(begun: tokio::time::Instant, limit: Duration) -> Option<String> {
+    let late = begun.elapsed().checked_sub(limit).filter(|late| *late > LATE)?;
+    Some(format!("the agent itself was held up for {} ms", late.as_millis()))
+}
 
 /// Who answers when a collector asks a local endpoint.
 #[derive(Debug)]
@@ -105,6 +123,58 @@ impl Probes {
                 Err(why) => not_asked(why).into(),
             }),
             Self::Off(off) => gets.map(|get| not_asked(get.err().unwrap_or(off.clone())).into()),
+        }
+    }
+
+    /// Asks nameservers for those of the root, all at the same time.
+    #[must_use]
+    pub fn nameservers(&self, addresses: &[IpAddr]) -> Vec<resolver::Heard> {
+        let not_asked = |why: &str| resolver::Heard {
+            answer: NameserverAnswer::NotAsked { why: why.to_owned() },
+            took: None,
+        };
+        match self {
+            Self::Live { runtime } => {
+                let asked: Vec<_> = addresses
+                    .iter()
+                    .map(|address| runtime.spawn(resolver::nameserver(*address)))
+                    .collect();
+                let heard = |asked: JoinHandle<resolver::Heard>| {
+                    runtime.block_on(asked).unwrap_or_else(|error| not_asked(&error.to_string()))
+                };
+                asked.into_iter().map(heard).collect()
+            }
+            Self::Recorded(recording) => {
+                let recorded = |address: &IpAddr| {
+                    recording.asked.note(|| format!("udp://{address}:53"));
+                    match recording.nameservers.get(&address.to_string()) {
+                        Some(answer) => resolver::Heard { answer: answer.clone(), took: None },
+                        None => not_asked("it is not in the recording"),
+                    }
+                };
+                addresses.iter().map(recorded).collect()
+            }
+            Self::Off(why) => addresses.iter().map(|_| not_asked(why)).collect(),
+        }
+    }
+
+    /// Goes to endpoints beyond the machine, to all at the same time.
+    #[must_use]
+    pub fn reach(&self, errands: Vec<Errand>) -> Vec<Seen> {
+        let not_probed = |why: String| Seen::stopped(Reach::NotProbed { why });
+        match self {
+            Self::Live { runtime } => {
+                let gone: Vec<_> =
+                    errands.into_iter().map(|errand| runtime.spawn(reach::go(errand))).collect();
+                let seen = |gone: JoinHandle<Seen>| {
+                    runtime.block_on(gone).unwrap_or_else(|error| not_probed(error.to_string()))
+                };
+                gone.into_iter().map(seen).collect()
+            }
+            Self::Recorded(recording) => {
+                errands.iter().map(|errand| recording.seen(errand)).collect()
+            }
+            Self::Off(why) => errands.iter().map(|_| not_probed(why.clone())).collect(),
         }
     }
 

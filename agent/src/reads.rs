@@ -90,7 +90,6 @@ pub const NEVER: &[Read] = &[
          before the key.",
     ),
     Read::of(&["/var/lib/kubelet/pki/{name}.key"], "Private keys."),
-    Read::of(&["/var/lib/kubelet/kubeconfig"], "What the kubelet shows the API server."),
     Read::of(&["/var/lib/kubelet/bootstrap-kubeconfig"], "The bootstrap token."),
     Read::of(
         &["/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~secret/**"],

@@ -83,6 +83,7 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
         probes,
         containerd_socket: config.containerd_socket().to_owned(),
         kubelet_token_file: config.kubelet_token_file.clone(),
+        beyond: config.beyond()?,
         packages: Kept::default(),
         log,
     })

@@ -571,6 +571,18 @@ pub struct Inspect {
     /// listed and never run.
     #[arg(long, env = "NODEWARD_NPD_CONFIG", value_name = "DIR")]
     pub npd_config: Option<PathBuf>,
+    /// Endpoints outside of the cluster that are looked at: NAME or NAME:PORT, or the lists
+    /// aks-public and aks-china. None is, without this; without a value the first of them.
+    #[arg(
+        long,
+        env = "NODEWARD_EGRESS",
+        value_name = "ENDPOINT",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "aks-public"
+    )]
+    pub egress: Option<Vec<String>>,
     /// Name to show [default: the machine's own].
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,

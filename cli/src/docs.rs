@@ -200,7 +200,9 @@ place, such as an endpoint, a unit or what a process runs, that question alone i
 - **Every read has a limit** in bytes, and everything that answers one in time. FIFOs, devices and \
 sockets are never opened in the place of a file.
 - **Nothing is written**, no lock is taken, no program is started. Endpoints are asked on the \
-node's own loopback, or on an address that the component itself was told to serve on.
+node's own loopback, or on an address that the component itself was told to serve on. Three look \
+beyond the machine, and show no credential there: `dns` asks the node's nameservers, `api_server` \
+goes to the one server that the kubelet uses, and `egress` nowhere unless `--egress` names a place.
 - **What is asked of a copy of a node** (`--host-root` of another machine) is its files alone: \
 endpoints and the kernel belong to the machine that runs.
 ";

@@ -53,6 +53,7 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
         kubelet_token_file: arguments.kubelet_token_file.clone(),
         recorded_answers: arguments.recorded_answers.clone(),
         npd_config: arguments.npd_config.clone(),
+        egress: arguments.egress.clone(),
         ..Config::default()
     };
     let host = Arc::new(host(&config)?);

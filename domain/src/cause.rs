@@ -49,6 +49,14 @@ pub const fn depends_on(component: Component) -> &'static [Component] {
         C::Systemd => &[C::Filesystem],
         // Drivers are modules.
         C::Network => &[C::KernelModules],
+        // resolved is a unit, and a nameserver is reached over the network.
+        C::Dns => &[C::Systemd, C::Network],
+        // By name, over the network.
+        C::Egress => &[C::Dns],
+        // By name, over the network, with a certificate that holds by the clock.
+        C::ApiServer => &[C::Dns, C::TimeSync],
+        // A pod, which connects to the API server's side.
+        C::Tunnel => &[C::Containerd, C::ApiServer],
         C::UpdateChannel => &[C::Systemd, C::Network],
         C::LinuxExtension => &[C::Systemd],
         // Plugins set up links and routes: on the node's own, with parameters such as ip_forward.
@@ -64,8 +72,8 @@ pub const fn depends_on(component: Component) -> &'static [Component] {
         C::NodeObject => &[C::Kubelet],
         // Run by the kubelet, in the pod network.
         C::SystemPods => &[C::Kubelet, C::Cni],
-        // A pod of the kubelet's on AKS.
-        C::KubeProxy => &[C::Kubelet],
+        // A pod of the kubelet's on AKS, which does not serve before the API server answered.
+        C::KubeProxy => &[C::Kubelet, C::ApiServer],
     }
 }
 

@@ -2,10 +2,13 @@
 //! evidence. One list per component; together they are the registry from which
 //! screens, documents and `--explain` come.
 
+mod api_server;
 mod cni;
 mod conntrack;
 mod containerd;
 pub mod coverage;
+mod dns;
+mod egress;
 mod extensions;
 mod filesystem;
 mod kernel;
@@ -28,6 +31,7 @@ mod sysctl;
 mod system_pods;
 mod systemd;
 mod time_sync;
+mod tunnel;
 mod unit;
 mod update_channel;
 

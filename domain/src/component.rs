@@ -52,6 +52,14 @@ macro_rules! with_components {
             Systemd systemd,
             /// Interfaces and routes of the node's own network.
             Network network,
+            /// What the node resolves names by.
+            Dns dns,
+            /// The way out, to endpoints that the operator asked to be looked at.
+            Egress egress,
+            /// The API server, as seen from the node.
+            ApiServer api_server,
+            /// The agents of the API server's tunnel that run on the node.
+            Tunnel tunnel,
             /// What on the node updates it by itself.
             UpdateChannel update_channel,
             /// The tools that the provider puts onto every node beside Kubernetes.

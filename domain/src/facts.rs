@@ -1,9 +1,12 @@
 //! The facts that collectors read, one type per component. Facts carry no opinion:
 //! what they mean is judged in [`crate::check`].
 
+mod api_server;
 mod cni;
 mod conntrack;
 pub mod containerd;
+mod dns;
+mod egress;
 mod extensions;
 mod filesystem;
 mod http;
@@ -22,18 +25,25 @@ mod packages;
 mod pressure;
 mod process;
 mod process_limits;
+mod reach;
 mod reboot;
 mod swap_and_hugepages;
 mod sysctl;
 mod system_pods;
 mod systemd;
 mod time_sync;
+mod tunnel;
 mod unit;
 mod update_channel;
 
+pub use api_server::{ApiServer, ServerCertificate};
 pub use cni::{Cni, CniConfiguration, CniPlugin, CniRoutes, PodNetwork};
 pub use conntrack::Conntrack;
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
+pub use dns::{
+    Dns, LocalDns, NAMESERVER_LIMIT, Nameserver, NameserverAnswer, PodResolver, ResolverFile,
+};
+pub use egress::{Egress, EgressEndpoint};
 pub use extensions::{Extension, Extensions};
 pub use filesystem::{BlockMount, Filesystem, FilesystemPlace, FilesystemSize, PlaceRole};
 pub use http::HttpAnswer;
@@ -56,6 +66,7 @@ pub use packages::{
 pub use pressure::Pressure;
 pub use process::Process;
 pub use process_limits::{Limit, PodsLimit, ProcessLimits};
+pub use reach::Reach;
 pub use reboot::{OutdatedProcess, Reboot, Sentinel};
 pub use swap_and_hugepages::{Swap, SwapAndHugepages, ToldHugePages, TransparentHugePages};
 pub use sysctl::{ExpectedValue, LiveValue, Namespace, PassedOver, Setting, Sysctl};
@@ -66,6 +77,7 @@ pub use time_sync::{
     PhcTarget, PtpClock, SourceDirective, SourceMode, SourceState, TimeDaemon, TimeSource,
     TimeSync, Tracked, UnitFileState,
 };
+pub use tunnel::{Tunnel, TunnelAgent, TunnelConnections};
 pub use unit::{Unit, UnitFile, UnitState};
 pub use update_channel::{AptPeriodic, LastRun, LivePatch, UpdateChannel};
 

@@ -13,6 +13,7 @@ pub mod cause;
 pub mod check;
 pub mod cluster;
 pub mod component;
+pub mod egress;
 pub mod facts;
 pub mod fixes;
 pub mod image;

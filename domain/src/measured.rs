@@ -136,6 +136,13 @@ macro_rules! with_measurements {
             kernel_log_lost_total: count,
             /// Lines of logs that were passed over, because a round reads so many at the most.
             kernel_log_dropped_total: count,
+            /// From the question to the answer of the slowest nameserver that answered.
+            dns_round_trip_seconds: quantity,
+            /// From the look-up of its name to the API server's answer. Not taken in every
+            /// round: one that was reached is asked again after two minutes.
+            api_server_round_trip_seconds: quantity,
+            /// Connections of the tunnel's agents on the node to the API server's side.
+            tunnel_connections: count,
         }
     };
 }

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    Cni, ComponentState, Conntrack, Containerd, CriAnswer, Extensions, Filesystem, Kernel,
-    KernelLog, KernelModules, KubeProxy, Kubelet, LinuxExtension, ManagedImages, Network,
-    NodeImage, NodeObject, OsRelease, Packages, Pressure, ProcessLimits, Reboot, SwapAndHugepages,
-    Sysctl, SystemPods, Systemd, TimeSync, UnitState, UpdateChannel,
+    ApiServer, Cni, ComponentState, Conntrack, Containerd, CriAnswer, Dns, Egress, Extensions,
+    Filesystem, Kernel, KernelLog, KernelModules, KubeProxy, Kubelet, LinuxExtension,
+    ManagedImages, Network, NodeImage, NodeObject, OsRelease, Packages, Pressure, ProcessLimits,
+    Reboot, SwapAndHugepages, Sysctl, SystemPods, Systemd, TimeSync, Tunnel, UnitState,
+    UpdateChannel,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

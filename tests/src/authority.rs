@@ -49,6 +49,17 @@ impl Authority {
         self.issue("server", &params)
     }
 
+    /// A certificate of a server of that name.
+    ///
+    /// # Panics
+    /// When that is none.
+    #[must_use]
+    pub fn server_named(&self, name: &str) -> Credential {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, "API server of a test");
+        self.issue("server", &params)
+    }
+
     /// A certificate of that node; of nobody without a name.
     #[must_use]
     pub fn client(&self, uri: Option<&str>) -> Credential {

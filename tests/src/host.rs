@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch, Observation, Rounds};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::host::{Beyond, Host, HostRoot, Kept};
 use nodeward_agent::npd::{self, Imported};
 use nodeward_agent::probe::{Probes, Recording};
+use nodeward_domain::egress::{Endpoint, endpoints};
 use tempfile::TempDir;
 
 use crate::project;
@@ -24,6 +25,8 @@ pub struct HostCopy {
     recording: Recording,
     /// Rules that are imported for its logs.
     imported: Imported,
+    /// Endpoints outside of the cluster that are looked at; none where nobody asks.
+    egress: Option<Vec<Endpoint>>,
 }
 
 impl HostCopy {
@@ -33,7 +36,8 @@ impl HostCopy {
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&project::host(name), folder.path());
         let recording = Recording::read(&project::answers(name)).expect("a recording");
-        Self { name: name.to_owned(), folder, recording, imported: Imported::default() }
+        let name = name.to_owned();
+        Self { name, folder, recording, imported: Imported::default(), egress: None }
     }
 
     /// From now on the rules of that folder are imported.
@@ -42,6 +46,14 @@ impl HostCopy {
     /// When they cannot be.
     pub fn import(&mut self, folder: &Path) {
         self.imported = npd::read(folder).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// From now on these endpoints outside of the cluster are looked at.
+    ///
+    /// # Panics
+    /// When they are none.
+    pub fn look_at(&mut self, named: &[String]) {
+        self.egress = Some(endpoints(named).unwrap_or_else(|error| panic!("{error}")));
     }
 
     /// From now on its local endpoints answer that.
@@ -113,6 +125,7 @@ impl HostCopy {
             probes: Probes::Recorded(Box::new(self.recording.clone())),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
+            beyond: self.egress.clone().map_or_else(Beyond::default, Beyond::asking),
             packages: Kept::default(),
             log: LogWatch::with(self.imported.clone()),
         }

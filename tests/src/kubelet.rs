@@ -1,7 +1,7 @@
 //! A stand-in for a kubelet, which no package registry has: its health endpoint and its
 //! secure port with TLS, below a host root whose kubelet is configured to be there.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -43,6 +43,19 @@ pub fn serving_tls(
     credential: &Credential,
     answers: impl Fn(&Asked) -> Does + Send + Sync + 'static,
 ) -> Standin {
+    serving_tls_on(Ipv4Addr::LOCALHOST.into(), credential, answers)
+}
+
+/// The same on another address of this machine.
+///
+/// # Panics
+/// When there is no such address, or the credential is none.
+#[must_use]
+pub fn serving_tls_on(
+    ip: IpAddr,
+    credential: &Credential,
+    answers: impl Fn(&Asked) -> Does + Send + Sync + 'static,
+) -> Standin {
     let chain = CertificateDer::pem_file_iter(&credential.certificate).expect("a certificate");
     let chain = chain.collect::<Result<Vec<_>, _>>().expect("PEM");
     let key = PrivateKeyDer::from_pem_file(&credential.key).expect("a key");
@@ -60,7 +73,7 @@ pub fn serving_tls(
             .map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok(Box::new(StreamOwned::new(connection, stream)) as Box<_>)
     };
-    Standin::serving_on(Ipv4Addr::LOCALHOST.into(), over, answers)
+    Standin::serving_on(ip, over, answers)
 }
 
 impl Kubelet {
@@ -175,6 +188,7 @@ impl Kubelet {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: String::new(),
             kubelet_token_file: self.token.clone(),
+            beyond: Default::default(),
             packages: Kept::default(),
             log: LogWatch::default(),
         };

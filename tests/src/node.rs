@@ -56,6 +56,7 @@ impl Looking {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: socket.display().to_string(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: LogWatch::default(),
         };

@@ -220,6 +220,7 @@ pub fn collect(root: &Path) -> Collected {
         probes: Probes::Off("there is no machine".to_owned()),
         containerd_socket: String::new(),
         kubelet_token_file: None,
+        beyond: Default::default(),
         packages: Kept::default(),
         log: LogWatch::default(),
     };

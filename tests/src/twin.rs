@@ -55,6 +55,9 @@ pub struct Twin {
     /// Lines of the journal, behind those that the host root has.
     #[serde(default)]
     journal: Vec<JournalLine>,
+    /// Endpoints outside of the cluster that are looked at.
+    #[serde(default)]
+    egress: Vec<String>,
     /// Findings that tell of the same by a state, and so come with it.
     #[serde(default)]
     pub beside: Vec<String>,
@@ -177,6 +180,9 @@ impl Twin {
                 std::fs::write(folder.path().join(name), text).expect("written");
             }
             host.import(folder.path());
+        }
+        if !self.egress.is_empty() {
+            host.look_at(&self.egress);
         }
         host.answer_with(self.answers(0));
         host

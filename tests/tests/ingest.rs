@@ -232,6 +232,10 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             | Component::Cni
             | Component::Systemd
             | Component::Network
+            | Component::Dns
+            | Component::Egress
+            | Component::ApiServer
+            | Component::Tunnel
             | Component::UpdateChannel
             | Component::LinuxExtension
             | Component::Extensions => ("not_reported", "not reported"),

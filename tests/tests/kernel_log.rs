@@ -50,6 +50,7 @@ mod real_kmsg {
             root,
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: LogWatch::with(npd::read(folder.path()).expect("good rules")),
         };

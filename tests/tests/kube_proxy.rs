@@ -74,6 +74,7 @@ impl Node {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: LogWatch::default(),
         };

@@ -73,6 +73,7 @@ impl Node {
             probes: Probes::Off("a network alone".to_owned()),
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: LogWatch::default(),
         };

@@ -122,6 +122,7 @@ mod real_systemd {
             probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: LogWatch::default(),
         }

@@ -26,7 +26,7 @@ use super::flags::Flags;
 use super::{Collected, state};
 use crate::host::{Foreign, Found, Host, HostError, find_processes};
 use crate::probe::http::Get;
-use crate::reads::Read;
+use crate::reads::{Read, Shared};
 use secure_port::{Heard, Port};
 
 /// What an installation leaves on disk.
@@ -112,6 +112,49 @@ pub(super) const READS: &[Read] = &[
          shown to nobody but the server with the certificate above.",
     ),
 ];
+
+/// What is read to tell whether there is a kubelet, and with which flags.
+pub(super) const TRACED: Shared = Shared {
+    word: "kubelet_flags",
+    reads: &[Read::of(&TRACES, "Whether it is there: a trace of a kubelet.")],
+};
+
+/// What is read to tell one of its settings, besides.
+pub(super) const SETTINGS: Shared = Shared {
+    word: "kubelet_settings",
+    reads: &[
+        Read::of(&TRACES, "Whether it is there: a trace of a kubelet."),
+        Read::usually(
+            &configuration::USUAL,
+            "the kubelet's `--config` and `--config-dir`",
+            "The one setting that is asked for.",
+        ),
+    ],
+};
+
+/// The host's kubelet, if one runs; none where there is no trace of one.
+fn running(host: &Host) -> Result<Option<Option<Found>>, HostError> {
+    let found = find_processes(&host.root, "kubelet")?.into_iter().next();
+    if found.is_none() && host.root.existing(&TRACES)?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(found))
+}
+
+/// The value of a flag of the kubelet that runs; none where there is no trace of a kubelet.
+pub(super) fn flag(host: &Host, name: &str) -> Result<Option<Option<String>>, HostError> {
+    let Some(found) = running(host)? else { return Ok(None) };
+    let flags = Flags::of(found.as_ref().map_or(&[], |found| found.arguments.as_slice()));
+    Ok(Some(flags.value(name).map(str::to_owned)))
+}
+
+/// The value of a setting that the kubelet was told, or why it is not known; none where there
+/// is no trace of a kubelet.
+pub(super) fn told(host: &Host, key: &str) -> Result<Option<Result<String, String>>, HostError> {
+    let Some(found) = running(host)? else { return Ok(None) };
+    let flags = Flags::of(found.as_ref().map_or(&[], |found| found.arguments.as_slice()));
+    Ok(Some(configuration::told(host, &flags, found.is_some(), key)))
+}
 
 pub(super) fn collect(host: &Host) -> Collected {
     let (measured, read) = match read(host) {

@@ -194,6 +194,7 @@ mod tests {
             probes: Probes::Off("a copy".to_owned()),
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: crate::collect::LogWatch::default(),
         };

@@ -115,6 +115,15 @@ pub fn find_processes_anywhere(root: &HostRoot, name: &str) -> Result<Vec<Found>
     })
 }
 
+/// The processes inside of containers that have one of these names, by pid, whoever's they
+/// are. Zombies are left out. A name alone any pod may take.
+pub fn find_processes_in_containers(
+    root: &HostRoot,
+    wanted: &[&str],
+) -> Result<Vec<Found>, HostError> {
+    find(root, wanted, |_, status| is_nested(status))
+}
+
 /// Of processes that are not meant nothing more is read: their names anybody may take.
 fn find(
     root: &HostRoot,

@@ -19,6 +19,7 @@ use super::HostError;
 use super::apt::settings;
 use super::certificates::certificates_of;
 use super::kept::Stamp;
+use super::kubeconfig::{Kubeconfig, kubeconfig};
 use super::outline::{Outline, outline};
 use super::process::Known;
 use super::value::value_of;
@@ -326,6 +327,17 @@ impl HostRoot {
     ) -> Result<Vec<(usize, String)>, HostError> {
         let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
         let read = settings(&mut file, keys);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        read.map_err(|error| HostError::reading(path, &error))
+    }
+
+    /// The cluster's entry of a kubeconfig, which up to its credentials has at most
+    /// `limit_bytes`. Reading stops before them.
+    pub fn read_kubeconfig(&self, path: &str, limit_bytes: u64) -> Result<Kubeconfig, HostError> {
+        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
+        let read = kubeconfig(&mut file);
         if file.limit() == 0 {
             return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
         }

@@ -3,7 +3,7 @@
 //! that tells most; the body, as far as it is kept, is for the collector to parse.
 
 mod body;
-mod tls;
+pub(super) mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -92,7 +92,7 @@ const fn failed(why: String) -> HttpAnswer {
     HttpAnswer::Failed { why }
 }
 
-fn timed_out(limit: Duration) -> HttpAnswer {
+pub(super) fn timed_out(limit: Duration) -> HttpAnswer {
     HttpAnswer::TimedOut { after_milliseconds: milliseconds(limit) }
 }
 
@@ -108,11 +108,12 @@ pub async fn get(get: Get) -> Reply {
         Ok(Err(answer)) => return answer.into(),
         Err(_) => return timed_out(CONNECT_LIMIT.min(get.limit)).into(),
     };
+    let host = get.address.to_string();
     let Some(secure) = &get.secure else {
-        return within(deadline, &get, exchange(stream, &get)).await;
+        return within(deadline, &get, exchange(stream, &host, &get)).await;
     };
     match timeout_at(deadline, secure.over(stream, get.address.ip())).await {
-        Ok(Ok(stream)) => within(deadline, &get, exchange(stream, &get)).await,
+        Ok(Ok(stream)) => within(deadline, &get, exchange(stream, &host, &get)).await,
         Ok(Err(why)) => failed(format!("TLS: {why}")).into(),
         Err(_) => HttpAnswer::NoHandshake { after_milliseconds: milliseconds(get.limit) }.into(),
     }
@@ -140,8 +141,8 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, HttpAnswer> {
     })
 }
 
-/// One request and its answer on a connection that stands.
-async fn exchange<S>(stream: S, get: &Get) -> Reply
+/// One request to a host of that name, and its answer on a connection that stands.
+pub(super) async fn exchange<S>(stream: S, host: &str, get: &Get) -> Reply
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -151,7 +152,7 @@ where
     };
     let driver = tokio::spawn(connection);
     let mut request = Request::get(&get.path)
-        .header(header::HOST, get.address.to_string())
+        .header(header::HOST, host)
         .header(header::USER_AGENT, concat!("nodeward-agent/", env!("CARGO_PKG_VERSION")));
     if let Some(token) = get.secure.as_ref().and_then(Secure::token) {
         request = request.header(header::AUTHORIZATION, token);

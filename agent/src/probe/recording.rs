@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nodeward_domain::facts::containerd::Replies;
-use nodeward_domain::facts::{CriAnswer, HttpAnswer, ManagedImage, SystemManager, UnitState};
+use nodeward_domain::facts::{
+    CriAnswer, HttpAnswer, ManagedImage, NameserverAnswer, Reach, SystemManager, UnitState,
+};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use super::http::{Get, Reply};
+use super::reach::{Errand, Seen};
 use super::{chrony, clock};
 use crate::host::Space;
 use crate::reads::Asked;
@@ -43,9 +46,31 @@ pub struct Recording {
     /// How big file systems are and how much of them is left, by a path on each.
     #[serde(default)]
     pub filesystems: BTreeMap<String, Space>,
+    /// What nameservers answer, by address.
+    #[serde(default)]
+    pub nameservers: BTreeMap<String, NameserverAnswer>,
+    /// What is seen of endpoints beyond the machine, by address, such as
+    /// `https://name:443/livez`.
+    #[serde(default)]
+    pub beyond: BTreeMap<String, RecordedReach>,
     /// Notes what is asked, if a test wants to know.
     #[serde(skip)]
     pub asked: Asked,
+}
+
+/// What was seen of an endpoint beyond the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedReach {
+    /// How far a connection got.
+    pub reach: Reach,
+    /// What was answered to the question that was asked there, if one was.
+    pub said: Option<HttpAnswer>,
+    /// Who issued the certificate; empty where none was shown.
+    #[serde(default)]
+    pub issuer: String,
+    /// Why no authority that was compared with it signed it; none where one did.
+    pub refused: Option<String>,
 }
 
 /// What the container runtime answered beside `Version` and `Status`, and how fast.
@@ -107,6 +132,26 @@ impl Recording {
                 .ok_or_else(lacking),
             Some(answer) => Err(answer.clone()),
             None => Err(lacking()),
+        }
+    }
+
+    /// What was seen of an endpoint beyond the machine.
+    pub(super) fn seen(&self, errand: &Errand) -> Seen {
+        self.asked.note(|| errand.url());
+        let Some(recorded) = self.beyond.get(&errand.url()) else {
+            let why = format!("{} is not in the recording", errand.url());
+            return Seen::stopped(Reach::NotProbed { why });
+        };
+        let stopped = Seen::stopped(recorded.reach.clone());
+        if recorded.reach != Reach::Reached {
+            return stopped;
+        }
+        let is_compared = !errand.authorities.is_empty();
+        Seen {
+            answer: recorded.said.clone().unwrap_or(stopped.answer),
+            issuer: recorded.issuer.clone(),
+            verified: is_compared.then(|| recorded.refused.clone().map_or(Ok(()), Err)),
+            ..stopped
         }
     }
 

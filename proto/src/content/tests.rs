@@ -20,6 +20,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
+mod beyond;
 mod cluster;
 mod kubelet;
 mod machine;
@@ -472,6 +473,10 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(node::extensions()).prop_map(ComponentState::Extensions).boxed(),
         state(cluster::node_object()).prop_map(ComponentState::NodeObject).boxed(),
         state(cluster::system_pods()).prop_map(ComponentState::SystemPods).boxed(),
+        state(beyond::dns()).prop_map(ComponentState::Dns).boxed(),
+        state(beyond::egress()).prop_map(ComponentState::Egress).boxed(),
+        state(beyond::api_server()).prop_map(ComponentState::ApiServer).boxed(),
+        state(beyond::tunnel()).prop_map(ComponentState::Tunnel).boxed(),
     ]
 }
 

@@ -1,8 +1,11 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
+mod api_server;
 mod cni;
 mod conntrack;
 pub(crate) mod containerd;
+mod dns;
+mod egress;
 mod extensions;
 mod filesystem;
 mod kernel_log;
@@ -15,10 +18,12 @@ mod network;
 mod node_object;
 mod pressure;
 mod process_limits;
+mod reach;
 mod reboot;
 mod swap_and_hugepages;
 mod system_pods;
 mod systemd;
+mod tunnel;
 mod unit;
 mod update_channel;
 

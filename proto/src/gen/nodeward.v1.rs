@@ -222,6 +222,170 @@ pub mod swap_and_hugepages {
         Unreadable(::prost::alloc::string::String),
     }
 }
+/// What the node resolves names by.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Dns {
+    #[prost(message, optional, tag = "1")]
+    pub node: ::core::option::Option<dns::ResolverFile>,
+    /// Whom systemd-resolved asks; none where the node does not ask its stub.
+    #[prost(message, optional, tag = "2")]
+    pub uplink: ::core::option::Option<dns::ResolverFile>,
+    #[prost(message, repeated, tag = "7")]
+    pub nameservers: ::prost::alloc::vec::Vec<dns::Nameserver>,
+    #[prost(oneof = "dns::Pods", tags = "3, 4, 5, 6")]
+    pub pods: ::core::option::Option<dns::Pods>,
+    #[prost(oneof = "dns::LocalDns", tags = "8, 9, 10, 11")]
+    pub local_dns: ::core::option::Option<dns::LocalDns>,
+}
+/// Nested message and enum types in `Dns`.
+pub mod dns {
+    /// A file in the form of resolv.conf(5).
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ResolverFile {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(bool, tag = "2")]
+        pub is_there: bool,
+        #[prost(string, repeated, tag = "3")]
+        pub nameservers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        #[prost(string, repeated, tag = "4")]
+        pub search: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        #[prost(string, repeated, tag = "5")]
+        pub options: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Nameserver {
+        /// As it stands in the file.
+        #[prost(string, tag = "1")]
+        pub address: ::prost::alloc::string::String,
+        #[prost(oneof = "nameserver::Answer", tags = "2, 3, 4, 5, 6")]
+        pub answer: ::core::option::Option<nameserver::Answer>,
+    }
+    /// Nested message and enum types in `Nameserver`.
+    pub mod nameserver {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Answer {
+            /// The code that it answered with, such as NOERROR.
+            #[prost(string, tag = "2")]
+            Answered(::prost::alloc::string::String),
+            /// Nobody listens.
+            #[prost(message, tag = "3")]
+            Refused(super::Refused),
+            /// No answer within so many milliseconds.
+            #[prost(uint64, tag = "4")]
+            TimedOut(u64),
+            /// What was wrong.
+            #[prost(string, tag = "5")]
+            Failed(::prost::alloc::string::String),
+            /// Why it was not asked.
+            #[prost(string, tag = "6")]
+            NotAsked(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoKubelet {}
+    /// The kubelet is told to hand out none.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Off {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NotUsed {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoUnit {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Refused {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Pods {
+        #[prost(message, tag = "3")]
+        NoKubelet(NoKubelet),
+        #[prost(message, tag = "4")]
+        Off(Off),
+        #[prost(message, tag = "5")]
+        File(ResolverFile),
+        /// Why it is not known what the kubelet hands to pods.
+        #[prost(string, tag = "6")]
+        PodsUnread(::prost::alloc::string::String),
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum LocalDns {
+        #[prost(message, tag = "8")]
+        NotUsed(NotUsed),
+        #[prost(message, tag = "9")]
+        NoUnit(NoUnit),
+        /// ActiveState and SubState.
+        #[prost(string, tag = "10")]
+        Unit(::prost::alloc::string::String),
+        /// Why the unit could not be seen.
+        #[prost(string, tag = "11")]
+        UnitUnread(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reach {
+    #[prost(oneof = "reach::Reach", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    pub reach: ::core::option::Option<reach::Reach>,
+}
+/// Nested message and enum types in `Reach`.
+pub mod reach {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Reached {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoSuchName {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Refused {}
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Reach {
+        #[prost(message, tag = "1")]
+        Reached(Reached),
+        #[prost(message, tag = "2")]
+        NoSuchName(NoSuchName),
+        /// What the last nameserver did.
+        #[prost(string, tag = "3")]
+        NotResolved(::prost::alloc::string::String),
+        #[prost(message, tag = "4")]
+        Refused(Refused),
+        /// In whose words no way leads there.
+        #[prost(string, tag = "5")]
+        NoRoute(::prost::alloc::string::String),
+        /// No connection within so many milliseconds.
+        #[prost(uint64, tag = "6")]
+        TimedOut(u64),
+        /// No TLS handshake within so many milliseconds.
+        #[prost(uint64, tag = "7")]
+        NoHandshake(u64),
+        /// How the connection was ended in the midst of the handshake.
+        #[prost(string, tag = "8")]
+        CutOff(::prost::alloc::string::String),
+        /// What was wrong with an answer that is no TLS.
+        #[prost(string, tag = "9")]
+        NotTls(::prost::alloc::string::String),
+        /// Why nothing was tried, or why the trying says nothing.
+        #[prost(string, tag = "10")]
+        NotProbed(::prost::alloc::string::String),
+    }
+}
+/// Endpoints outside of the cluster that the operator asked to be looked at.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Egress {
+    /// The file that leads runtime or kubelet through a proxy; empty without one.
+    #[prost(string, tag = "1")]
+    pub proxy: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub endpoints: ::prost::alloc::vec::Vec<egress::Endpoint>,
+}
+/// Nested message and enum types in `Egress`.
+pub mod egress {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Endpoint {
+        /// name:port
+        #[prost(string, tag = "1")]
+        pub endpoint: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "2")]
+        pub reach: ::core::option::Option<super::Reach>,
+        /// Who issued the certificate that was shown; empty without one.
+        #[prost(string, tag = "3")]
+        pub issuer: ::prost::alloc::string::String,
+    }
+}
 /// Extensions of the virtual machine.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Extensions {
@@ -688,7 +852,7 @@ pub mod update_channel {
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27, 41, 42, 43, 44, 45, 50, 51, 52, 53, 54, 71, 80, 81"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27, 41, 42, 43, 44, 45, 50, 51, 52, 53, 54, 71, 90, 91, 81, 82, 83, 84"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -754,10 +918,18 @@ pub mod component_content {
         #[prost(message, tag = "71")]
         KernelLog(super::KernelLog),
         /// Of the API server, which the aggregator asks; no agent reports these two.
-        #[prost(message, tag = "80")]
+        #[prost(message, tag = "90")]
         NodeObject(super::NodeObject),
-        #[prost(message, tag = "81")]
+        #[prost(message, tag = "91")]
         SystemPods(super::SystemPods),
+        #[prost(message, tag = "81")]
+        Dns(super::Dns),
+        #[prost(message, tag = "82")]
+        Egress(super::Egress),
+        #[prost(message, tag = "83")]
+        ApiServer(super::ApiServer),
+        #[prost(message, tag = "84")]
+        Tunnel(super::Tunnel),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2639,6 +2811,96 @@ pub mod chrony {
         }
     }
 }
+/// The API server that the kubelet is told to use, as seen from the node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApiServer {
+    /// The kubeconfig that names it.
+    #[prost(string, tag = "1")]
+    pub kubeconfig: ::prost::alloc::string::String,
+    /// Its address, such as <https://name:443.>
+    #[prost(string, tag = "2")]
+    pub server: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub reach: ::core::option::Option<Reach>,
+    /// Its answer to a question for its health without a credential.
+    #[prost(message, optional, tag = "4")]
+    pub livez: ::core::option::Option<HttpAnswer>,
+    #[prost(oneof = "api_server::Certificate", tags = "5, 6, 7")]
+    pub certificate: ::core::option::Option<api_server::Certificate>,
+}
+/// Nested message and enum types in `ApiServer`.
+pub mod api_server {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Verified {
+        /// The file with the authorities.
+        #[prost(string, tag = "1")]
+        pub authority: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Refused {
+        #[prost(string, tag = "1")]
+        pub authority: ::prost::alloc::string::String,
+        /// Who issued it, by its own words.
+        #[prost(string, tag = "2")]
+        pub issuer: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub why: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Certificate {
+        #[prost(message, tag = "5")]
+        Verified(Verified),
+        #[prost(message, tag = "6")]
+        Refused(Refused),
+        /// Why it was not compared.
+        #[prost(string, tag = "7")]
+        NotCompared(::prost::alloc::string::String),
+    }
+}
+/// The agents of the API server's tunnel on the node.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Tunnel {
+    #[prost(message, repeated, tag = "1")]
+    pub agents: ::prost::alloc::vec::Vec<tunnel::Agent>,
+}
+/// Nested message and enum types in `Tunnel`.
+pub mod tunnel {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Agent {
+        /// The pod's name.
+        #[prost(string, tag = "1")]
+        pub pod: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "2")]
+        pub process: ::core::option::Option<super::Process>,
+        /// Where it is told to connect to; empty without a process.
+        #[prost(string, tag = "3")]
+        pub server: ::prost::alloc::string::String,
+        #[prost(uint32, optional, tag = "7")]
+        pub health_port: ::core::option::Option<u32>,
+        /// Whether somebody listens on the health port.
+        #[prost(bool, optional, tag = "8")]
+        pub listens: ::core::option::Option<bool>,
+        #[prost(oneof = "agent::Connections", tags = "4, 5, 6")]
+        pub connections: ::core::option::Option<agent::Connections>,
+    }
+    /// Nested message and enum types in `Agent`.
+    pub mod agent {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Connections {
+            #[prost(message, tag = "4")]
+            Standing(super::Standing),
+            #[prost(message, tag = "5")]
+            NoneStanding(super::NoneStanding),
+            /// Why it is not known.
+            #[prost(string, tag = "6")]
+            Unknown(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Standing {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoneStanding {}
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PackageManager {
@@ -2884,6 +3146,15 @@ pub struct Measurements {
     pub kernel_log_lost_total: ::core::option::Option<u64>,
     #[prost(uint64, optional, tag = "93")]
     pub kernel_log_dropped_total: ::core::option::Option<u64>,
+    /// From the question to the answer of the slowest nameserver that answered.
+    #[prost(double, optional, tag = "121")]
+    pub dns_round_trip_seconds: ::core::option::Option<f64>,
+    /// From the look-up of its name to the API server's answer.
+    #[prost(double, optional, tag = "122")]
+    pub api_server_round_trip_seconds: ::core::option::Option<f64>,
+    /// Connections of the tunnel's agents on the node.
+    #[prost(uint64, optional, tag = "123")]
+    pub tunnel_connections: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {

@@ -52,6 +52,7 @@ impl Copy {
             probes: Probes::Recorded(Box::new(recording)),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log: LogWatch::default(),
         }

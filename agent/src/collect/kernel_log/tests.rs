@@ -52,6 +52,7 @@ impl Root {
             probes: Probes::Off("a copy".to_owned()),
             containerd_socket: String::new(),
             kubelet_token_file: None,
+            beyond: Default::default(),
             packages: Kept::default(),
             log,
         }

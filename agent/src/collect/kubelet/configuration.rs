@@ -69,6 +69,27 @@ pub(super) fn read(host: &Host, flags: &Flags, found: Option<&Found>) -> Configu
     Configuration { flags: flags::reported(flags), files, settings }
 }
 
+/// One setting alone, or why it is not known. `runs` is whether a kubelet runs.
+pub(super) fn told(host: &Host, flags: &Flags, runs: bool, key: &str) -> Result<String, String> {
+    let base = base(host, flags, runs);
+    let drop_ins = flags.value("config-dir").map(|folder| drop_ins(host, folder)).transpose();
+    let drop_ins = drop_ins.map_err(|error| format!("{}: {error}", error.path()))?;
+    let has_file = base.is_some() || !runs;
+    let mut sources = Vec::new();
+    for path in base.into_iter().chain(drop_ins.unwrap_or_default()) {
+        match document(host, &path) {
+            Ok(document) => sources.push(Source { path, document }),
+            Err(FileState::Refused(why) | FileState::Unreadable(why)) => {
+                return Err(format!("{path}: {why}"));
+            }
+            Err(FileState::Good) => {}
+        }
+    }
+    let settings = settings(flags, &sources, has_file);
+    let setting = settings.into_iter().find(|setting| setting.key == key);
+    setting.map(|setting| setting.value).ok_or_else(|| format!("{key} is no setting"))
+}
+
 /// The configuration file: what the flag names, and without a process the usual one.
 fn base(host: &Host, flags: &Flags, runs: bool) -> Option<String> {
     match flags.value("config") {

@@ -9,13 +9,16 @@ use hyper::header::HeaderValue;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use tokio_rustls::rustls::crypto::verify_tls13_signature;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 
 /// A bearer token. It is printed nowhere.
 #[derive(Clone)]
@@ -71,6 +74,59 @@ impl Secure {
             .await
             .map_err(|error| error.to_string())
     }
+}
+
+impl Secure {
+    /// The connection with TLS over it, for the server of that name.
+    pub(in crate::probe) async fn over_named(
+        &self,
+        stream: TcpStream,
+        host: &str,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await
+    }
+}
+
+/// What went wrong in a handshake.
+pub(in crate::probe) enum Trouble {
+    /// The other side speaks TLS, and both did not agree.
+    Answered(String),
+    /// What the other side said is no TLS.
+    NoTls(String),
+    /// The connection ended.
+    CutOff(String),
+}
+
+/// What went wrong in a handshake.
+pub(in crate::probe) fn trouble(error: &std::io::Error) -> Trouble {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(inner @ (Error::InvalidMessage(_) | Error::InappropriateMessage { .. })) => {
+            Trouble::NoTls(inner.to_string())
+        }
+        Some(inner) => Trouble::Answered(inner.to_string()),
+        None => Trouble::CutOff(error.to_string()),
+    }
+}
+
+/// Whether one of the authorities, in DER, signed a certificate that was shown with those
+/// between them, for that name and for now; or why not.
+pub(in crate::probe) fn verify(
+    authorities: &[Vec<u8>],
+    shown: &[CertificateDer<'_>],
+    host: &str,
+) -> Result<(), String> {
+    let [server, between @ ..] = shown else { return Err("none was shown".to_owned()) };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.iter().map(|der| der.as_slice().into()));
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    let verified = verifier.verify_server_cert(server, between, &name, &[], UnixTime::now());
+    verified.map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn config(certificate: Option<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, String> {

@@ -42,9 +42,25 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "comp.tunnel",
-        rule: "",
-        asks: "Does the tunnel from the API server to the nodes stand?",
-        told: Told::Not(Lack::Cluster, "Its agents are pods on some of the nodes."),
+        rule: "auto-remediate-components",
+        asks: "Does the tunnel from the API server to the nodes run?",
+        told: Told::InPart(
+            &["TunnelAgentDown"],
+            Lack::Cluster,
+            "Its agents are pods on some of the nodes; there each is looked at. How many there \
+             should be, and whether any is left, the API server knows.",
+        ),
+    },
+    Question {
+        id: "comp.tunnel_connected",
+        rule: "tunnel-konnectivity",
+        asks: "Is the tunnel from the API server to the nodes connected?",
+        told: Told::InPart(
+            &["TunnelNotConnected"],
+            Lack::Cluster,
+            "It is told of the agents that run on the nodes that report. That a connection \
+             stands does not show that the server at its other end leads anything through it.",
+        ),
     },
     Question {
         id: "k8s.skew",
@@ -71,16 +87,6 @@ pub(super) const QUESTIONS: &[Question] = &[
             Lack::NoVerdict,
             "It is no fault: checks of Ready and of pods say that an upgrade goes through the \
              node, and `nodeward why` calls it maintenance.",
-        ),
-    },
-    Question {
-        id: "net.egress",
-        rule: "",
-        asks: "Can the node reach what the provider requires?",
-        told: Told::Not(
-            Lack::Cluster,
-            "node-problem-detector tells it by an event. The agent itself connects to nothing \
-             outside of the node but its aggregator.",
         ),
     },
     Question {

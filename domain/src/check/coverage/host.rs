@@ -242,6 +242,58 @@ pub(super) const QUESTIONS: &[Question] = &[
         told: Told::By(&["ProviderLabelsChanged", "ProviderLabelChangedInCluster"]),
     },
     Question {
+        id: "dns.configuration",
+        rule: "",
+        asks: "Do node and pods have nameservers, and no more than are used?",
+        told: Told::By(&["ResolverConfigurationMissing", "NameserversBeyondLimit"]),
+    },
+    Question {
+        id: "dns.local",
+        rule: "",
+        asks: "Does the provider's cache of names on the node run, where it is used?",
+        told: Told::By(&["LocalDnsDown"]),
+    },
+    Question {
+        id: "dns.loop",
+        rule: "",
+        asks: "Does the kubelet hand pods a nameserver that leads them to themselves?",
+        told: Told::By(&["ResolverLoop"]),
+    },
+    Question {
+        id: "dns.nameservers",
+        rule: "",
+        asks: "Do the node's nameservers answer?",
+        told: Told::InPart(
+            &["AllNameserversUnreachable", "NameserverUnreachable", "NameserverFailing"],
+            Lack::Undecided,
+            "Each is asked for the root over UDP. Whether names of Services are resolved is a \
+             question to the cluster's DNS, which one node's odd answer does not decide.",
+        ),
+    },
+    Question {
+        id: "net.api_server",
+        rule: "",
+        asks: "Does the node reach its API server, and is that one the cluster's own?",
+        told: Told::By(&[
+            "ApiServerUnreachable",
+            "ApiServerUnhealthy",
+            "ApiServerCertificateUnknown",
+        ]),
+    },
+    Question {
+        id: "net.egress",
+        rule: "egress-required",
+        asks: "Can the node reach what the provider requires?",
+        told: Told::InPart(
+            &["EgressBlocked"],
+            Lack::Undecided,
+            "Looked at only where the operator asks for it (`--egress`), and then what he names: \
+             the lists that come with Nodeward have the names that the provider requires of every \
+             cluster. Names with a wildcard, add-ons' endpoints, and what lies behind a proxy are \
+             not probed.",
+        ),
+    },
+    Question {
         id: "net.default_route",
         rule: "",
         asks: "Has the node lost its default route or its loopback?",

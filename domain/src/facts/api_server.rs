@@ -1,0 +1,66 @@
+//! Facts of `api_server`: which API server this node's kubelet is told to use, and whether it
+//! was reached from the node without a credential. Sources: the kubelet's kubeconfig, of
+//! which nothing behind the cluster's entry is read; the API server's own answer.
+
+use serde::Serialize;
+
+use super::{Headline, HttpAnswer, Reach};
+
+/// What was seen of the API server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiServer {
+    /// The kubeconfig that names it.
+    pub kubeconfig: String,
+    /// Its address, such as `https://name:443`.
+    pub server: String,
+    /// How far a connection got.
+    pub reach: Reach,
+    /// What it answered to a question for its health by nobody in particular.
+    pub livez: HttpAnswer,
+    /// By whom its certificate is signed.
+    pub certificate: ServerCertificate,
+}
+
+/// By whom a server's certificate is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerCertificate {
+    /// By an authority of the cluster, for that name, and it is valid.
+    Verified {
+        /// The file with the authorities.
+        authority: String,
+    },
+    /// The kubelet would refuse it.
+    Refused {
+        /// The file with the authorities.
+        authority: String,
+        /// Who issued it, by its own words.
+        issuer: String,
+        /// Why it is refused.
+        why: String,
+    },
+    /// It was not compared, for this reason.
+    NotCompared(String),
+}
+
+impl ApiServer {
+    /// Whether the node cannot talk to it; none when that is not known. Whatever it answers
+    /// to a question without a credential, it answers.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> Option<bool> {
+        match (&self.reach, &self.livez) {
+            (Reach::Reached, HttpAnswer::TimedOut { .. }) => Some(true),
+            (reach, _) => reach.is_blocked(),
+        }
+    }
+}
+
+impl Headline for ApiServer {
+    fn headline(&self) -> String {
+        let server = self.server.strip_prefix("https://").unwrap_or(&self.server);
+        match &self.reach {
+            Reach::Reached => format!("{server}: livez {}", self.livez),
+            reach => format!("{server}: {reach}"),
+        }
+    }
+}
