@@ -4,6 +4,8 @@
 
 mod apt;
 mod certificates;
+mod digests;
+mod end;
 mod error;
 mod kept;
 mod kmsg;
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use digests::Digests;
 pub use error::HostError;
 pub use kept::Kept;
 pub use kmsg::{Kmsg, Next};
@@ -32,7 +35,7 @@ pub use process::{
     Found, Started, booted_at, find_processes, find_processes_anywhere, find_processes_of,
     is_inside_container, is_roots, is_systems, pids, started, zombies,
 };
-pub use root::{HostRoot, Identity, Resolution};
+pub use root::{HostRoot, Identity, Looked, Resolution};
 pub use space::Space;
 pub use tail::{Tail, Told};
 
@@ -49,6 +52,8 @@ pub struct Host {
     pub kubelet_token_file: Option<PathBuf>,
     /// The list of packages, which is long to read and seldom changes.
     pub packages: Kept<Option<crate::collect::PackageList>>,
+    /// What was made of other files that seldom change.
+    pub remembered: crate::collect::Remembered,
     /// What is remembered of logs between rounds, with the rules that were imported for them.
     pub log: crate::collect::LogWatch,
 }
@@ -115,6 +120,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: crate::collect::LogWatch::default(),
         };
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));

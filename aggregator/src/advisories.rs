@@ -198,7 +198,8 @@ impl Advisories {
     #[must_use]
     pub fn outside<'a>(&'a self, surroundings: Option<&'a Surroundings>) -> Outside<'a> {
         let pool = surroundings.and_then(|one| one.pool.as_ref());
-        Outside { pool, ..self.knowledge().outside() }
+        let siblings = surroundings.map(|one| &one.siblings);
+        Outside { pool, siblings, ..self.knowledge().outside() }
     }
 
     /// Judges the fixes of a node whose list of packages has that digest; or says why that

@@ -2,11 +2,14 @@
 //! evidence. One list per component; together they are the registry from which
 //! screens, documents and `--explain` come.
 
+mod certificates;
 mod cni;
 mod conntrack;
 mod containerd;
 pub mod coverage;
+mod docker;
 mod extensions;
+mod files;
 mod filesystem;
 mod kernel;
 mod kernel_log;
@@ -16,6 +19,7 @@ mod kubelet;
 mod linux_extension;
 mod managed_images;
 mod network;
+mod node_access;
 mod node_image;
 mod os_release;
 mod packages;
@@ -44,6 +48,7 @@ use crate::platform::Platform;
 use crate::policy::{Policy, Standing};
 use crate::pool::PoolTruth;
 use crate::responsibility::{Action, Responsible, Turn};
+use crate::siblings::Siblings;
 use crate::standing::Shown;
 use crate::with_components;
 
@@ -154,6 +159,8 @@ pub struct Outside<'a> {
     pub images: Option<&'a Images>,
     /// The node's pool and what its nodes run; none where that is not known.
     pub pool: Option<&'a PoolTruth>,
+    /// What the nodes of its pool show that run its image; none where that is not known.
+    pub siblings: Option<&'a Siblings>,
 }
 
 /// What a check may look at besides the node's own history.

@@ -1,10 +1,13 @@
 //! The facts that collectors read, one type per component. Facts carry no opinion:
 //! what they mean is judged in [`crate::check`].
 
+mod certificates;
 mod cni;
 mod conntrack;
 pub mod containerd;
+mod docker;
 mod extensions;
+pub mod files;
 mod filesystem;
 mod http;
 mod kernel;
@@ -15,6 +18,7 @@ pub mod kubelet;
 mod linux_extension;
 mod managed_images;
 mod network;
+pub mod node_access;
 mod node_image;
 mod os_release;
 mod packages;
@@ -29,10 +33,13 @@ mod time_sync;
 mod unit;
 mod update_channel;
 
+pub use certificates::{CertificateStore, Certificates, StoredCertificates, TrustBundle};
 pub use cni::{Cni, CniConfiguration, CniPlugin, CniRoutes, PodNetwork};
 pub use conntrack::Conntrack;
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
+pub use docker::{Docker, KubeletRuntime};
 pub use extensions::{Extension, Extensions};
+pub use files::{Files, UnreadPlace};
 pub use filesystem::{BlockMount, Filesystem, FilesystemPlace, FilesystemSize, PlaceRole};
 pub use http::HttpAnswer;
 pub use kernel::{Kernel, KernelImages, MITIGATIONS_OFF, Taint};
@@ -43,6 +50,7 @@ pub use kubelet::Kubelet;
 pub use linux_extension::{LinuxExtension, LinuxTool, ToolUnit};
 pub use managed_images::{ImageNames, ManagedContainer, ManagedImage, ManagedImages};
 pub use network::{DefaultRoute, Interface, Netfilter, Network};
+pub use node_access::NodeAccess;
 pub use node_image::{ImageName, Label, NodeImage, built_on};
 pub use os_release::{Fips, OsRelease, UbuntuPro};
 pub use packages::{

@@ -69,6 +69,7 @@ impl<'a> Knowledge<'a> {
             bulletins: self.bulletins,
             images: Some(self.images),
             pool: None,
+            siblings: None,
         }
     }
 }

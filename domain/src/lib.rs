@@ -27,6 +27,7 @@ pub mod policy;
 pub mod pool;
 pub mod responsibility;
 pub mod restarts;
+pub mod siblings;
 pub mod standing;
 pub mod support;
 pub mod version;

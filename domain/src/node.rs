@@ -8,10 +8,10 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    Cni, ComponentState, Conntrack, Containerd, CriAnswer, Extensions, Filesystem, Kernel,
-    KernelLog, KernelModules, KubeProxy, Kubelet, LinuxExtension, ManagedImages, Network,
-    NodeImage, OsRelease, Packages, Pressure, ProcessLimits, Reboot, SwapAndHugepages, Sysctl,
-    Systemd, TimeSync, UnitState, UpdateChannel,
+    Certificates, Cni, ComponentState, Conntrack, Containerd, CriAnswer, Docker, Extensions, Files,
+    Filesystem, Kernel, KernelLog, KernelModules, KubeProxy, Kubelet, LinuxExtension,
+    ManagedImages, Network, NodeAccess, NodeImage, OsRelease, Packages, Pressure, ProcessLimits,
+    Reboot, SwapAndHugepages, Sysctl, Systemd, TimeSync, UnitState, UpdateChannel,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

@@ -114,6 +114,7 @@ impl HostCopy {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::with(self.imported.clone()),
         }
     }

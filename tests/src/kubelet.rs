@@ -176,6 +176,7 @@ impl Kubelet {
             containerd_socket: String::new(),
             kubelet_token_file: self.token.clone(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let collect = kubelet[0].collect;

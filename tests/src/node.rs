@@ -57,6 +57,7 @@ impl Looking {
             containerd_socket: socket.display().to_string(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let is_it = |one: &Collector| one.component == component;

@@ -221,6 +221,7 @@ pub fn collect(root: &Path) -> Collected {
         containerd_socket: String::new(),
         kubelet_token_file: None,
         packages: Kept::default(),
+        remembered: Default::default(),
         log: LogWatch::default(),
     };
     let mut collectors = COLLECTORS.into_iter();

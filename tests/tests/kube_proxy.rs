@@ -75,6 +75,7 @@ impl Node {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let only = COLLECTORS.into_iter().filter(is_proxy).collect();

@@ -74,6 +74,7 @@ impl Node {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let mut collectors = COLLECTORS.into_iter();

@@ -26,6 +26,7 @@ mod real_systemd {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let only = COLLECTORS.into_iter().filter(|one| one.component == Component::Reboot);

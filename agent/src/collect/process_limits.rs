@@ -173,6 +173,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: crate::collect::LogWatch::default(),
         };
         let mut measured = Measurements::default();

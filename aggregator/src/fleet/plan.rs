@@ -211,7 +211,8 @@ impl Fleet {
                 is_quarantined: false,
             },
             kubernetes: node.kubernetes(),
-            drift: drift.map(|all| Drift::lost(&all).collect()),
+            drift: drift
+                .map(|all| Drift::lost(&all).chain(Drift::lost_files(&answer.findings)).collect()),
             image_since: node.image_since(),
         }
     }

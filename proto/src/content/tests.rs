@@ -20,6 +20,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
+mod access;
 mod kubelet;
 mod machine;
 mod node;
@@ -280,6 +281,7 @@ fn unit() -> impl Strategy<Value = UnitState> {
                 start_began_microseconds_after_boot: numbers.3,
                 needs_daemon_reload: numbers.5,
                 watchdog_microseconds: numbers.4,
+                open_files_limit: Some(numbers.2),
                 file,
                 drop_ins,
             }
@@ -469,6 +471,10 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(node::update_channel()).prop_map(ComponentState::UpdateChannel).boxed(),
         state(node::linux_extension()).prop_map(ComponentState::LinuxExtension).boxed(),
         state(node::extensions()).prop_map(ComponentState::Extensions).boxed(),
+        state(access::files()).prop_map(ComponentState::Files).boxed(),
+        state(access::node_access()).prop_map(ComponentState::NodeAccess).boxed(),
+        state(access::certificates()).prop_map(ComponentState::Certificates).boxed(),
+        state(access::docker()).prop_map(ComponentState::Docker).boxed(),
     ]
 }
 

@@ -1,9 +1,12 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
+mod certificates;
 mod cni;
 mod conntrack;
 pub(crate) mod containerd;
+mod docker;
 mod extensions;
+mod files;
 mod filesystem;
 mod kernel_log;
 mod kernel_modules;
@@ -12,6 +15,7 @@ mod kubelet;
 mod linux_extension;
 mod managed_images;
 mod network;
+mod node_access;
 mod pressure;
 mod process_limits;
 mod reboot;

@@ -53,6 +53,7 @@ impl Copy {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         }
     }

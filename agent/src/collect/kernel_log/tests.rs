@@ -53,6 +53,7 @@ impl Root {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             packages: Kept::default(),
+            remembered: Default::default(),
             log,
         }
     }
