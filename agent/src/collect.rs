@@ -4,12 +4,15 @@
 
 mod api_server;
 mod build;
+mod certificates;
 mod cni;
 mod conntrack;
 mod containerd;
 mod dns;
+mod docker;
 mod egress;
 mod extensions;
+mod files;
 mod filesystem;
 mod flags;
 mod folders;
@@ -21,6 +24,7 @@ mod kubelet;
 mod linux_extension;
 mod managed_images;
 mod network;
+mod node_access;
 mod node_image;
 mod os_release;
 mod packages;
@@ -34,6 +38,7 @@ mod systemd;
 mod time_sync;
 mod tunnel;
 mod update_channel;
+mod x509;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,18 +46,27 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::ComponentState;
+use nodeward_domain::facts::{ComponentState, TrustBundle};
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::{State, Unavailable};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::host::{Host, HostError, namespace, process};
+use crate::host::{Digests, Host, HostError, Kept, namespace, process};
 pub use kernel_log::{LogWatch, Record, classify, record};
 pub use packages::PackageList;
 
 use crate::probe::systemd::SHARED as UNITS;
 use crate::reads::{Read, Shared};
+
+/// What was made of files that seldom change, kept while they stay the same.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// Digests of files.
+    pub digests: Digests,
+    /// The authorities that the system believes.
+    pub trust: Kept<TrustBundle>,
+}
 
 /// What reads one component.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +154,7 @@ pub const COLLECTORS: [Collector; Component::COLLECTED.len()] = [
         containerd::READS,
         &[process::SHARED, UNITS],
     ),
+    Collector::of(Component::Docker, docker::collect, docker::READS, &[process::SHARED]),
     Collector::of(
         Component::ManagedImages,
         managed_images::collect,
@@ -188,6 +203,14 @@ pub const COLLECTORS: [Collector; Component::COLLECTED.len()] = [
     Collector::of(Component::UpdateChannel, update_channel::collect, update_channel::READS, &[]),
     Collector::of(Component::LinuxExtension, linux_extension::collect, linux_extension::READS, &[]),
     Collector::of(Component::Extensions, extensions::collect, extensions::READS, &[]),
+    Collector::of(Component::Files, files::collect, files::READS, &[]),
+    Collector::of(
+        Component::NodeAccess,
+        node_access::collect,
+        node_access::READS,
+        &[process::SHARED],
+    ),
+    Collector::of(Component::Certificates, certificates::collect, certificates::READS, &[]),
 ];
 
 /// The most that one collector may take: a second to connect and five to answer, and

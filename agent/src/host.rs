@@ -5,6 +5,8 @@
 mod apt;
 mod beyond;
 mod certificates;
+mod digests;
+mod end;
 mod error;
 mod kept;
 mod kmsg;
@@ -25,6 +27,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 pub use beyond::Beyond;
+pub use digests::Digests;
 pub use error::HostError;
 pub use kept::Kept;
 pub use kmsg::{Kmsg, Next};
@@ -37,7 +40,7 @@ pub use process::{
     find_processes_in_containers, find_processes_of, is_inside_container, is_roots, is_systems,
     pids, started, zombies,
 };
-pub use root::{HostRoot, Identity, Resolution};
+pub use root::{HostRoot, Identity, Looked, Resolution};
 pub use space::Space;
 pub use tail::{Tail, Told};
 
@@ -56,6 +59,8 @@ pub struct Host {
     pub beyond: Beyond,
     /// The list of packages, which is long to read and seldom changes.
     pub packages: Kept<Option<crate::collect::PackageList>>,
+    /// What was made of other files that seldom change.
+    pub remembered: crate::collect::Remembered,
     /// What is remembered of logs between rounds, with the rules that were imported for them.
     pub log: crate::collect::LogWatch,
 }
@@ -123,6 +128,7 @@ mod tests {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: crate::collect::LogWatch::default(),
         };
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));

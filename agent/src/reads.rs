@@ -79,8 +79,8 @@ fn part_covers(form: &str, part: &str) -> bool {
     })
 }
 
-/// What is never read, although it lies beside what is, and why its secrets stay where
-/// they are.
+/// What is never opened, although it lies beside what is, and why its secrets stay where
+/// they are. Of some it is looked at whose they are, and who may read them.
 pub const NEVER: &[Read] = &[
     Read::of(&["/etc/kubernetes/azure.json"], "Credentials of the cloud."),
     Read::of(
@@ -103,14 +103,19 @@ pub const NEVER: &[Read] = &[
     Read::of(
         &["/etc/containerd/certs.d/**"],
         "Credentials of registries. `config.toml` may hold some too: of it three keys are kept, \
-         and nothing else even in a buffer.",
+         and nothing else even in a buffer. Into its digest nothing goes of a line from a word on \
+         behind which a credential may stand.",
     ),
     Read::of(
         &["/var/lib/waagent/{extension}/config/{number}.settings", "/var/lib/waagent/{name}.prv"],
         "Settings of extensions of the virtual machine, and the keys to them.",
     ),
     Read::of(&["/etc/shadow"], "Passwords."),
-    Read::of(&["/root/**", "/home/**"], "People's own files."),
+    Read::of(
+        &["/root/**", "/home/**"],
+        "People's own files, but for the lists of public keys that may log in, \
+         `.ssh/authorized_keys`.",
+    ),
     Read::of(&["/proc/{pid}/environ"], "The environment of processes."),
     Read::of(&["/proc/{pid}/mem"], "The memory of processes."),
     Read::of(
@@ -119,9 +124,31 @@ pub const NEVER: &[Read] = &[
     ),
 ];
 
-/// Notes which places were asked for. Off unless a test wants to know.
+/// What is read all the same below such a place.
+pub const BUT: &[&str] = &[
+    "/root/.ssh/authorized_keys",
+    "/root/.ssh/authorized_keys2",
+    "/home/{user}/.ssh/authorized_keys",
+    "/home/{user}/.ssh/authorized_keys2",
+];
+
+/// Whether a file is one that is never opened.
+#[must_use]
+pub fn is_never_opened(path: &str) -> bool {
+    let is_but = BUT.iter().any(|place| covers(place, path));
+    !is_but && NEVER.iter().any(|read| read.covers(path))
+}
+
+/// Notes which places were asked for, and which of them were opened. Off unless a test wants
+/// to know.
 #[derive(Debug, Clone, Default)]
-pub struct Asked(Option<Arc<Mutex<BTreeSet<String>>>>);
+pub struct Asked(Option<Arc<Mutex<Places>>>);
+
+#[derive(Debug, Default)]
+struct Places {
+    asked: BTreeSet<String>,
+    opened: BTreeSet<String>,
+}
 
 impl Asked {
     /// One that notes.
@@ -132,17 +159,40 @@ impl Asked {
 
     /// Notes a place, if anybody wants to know.
     pub fn note(&self, place: impl FnOnce() -> String) {
+        self.put(|places| {
+            places.asked.insert(place());
+        });
+    }
+
+    /// Notes a file that is opened to be read.
+    pub fn note_opened(&self, place: impl FnOnce() -> String) {
+        self.put(|places| {
+            places.opened.insert(place());
+        });
+    }
+
+    fn put(&self, note: impl FnOnce(&mut Places)) {
         if let Some(places) = &self.0 {
-            places.lock().unwrap_or_else(PoisonError::into_inner).insert(place());
+            note(&mut places.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     /// Every place so far, sorted.
     #[must_use]
     pub fn places(&self) -> Vec<String> {
+        self.all(|places| &places.asked)
+    }
+
+    /// Every file that was opened so far, sorted.
+    #[must_use]
+    pub fn opened(&self) -> Vec<String> {
+        self.all(|places| &places.opened)
+    }
+
+    fn all(&self, of: impl Fn(&Places) -> &BTreeSet<String>) -> Vec<String> {
         let places = self.0.as_ref();
         places.map_or_else(Vec::new, |places| {
-            places.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+            of(&places.lock().unwrap_or_else(PoisonError::into_inner)).iter().cloned().collect()
         })
     }
 }

@@ -85,6 +85,7 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
         kubelet_token_file: config.kubelet_token_file.clone(),
         beyond: config.beyond()?,
         packages: Kept::default(),
+        remembered: Default::default(),
         log,
     })
 }

@@ -203,7 +203,8 @@ impl Advisories {
         cluster: Option<&'a ClusterTruth>,
     ) -> Outside<'a> {
         let pool = surroundings.and_then(|one| one.pool.as_ref());
-        Outside { pool, cluster, ..self.knowledge().outside() }
+        let siblings = surroundings.map(|one| &one.siblings);
+        Outside { pool, siblings, cluster, ..self.knowledge().outside() }
     }
 
     /// Judges the fixes of a node whose list of packages has that digest; or says why that

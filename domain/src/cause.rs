@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Finding;
-use crate::check::Severity;
+use crate::check::{Evidence, Severity};
 use crate::component::Component;
+use crate::facts::files::component_of;
 use crate::policy::{Policy, Standing};
 use crate::responsibility::Responsible;
 
@@ -40,8 +41,13 @@ pub const fn depends_on(component: Component) -> &'static [Component] {
         C::SwapAndHugepages | C::KernelLog => &[C::Kernel],
         // A disk that fails is in the log before the file system on it gives up.
         C::Filesystem => &[C::KernelLog],
-        // Who waits, waits for what others do; extensions come from outside of the node.
-        C::Pressure | C::Extensions => &[],
+        // Who waits, waits for what others do; extensions come from outside of the node, and
+        // so do people, their keys and their certificates.
+        C::Pressure | C::Extensions | C::NodeAccess | C::Certificates => &[],
+        // Files lie on a disk.
+        C::Files => &[C::Filesystem],
+        // Its unit is started by systemd.
+        C::Docker => &[C::Systemd],
         // Limits are parameters.
         C::ProcessLimits => &[C::Sysctl],
         C::Conntrack => &[C::KernelModules, C::Sysctl],
@@ -223,6 +229,12 @@ pub fn causes(graph: &Graph, findings: &[Finding], policy: &Policy) -> Causes {
     Causes { causes, beside }
 }
 
+/// Whether a finding is about a file that makes a component what it is.
+fn is_about_files_of(finding: &Finding, component: Component) -> bool {
+    let of = |evidence: &Evidence| component_of(&evidence.source) == Some(component);
+    finding.component == Component::Files && finding.evidence.iter().any(of)
+}
+
 /// The customer's change of a component that is taken to have broken it: what breaks by a
 /// change is whose the change is, whoever runs the component.
 fn change(
@@ -239,7 +251,7 @@ fn change(
     let latest = broken_since.checked_add(SLACK).unwrap_or(Timestamp::MAX);
     findings
         .iter()
-        .filter(|finding| finding.component == component)
+        .filter(|finding| finding.component == component || is_about_files_of(finding, component))
         .filter(|finding| finding.responsible == Responsible::Customer)
         .filter(is_about_changes)
         .filter_map(|finding| {

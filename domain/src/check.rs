@@ -3,13 +3,16 @@
 //! screens, documents and `--explain` come.
 
 mod api_server;
+mod certificates;
 mod cni;
 mod conntrack;
 mod containerd;
 pub mod coverage;
 mod dns;
+mod docker;
 mod egress;
 mod extensions;
+mod files;
 mod filesystem;
 mod kernel;
 mod kernel_log;
@@ -19,6 +22,7 @@ mod kubelet;
 mod linux_extension;
 mod managed_images;
 mod network;
+mod node_access;
 mod node_image;
 mod node_object;
 mod os_release;
@@ -52,6 +56,7 @@ use crate::platform::Platform;
 use crate::policy::{Policy, Standing};
 use crate::pool::PoolTruth;
 use crate::responsibility::{Action, Responsible, Turn};
+use crate::siblings::Siblings;
 use crate::standing::Shown;
 use crate::with_components;
 
@@ -170,6 +175,8 @@ pub struct Outside<'a> {
     pub pool: Option<&'a PoolTruth>,
     /// What the API server says of the node's cluster; none where it is not asked.
     pub cluster: Option<&'a ClusterTruth>,
+    /// What the nodes of its pool show that run its image; none where that is not known.
+    pub siblings: Option<&'a Siblings>,
 }
 
 /// What a check may look at besides the node's own history.

@@ -40,6 +40,8 @@ macro_rules! with_components {
             TimeSync time_sync,
             /// The container runtime.
             Containerd containerd,
+            /// Docker, the container runtime of former Kubernetes.
+            Docker docker,
             /// Container images that run in the namespace `kube-system`.
             ManagedImages managed_images,
             /// The node agent of Kubernetes.
@@ -70,6 +72,12 @@ macro_rules! with_components {
             NodeObject node_object,
             /// The pods on the node that the cluster itself stands on, and the agent's.
             SystemPods system_pods,
+            /// Files that the provider or the distribution puts onto a node, as they lie there.
+            Files files,
+            /// Who may log in to the node, and who did.
+            NodeAccess node_access,
+            /// Certificates beside the kubelet's own, and the authorities that are believed.
+            Certificates certificates,
         }
     };
 }

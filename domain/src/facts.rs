@@ -2,12 +2,15 @@
 //! what they mean is judged in [`crate::check`].
 
 mod api_server;
+mod certificates;
 mod cni;
 mod conntrack;
 pub mod containerd;
 mod dns;
+mod docker;
 mod egress;
 mod extensions;
+pub mod files;
 mod filesystem;
 mod http;
 mod kernel;
@@ -18,6 +21,7 @@ pub mod kubelet;
 mod linux_extension;
 mod managed_images;
 mod network;
+pub mod node_access;
 mod node_image;
 mod node_object;
 mod os_release;
@@ -37,14 +41,17 @@ mod unit;
 mod update_channel;
 
 pub use api_server::{ApiServer, ServerCertificate};
+pub use certificates::{CertificateStore, Certificates, StoredCertificates, TrustBundle};
 pub use cni::{Cni, CniConfiguration, CniPlugin, CniRoutes, PodNetwork};
 pub use conntrack::Conntrack;
 pub use containerd::{Containerd, CriAnswer, RuntimeCondition, RuntimeVersion};
 pub use dns::{
     Dns, LocalDns, NAMESERVER_LIMIT, Nameserver, NameserverAnswer, PodResolver, ResolverFile,
 };
+pub use docker::{Docker, KubeletRuntime};
 pub use egress::{Egress, EgressEndpoint};
 pub use extensions::{Extension, Extensions};
+pub use files::{Files, UnreadPlace};
 pub use filesystem::{BlockMount, Filesystem, FilesystemPlace, FilesystemSize, PlaceRole};
 pub use http::HttpAnswer;
 pub use kernel::{Kernel, KernelImages, MITIGATIONS_OFF, Taint};
@@ -55,6 +62,7 @@ pub use kubelet::Kubelet;
 pub use linux_extension::{LinuxExtension, LinuxTool, ToolUnit};
 pub use managed_images::{ImageNames, ManagedContainer, ManagedImage, ManagedImages};
 pub use network::{DefaultRoute, Interface, Netfilter, Network};
+pub use node_access::NodeAccess;
 pub use node_image::{ImageName, Label, NodeImage, built_on};
 pub use node_object::{
     ConditionStatus, NODE_OBJECT, NodeCondition, NodeEvent, NodeObject, NodeSystem, NodeTaint,

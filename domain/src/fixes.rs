@@ -70,6 +70,7 @@ impl<'a> Knowledge<'a> {
             images: Some(self.images),
             pool: None,
             cluster: None,
+            siblings: None,
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod pool;
 pub mod presence;
 pub mod responsibility;
 pub mod restarts;
+pub mod siblings;
 pub mod standing;
 pub mod support;
 pub mod version;

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use crate::component::Component;
 use crate::facts::{
-    ApiServer, Cni, ComponentState, Conntrack, Containerd, CriAnswer, Dns, Egress, Extensions,
-    Filesystem, Kernel, KernelLog, KernelModules, KubeProxy, Kubelet, LinuxExtension,
-    ManagedImages, Network, NodeImage, NodeObject, OsRelease, Packages, Pressure, ProcessLimits,
-    Reboot, SwapAndHugepages, Sysctl, SystemPods, Systemd, TimeSync, Tunnel, UnitState,
-    UpdateChannel,
+    ApiServer, Certificates, Cni, ComponentState, Conntrack, Containerd, CriAnswer, Dns, Docker,
+    Egress, Extensions, Files, Filesystem, Kernel, KernelLog, KernelModules, KubeProxy, Kubelet,
+    LinuxExtension, ManagedImages, Network, NodeAccess, NodeImage, NodeObject, OsRelease, Packages,
+    Pressure, ProcessLimits, Reboot, SwapAndHugepages, Sysctl, SystemPods, Systemd, TimeSync,
+    Tunnel, UnitState, UpdateChannel,
 };
 use crate::measured::Measured;
 use crate::observed::{Observed, State};

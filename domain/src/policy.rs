@@ -70,6 +70,9 @@ pub struct Policy {
     /// Drop-ins of units that the provider ships.
     #[serde(default)]
     pub shipped_drop_ins: Vec<ShippedDropIns>,
+    /// How many files the processes of units may have open.
+    #[serde(rename = "open_files_limit", default)]
+    pub open_files_limits: Vec<OpenFilesLimit>,
     /// Units that the provider's images and provisioning bring.
     #[serde(default)]
     pub provider_units: ProviderUnits,
@@ -202,6 +205,20 @@ struct PatchAge {
     over_after_days: u32,
     #[serde(rename = "source")]
     _source: String,
+}
+
+/// How many files the processes of a unit may have open, as the provider sets it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenFilesLimit {
+    /// The unit.
+    pub unit: String,
+    /// `LimitNOFILE` of it.
+    pub limit: u64,
+    /// The drop-in by which the provider sets another where the customer asks it to.
+    pub custom_drop_in: String,
+    /// Where it was read.
+    pub source: String,
 }
 
 /// An operating system that the provider offers on nodes.
@@ -576,6 +593,13 @@ impl Policy {
         unit != "containerd.service"
             || self.repaired_runtimes.is_empty()
             || self.repaired_runtimes.iter().any(is_named)
+    }
+
+    /// Whether the provider's repair takes care of Docker, as it did when that was the runtime
+    /// of its nodes.
+    #[must_use]
+    pub fn repairs_docker(&self) -> bool {
+        self.repaired_runtimes.iter().any(|runtime| matches!(runtime.as_str(), "docker" | "moby"))
     }
 
     /// After this long the provider's repair must be taken to have done all it will.

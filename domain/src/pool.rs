@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::image::ImageLabel;
+use crate::siblings::Siblings;
 pub use quota::Quota;
 
 /// A pool's name in the fleet: cluster first, as everywhere.
@@ -465,6 +466,8 @@ pub struct Surroundings {
     /// Versions of the node's line of images that enough nodes of its cluster run: these have
     /// been offered.
     pub observed: BTreeSet<String>,
+    /// What the nodes of its pool show that run its image.
+    pub siblings: Siblings,
 }
 
 /// That an image is offered to every pool of a pattern, and of that image's line.

@@ -127,6 +127,7 @@ impl HostCopy {
             kubelet_token_file: None,
             beyond: self.egress.clone().map_or_else(Beyond::default, Beyond::asking),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::with(self.imported.clone()),
         }
     }

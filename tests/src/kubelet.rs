@@ -190,6 +190,7 @@ impl Kubelet {
             kubelet_token_file: self.token.clone(),
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let collect = kubelet[0].collect;

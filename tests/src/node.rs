@@ -58,6 +58,7 @@ impl Looking {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let is_it = |one: &Collector| one.component == component;

@@ -222,6 +222,7 @@ pub fn collect(root: &Path) -> Collected {
         kubelet_token_file: None,
         beyond: Default::default(),
         packages: Kept::default(),
+        remembered: Default::default(),
         log: LogWatch::default(),
     };
     let mut collectors = COLLECTORS.into_iter();

@@ -8,12 +8,17 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::Path;
 
+use nodeward_agent::collect::COLLECTORS;
 use nodeward_agent::probe::Recording;
-use nodeward_domain::facts::Packages;
+use nodeward_domain::component::Component;
+use nodeward_domain::facts::{ComponentState, Packages};
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::image::catalogue::Catalogue;
 use nodeward_domain::image::{ImageLabel, ImageRelease, ShippedPackage, ShippedPackages};
+use nodeward_domain::node::NodeHistory;
+use nodeward_domain::observed::State;
 use nodeward_domain::pool::{ClusterProfile, NodeOsChannel, OfferedImage, PoolKey, PoolTruth};
+use nodeward_domain::siblings::Siblings;
 use nodeward_feeds::held::{Declared, Held};
 use nodeward_feeds::intake::Intake;
 use serde::Deserialize;
@@ -70,6 +75,10 @@ pub struct Twin {
     /// What the API server says of its cluster.
     #[serde(default)]
     cluster: TwinCluster,
+    /// So many other nodes of the pool run its image, and show what the host root does.
+    siblings: usize,
+    /// Who logged in, and when, besides those that `wtmp` has.
+    logins: BTreeMap<String, jiff::Timestamp>,
     /// What they answer besides in the first rounds, one each; the last one stays.
     #[serde(default)]
     rounds: Vec<serde_json::Value>,
@@ -174,6 +183,12 @@ impl Twin {
             );
             std::fs::write(&inside, text.replacen(from.as_str(), to, 1)).expect("written");
         }
+        for (account, at) in &self.logins {
+            let path = host.inside("/var/log/wtmp");
+            let mut wtmp = std::fs::read(&path).expect("a record of logins");
+            wtmp.extend(login(account, *at));
+            std::fs::write(&path, wtmp).expect("written");
+        }
         if !self.npd.is_empty() {
             let folder = tempfile::tempdir().expect("a folder");
             for (name, text) in &self.npd {
@@ -261,7 +276,8 @@ impl Twin {
     #[must_use]
     pub fn pool(&self) -> Option<PoolTruth> {
         let TwinImages { offered, pool_runs, channel, .. } = &self.images;
-        let is_told = !offered.is_empty() || !pool_runs.is_empty() || channel.is_some();
+        let is_told =
+            !offered.is_empty() || !pool_runs.is_empty() || channel.is_some() || self.siblings > 0;
         is_told.then(|| PoolTruth {
             key: pool_key(),
             images: pool_runs
@@ -272,6 +288,36 @@ impl Twin {
                 })
                 .collect(),
         })
+    }
+
+    /// What the nodes of its pool show that run its image, the node itself among them, whose
+    /// history that is; none where there are no others.
+    ///
+    /// # Panics
+    /// When the host root shows nothing.
+    #[must_use]
+    pub fn siblings(&self, own: &NodeHistory) -> Option<Siblings> {
+        let mut siblings = Siblings::default();
+        let host = HostCopy::of(&self.base).host();
+        for collector in COLLECTORS {
+            match collector.component {
+                Component::Files | Component::NodeAccess => {
+                    match (collector.collect)(&host).state {
+                        ComponentState::Files(State::Present(files)) => {
+                            siblings.add_files(self.siblings, &files);
+                        }
+                        ComponentState::NodeAccess(State::Present(access)) => {
+                            siblings.add_access(self.siblings, &access);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                _ => {}
+            }
+        }
+        siblings.add_files(1, own.files.present()?);
+        siblings.add_access(1, own.node_access.present()?);
+        (self.siblings > 0).then_some(siblings)
     }
 
     /// What local endpoints answer in that round, counted from zero.
@@ -293,6 +339,17 @@ impl Twin {
 /// The pool of the host roots of AKS.
 fn pool_key() -> PoolKey {
     PoolKey { cluster: "c".to_owned(), pool: "nodepool1".to_owned() }
+}
+
+/// A login as utmp(5) keeps it on x86.
+fn login(account: &str, at: jiff::Timestamp) -> Vec<u8> {
+    let mut record = vec![0; 384];
+    record[0] = 7;
+    record[8..13].copy_from_slice(b"pts/0");
+    record[44..44 + account.len()].copy_from_slice(account.as_bytes());
+    let seconds = u32::try_from(at.as_second()).expect("a time of our days");
+    record[340..344].copy_from_slice(&seconds.to_le_bytes());
+    record
 }
 
 fn gone(path: &Path) -> std::io::Result<()> {

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use nix::sys::stat::Mode;
 use nodeward_agent::collect::{COLLECTORS, Collected, Collector, Observation};
 use nodeward_domain::component::Component;
+use nodeward_domain::facts::files::FileContent;
 use nodeward_domain::facts::kernel_log::{JournalRead, LogSource};
-use nodeward_domain::facts::{ComponentState, UbuntuPro};
+use nodeward_domain::facts::node_access::{Logins, Sshd, SshdSettings, Sudo};
+use nodeward_domain::facts::{ComponentState, TrustBundle, UbuntuPro};
 use nodeward_domain::observed::State;
 use nodeward_tests::host::HostCopy;
 use serde_json::json;
@@ -71,7 +73,7 @@ impl Fault {
             Self::Folder => std::fs::create_dir(path).expect("made"),
             // What is there on the machine that the test runs on must not be read.
             Self::LinkOutOfTheRoot => {
-                symlink("../../../../../../../../../../etc/passwd", path).expect("made");
+                symlink("../../../../../../../../../../etc/group", path).expect("made");
             }
             Self::LinkToItself => symlink(path.file_name().expect("a name"), path).expect("made"),
         }
@@ -81,7 +83,7 @@ impl Fault {
 /// The file that a collector cannot do without; where it reads of two kinds, one of each.
 /// `managed_images` needs none: of it the answers of the runtime are damaged. Nor do `systemd`,
 /// which answers over its bus, `linux_extension`, whose files are looked for and not read, and
-/// `egress`, which nobody asks for here.
+/// `egress`, which nobody asks for here. Docker is not there.
 const NEEDED: [(Component, &str); Component::COLLECTED.len() - 2] = [
     (Component::OsRelease, "/usr/lib/os-release"),
     (Component::NodeImage, "/opt/azure/containers/image-bom.json"),
@@ -112,6 +114,10 @@ const NEEDED: [(Component, &str); Component::COLLECTED.len() - 2] = [
         Component::Extensions,
         "/var/lib/waagent/Microsoft.AKS.Compute.AKS.Linux.AKSNode-1.412.0/config/HandlerState",
     ),
+    (Component::Files, "/etc/systemd/system/kubelet.service"),
+    (Component::NodeAccess, "/etc/passwd"),
+    (Component::NodeAccess, "/proc/1187/stat"),
+    (Component::Certificates, "/etc/ssl/certs/ca-certificates.crt"),
 ];
 
 /// Faults that are none for that file, and what is seen instead.
@@ -176,6 +182,17 @@ fn is_no_fault((component, path): (Component, &str), fault: Fault) -> bool {
             fault,
             Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
         ),
+        // Whatever lies at a path is what is told of it.
+        Component::Files => true,
+        // A list of accounts may be empty, end anywhere, and hold what is no text; the daemon
+        // has ended between listing and reading.
+        Component::NodeAccess => {
+            matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot)
+                || path == "/etc/passwd"
+                    && matches!(fault, Fault::Empty | Fault::Truncated | Fault::NotText)
+        }
+        // The list of authorities is a part of what is told.
+        Component::Certificates => true,
         _ => false,
     }
 }
@@ -191,6 +208,8 @@ fn looks_through_processes(component: Component) -> bool {
             | Component::Dns
             | Component::ApiServer
             | Component::Tunnel
+            | Component::NodeAccess
+            | Component::Docker
     )
 }
 
@@ -213,7 +232,11 @@ fn shares(path: &str, other: Component) -> bool {
 async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
     let whole = states(HostCopy::of("aks-ubuntu-2204").round(LIMIT).await);
     for (component, state) in &whole {
-        let expected = if *component == Component::Egress { "not_applicable" } else { "present" };
+        let expected = match component {
+            Component::Docker => "absent",
+            Component::Egress => "not_applicable",
+            _ => "present",
+        };
         assert_eq!(state.word(), expected, "{component}: {state:?}");
     }
     for (component, path) in NEEDED {
@@ -248,6 +271,10 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                     Component::Kubelet => path == "/proc/stat",
                     // Whether such a process has ended and waits for its parent.
                     Component::ProcessLimits => path.ends_with("/stat"),
+                    // How it lies there is told of every file of these places.
+                    Component::Files => path.starts_with("/etc/"),
+                    // A copy of the file is read there too.
+                    Component::NodeAccess => path.starts_with("/etc/ssh"),
                     _ => false,
                 };
                 if *other != component && !lesser && !shares(path, *other) {
@@ -315,9 +342,99 @@ fn a_file_of_every_collector_is_damaged() {
             Component::Systemd,
             Component::LinuxExtension,
             Component::Egress,
+            Component::Docker,
         ])
         .collect();
     assert_eq!(all, Component::COLLECTED.into_iter().collect());
+}
+
+/// Of a file whose content cannot be told it is told what lies there, and it is never taken
+/// for the file that was there.
+#[tokio::test]
+async fn a_fault_of_a_file_is_told_of_it_and_of_no_other() {
+    const PATH: &str = "/etc/containerd/config.toml";
+    let files = |seen: &BTreeMap<Component, ComponentState>| match &seen[&Component::Files] {
+        ComponentState::Files(State::Present(files)) => files.as_ref().clone(),
+        other => panic!("{other:?}"),
+    };
+    let whole = files(&states(HostCopy::of("aks-ubuntu-2204").round(LIMIT).await));
+    let was = whole.file(PATH).expect("it is told of").form.content.clone();
+    for fault in FAULTS {
+        let host = HostCopy::of("aks-ubuntu-2204");
+        fault.strike(&host.inside(PATH));
+        let mut seen = files(&states(host.round(LIMIT).await));
+        let content = seen.file(PATH).map(|file| file.form.content.clone());
+        let is_as_expected = match fault {
+            Fault::Missing => content.is_none(),
+            Fault::Empty | Fault::Truncated | Fault::NotText => {
+                matches!(&content, Some(digest @ FileContent::Digest(_)) if *digest != was)
+            }
+            Fault::Huge => matches!(content, Some(FileContent::Unreadable(_))),
+            Fault::Fifo | Fault::Folder => matches!(content, Some(FileContent::Other(_))),
+            Fault::LinkOutOfTheRoot | Fault::LinkToItself => {
+                matches!(content, Some(FileContent::Link(_)))
+            }
+        };
+        assert!(is_as_expected, "{fault:?}: {content:?}");
+        let mut others = whole.clone();
+        for files in [&mut seen, &mut others] {
+            files.files.retain(|file| file.path != PATH);
+        }
+        assert_eq!(seen, others, "{fault:?}");
+    }
+}
+
+/// Parts of who may enter and of whom the system believes: each fault is told of its part,
+/// and never taken for nobody.
+#[tokio::test]
+async fn a_fault_of_access_or_trust_is_unknown_and_costs_nothing_else() {
+    const ROOT: &str = "aks-ubuntu-2204";
+    for fault in FAULTS {
+        let is_gone = matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot);
+        let is_text = matches!(fault, Fault::Empty | Fault::Truncated | Fault::NotText);
+        let access = async |path: &str| {
+            let host = HostCopy::of(ROOT);
+            fault.strike(&host.inside(path));
+            match states(host.round(LIMIT).await).remove(&Component::NodeAccess) {
+                Some(ComponentState::NodeAccess(State::Present(access))) => access,
+                other => panic!("{fault:?} of {path}: {other:?}"),
+            }
+        };
+        let sshd = access("/etc/ssh/sshd_config").await.sshd.clone();
+        let is_read = matches!(sshd, Sshd::There { settings: SshdSettings::Read { .. }, .. });
+        assert_eq!(is_read, is_text, "{fault:?}: {sshd:?}");
+        let keys = access("/home/azureuser/.ssh/authorized_keys").await;
+        assert_eq!(keys.unread_keys.is_empty(), is_gone || is_text, "{fault:?}: {keys:?}");
+        let sudo = access("/etc/sudoers").await.sudo.clone();
+        let expected = match fault {
+            _ if is_gone => matches!(sudo, Sudo::NotThere),
+            _ if is_text => matches!(sudo, Sudo::Read(_)),
+            _ => matches!(sudo, Sudo::Unreadable(_)),
+        };
+        assert!(expected, "{fault:?}: {sudo:?}");
+        let logins = access("/var/log/wtmp").await.logins.clone();
+        let expected = match fault {
+            _ if is_gone => matches!(logins, Logins::NotKept),
+            // Half of two records is one, and a hole is records that say nothing.
+            Fault::Empty | Fault::Truncated => matches!(logins, Logins::Read { .. }),
+            _ => matches!(logins, Logins::Unreadable(_)),
+        };
+        assert!(expected, "{fault:?}: {logins:?}");
+
+        let host = HostCopy::of(ROOT);
+        fault.strike(&host.inside("/etc/ssl/certs/ca-certificates.crt"));
+        let trust = match states(host.round(LIMIT).await).remove(&Component::Certificates) {
+            Some(ComponentState::Certificates(State::Present(read))) => read.trust.clone(),
+            other => panic!("{fault:?}: {other:?}"),
+        };
+        let expected = match fault {
+            _ if is_gone => trust == TrustBundle::NotThere,
+            // What stands before the first certificate is a comment.
+            Fault::NotText => matches!(trust, TrustBundle::Read { .. }),
+            _ => matches!(trust, TrustBundle::Unreadable(_)),
+        };
+        assert!(expected, "{fault:?}: {trust:?}");
+    }
 }
 
 /// A runtime that does not say which images run is never taken for one that runs none.
@@ -467,7 +584,10 @@ fn an_unreadable_file_costs_its_own_component_only() {
     set_mode(folder.path(), 0o755);
     let program = folder.path().join("nodeward");
     std::fs::copy(nodeward_tests::programs::nodeward(), &program).expect("copied");
-    for (component, path) in NEEDED {
+    // Of these it is told what could not be read of them; they are there all the same.
+    let is_told_by_part =
+        |component| matches!(component, Component::Files | Component::Certificates);
+    for (component, path) in NEEDED.into_iter().filter(|(one, _)| !is_told_by_part(*one)) {
         let host = HostCopy::of("aks-ubuntu-2204");
         set_mode(host.path(), 0o755);
         set_mode(&host.inside(path), 0o000);
@@ -497,7 +617,8 @@ fn an_unreadable_file_costs_its_own_component_only() {
             } else if other == Some(Component::Egress) {
                 assert_eq!(one["state"], "not_applicable", "{component} changed {one}");
             } else {
-                assert_eq!(one["state"], "present", "{component} changed {one}");
+                let state = if other == Some(Component::Docker) { "absent" } else { "present" };
+                assert_eq!(one["state"], state, "{component} changed {one}");
             }
         }
     }
@@ -552,6 +673,9 @@ async fn a_hanging_collector_is_waited_for_no_longer_than_the_limit() {
     let others = seen.values().filter(|state| state.word() == "present").count();
     // But for packages, and egress, which nobody asks for.
     assert_eq!(others, Component::COLLECTED.len() - 2);
+    // Docker is not there.
+    let is_read = |state: &&ComponentState| ["present", "absent"].contains(&state.word());
+    assert_eq!(seen.values().filter(is_read).count(), Component::ALL.len() - 1);
 }
 
 mod real_fuse {

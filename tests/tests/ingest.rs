@@ -238,7 +238,11 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             | Component::Tunnel
             | Component::UpdateChannel
             | Component::LinuxExtension
-            | Component::Extensions => ("not_reported", "not reported"),
+            | Component::Extensions
+            | Component::Files
+            | Component::NodeAccess
+            | Component::Certificates
+            | Component::Docker => ("not_reported", "not reported"),
         };
         assert_eq!(component.state, expected.0, "{component:?}");
         assert!(component.headline.contains(expected.1), "{component:?}");

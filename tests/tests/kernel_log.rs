@@ -52,6 +52,7 @@ mod real_kmsg {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::with(npd::read(folder.path()).expect("good rules")),
         };
         // What was there before.

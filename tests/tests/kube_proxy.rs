@@ -76,6 +76,7 @@ impl Node {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let only = COLLECTORS.into_iter().filter(is_proxy).collect();

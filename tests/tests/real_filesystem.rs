@@ -54,6 +54,7 @@ impl Mounted {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let is_it = |one: &Collector| one.component == Component::Filesystem;

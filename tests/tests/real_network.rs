@@ -75,6 +75,7 @@ impl Node {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let mut collectors = COLLECTORS.into_iter();

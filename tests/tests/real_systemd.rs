@@ -124,6 +124,7 @@ mod real_systemd {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         }
     }
@@ -166,6 +167,7 @@ mod real_systemd {
             ),
             ("NeedDaemonReload", if unit.needs_daemon_reload { "yes" } else { "no" }.to_owned()),
             ("WatchdogUSec", format!("{}min", unit.watchdog_microseconds / 60_000_000)),
+            ("LimitNOFILE", unit.open_files_limit.expect("it is asked for").to_string()),
             ("FragmentPath", unit.file.as_ref().expect("a unit file").path.clone()),
             ("DropInPaths", unit.drop_ins[0].path.clone()),
         ];

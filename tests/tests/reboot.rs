@@ -27,6 +27,7 @@ mod real_systemd {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         };
         let only = COLLECTORS.into_iter().filter(|one| one.component == Component::Reboot);

@@ -66,9 +66,45 @@ async fn findings_of_cluster(base: &str, twin: Option<&Twin>) -> Vec<String> {
     answer.findings.into_iter().map(|finding| finding.reason).collect()
 }
 
+/// Lets a round of a host root be observed at that moment.
+async fn observe(history: &mut NodeHistory, host: &HostCopy, policy: &Policy, at: Timestamp) {
+    let observations = host.round(COLLECTOR_LIMIT).await;
+    let measured = observations.iter().fold(Default::default(), |all, one| one.measured.or(all));
+    history.measured.observe(measured, at);
+    for observation in observations {
+        history.observe(observation.state, at, observation.took);
+    }
+    settle(history, &Component::ALL.into_iter().collect(), policy, at);
+}
+
+/// The reasons of all findings at that moment. What is known beside the node is the twin's;
+/// nothing of an unchanged host root.
+fn told(
+    history: &NodeHistory,
+    twin: Option<&Twin>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<String> {
+    let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
+    let held = twin.map(Twin::held).unwrap_or_default();
+    let (feeds, bulletins) = (held.states(), held.bulletins().cloned().collect::<Vec<_>>());
+    let images = twin.map(|twin| twin.images(history.packages.present())).unwrap_or_default();
+    let pool = twin.and_then(Twin::pool);
+    let siblings = twin.and_then(|twin| twin.siblings(history));
+    let outside = Outside {
+        feeds: Some(&feeds),
+        bulletins: &bulletins,
+        images: Some(&images),
+        pool: pool.as_ref(),
+        siblings: siblings.as_ref(),
+        cluster: None,
+    };
+    let (answer, _) = NodeAnswer::of(about, history, outside, policy, now);
+    answer.findings.into_iter().map(|finding| finding.reason).collect()
+}
+
 /// The reasons of all findings after as many rounds as a weak probe needs, in each of
-/// which local endpoints answer what `answers` has for it. What is known beside the node is
-/// the twin's; nothing of an unchanged host root.
+/// which local endpoints answer what `answers` has for it.
 async fn findings(
     mut host: HostCopy,
     twin: Option<&Twin>,
@@ -80,29 +116,33 @@ async fn findings(
     for round in 1..=CONFIRMATIONS {
         let at = now - SignedDuration::from_secs(30 * i64::from(CONFIRMATIONS - round));
         host.answer_with(answers(round as usize - 1));
-        let observations = host.round(COLLECTOR_LIMIT).await;
-        let measured =
-            observations.iter().fold(Default::default(), |all, one| one.measured.or(all));
-        history.measured.observe(measured, at);
-        for observation in observations {
-            history.observe(observation.state, at, observation.took);
-        }
-        settle(&mut history, &Component::ALL.into_iter().collect(), &policy, at);
+        observe(&mut history, &host, &policy, at).await;
     }
-    let about = About { cluster: "c", node: "n", last_report_at: Some(now), agent: None };
-    let held = twin.map(Twin::held).unwrap_or_default();
-    let (feeds, bulletins) = (held.states(), held.bulletins().cloned().collect::<Vec<_>>());
-    let images = twin.map(|twin| twin.images(history.packages.present())).unwrap_or_default();
-    let pool = twin.and_then(Twin::pool);
-    let outside = Outside {
-        feeds: Some(&feeds),
-        bulletins: &bulletins,
-        images: Some(&images),
-        pool: pool.as_ref(),
-        cluster: None,
-    };
-    let (answer, _) = NodeAnswer::of(about, &history, outside, &policy, now);
-    answer.findings.into_iter().map(|finding| finding.reason).collect()
+    told(&history, twin, &policy, now)
+}
+
+/// Files, access, certificates and Docker are judged by what is: what is put right clears
+/// by itself.
+#[tokio::test]
+async fn what_is_put_right_clears_by_itself() {
+    const JUDGED_AT_ONCE: [Component; 4] =
+        [Component::Files, Component::NodeAccess, Component::Certificates, Component::Docker];
+    let now: Timestamp = NOW.parse().expect("a moment");
+    let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+    let mut cleared = 0;
+    for check in registry().filter(|check| JUDGED_AT_ONCE.contains(&check.component)) {
+        for (name, twin) in Twin::of(check.reason) {
+            let mut history = NodeHistory::default();
+            let before = now - SignedDuration::from_secs(30);
+            observe(&mut history, &twin.made(), &policy, before).await;
+            let failed = told(&history, Some(&twin), &policy, before);
+            assert!(failed.iter().any(|reason| reason == check.reason), "{name}: {failed:?}");
+            observe(&mut history, &HostCopy::of(&twin.base), &policy, now).await;
+            assert_eq!(told(&history, Some(&twin), &policy, now), Vec::<String>::new(), "{name}");
+            cleared += 1;
+        }
+    }
+    assert!(cleared >= 12, "{cleared}");
 }
 
 #[tokio::test]

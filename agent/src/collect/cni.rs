@@ -102,6 +102,7 @@ mod tests {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         })
     }

@@ -196,6 +196,7 @@ mod tests {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: crate::collect::LogWatch::default(),
         };
         match read(&host).expect("readable") {

@@ -278,8 +278,12 @@ fn look(
 /// Whether the path by which a process was started leads to another file by now: a
 /// link there points elsewhere, or the file that runs was renamed.
 fn is_moved(root: &HostRoot, pid: u32, started_as: &str) -> bool {
+    // Some daemons write another name there, which is no path.
+    if !started_as.starts_with('/') {
+        return false;
+    }
     let files = (root.executed(pid), root.identity(started_as));
-    started_as.starts_with('/') && matches!(files, (Ok(runs), Ok(lies)) if runs != lies)
+    matches!(files, (Ok(runs), Ok(lies)) if runs != lies)
 }
 
 /// The parser's own message speaks to its authors, not to those who run a node.

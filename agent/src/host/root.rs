@@ -61,6 +61,23 @@ pub struct Identity {
     inode: u64,
 }
 
+/// What lies at a path, inode(7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// Its kind, such as `regular file`.
+    pub kind: &'static str,
+    /// Where it leads, if it is a symbolic link.
+    pub link: Option<String>,
+    /// Its permissions, with the bits above them.
+    pub mode: u32,
+    /// Whose it is.
+    pub uid: u32,
+    /// Of which group.
+    pub gid: u32,
+    /// Its length.
+    pub size_bytes: u64,
+}
+
 impl From<FileStat> for Identity {
     fn from(stat: FileStat) -> Self {
         Self { device: stat.st_dev, inode: stat.st_ino }
@@ -184,6 +201,7 @@ impl HostRoot {
                 expected: "regular file",
             });
         }
+        self.asked.note_opened(|| path.to_owned());
         reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
             .map_err(|errno| HostError::system(path, errno))
     }
@@ -210,6 +228,7 @@ impl HostRoot {
                 });
             }
         };
+        self.asked.note_opened(|| path.to_owned());
         reopen(handle.as_fd(), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
             .map(|file| (File::from(file), is_device))
             .map_err(|errno| HostError::system(path, errno))
@@ -437,6 +456,29 @@ impl HostRoot {
         fstatat(&folder, "exe", AtFlags::empty())
             .map(Identity::from)
             .map_err(|errno| HostError::system(&path, errno))
+    }
+
+    /// What lies there itself, which is neither opened nor, if it is a link, followed.
+    pub fn look(&self, path: &str) -> Result<Looked, HostError> {
+        let handle = self.handle(path, false)?;
+        let stat = stat(path, handle.as_fd())?;
+        let kind = kind(&stat);
+        let link = match kind {
+            "symbolic link" => {
+                let target =
+                    readlinkat(&handle, "").map_err(|errno| HostError::system(path, errno))?;
+                Some(target.to_string_lossy().into_owned())
+            }
+            _ => None,
+        };
+        Ok(Looked {
+            kind,
+            link,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
+        })
     }
 
     /// What a symbolic link names; none when something else stands there.

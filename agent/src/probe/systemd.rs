@@ -40,7 +40,7 @@ const READS: &[Read] = &[
         &["org.freedesktop.systemd1/{unit}"],
         "LoadState, ActiveState, SubState, Result, UnitFileState, NRestarts, MainPID, \
          ExecMainStartTimestamp, ExecMainStartTimestampMonotonic, InactiveExitTimestampMonotonic, \
-         NeedDaemonReload, WatchdogUSec, FragmentPath and DropInPaths, over that bus.",
+         NeedDaemonReload, WatchdogUSec, LimitNOFILE, FragmentPath and DropInPaths, over that bus.",
     ),
     Read::of(
         &[
@@ -176,6 +176,7 @@ impl Bus {
                 .await?,
             needs_daemon_reload: of.get(UNIT, "NeedDaemonReload").await?,
             watchdog_microseconds: of.get(SERVICE, "WatchdogUSec").await?,
+            open_files_limit: Some(of.get(SERVICE, "LimitNOFILE").await?),
             file: (!file.is_empty()).then(|| seen(file)),
             drop_ins: drop_ins.into_iter().map(seen).collect(),
         })))

@@ -12,7 +12,7 @@ use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow, is_stale};
 use nodeward_domain::check::{Outcome, judge_node, settle};
 use nodeward_domain::component::Component;
-use nodeward_domain::facts::{ComponentState, Packages};
+use nodeward_domain::facts::{ComponentState, Files, NodeAccess, Packages};
 use nodeward_domain::fixes::Place;
 use nodeward_domain::fixes::node::{NodeAbout, NodeFixes, pool_of};
 use nodeward_domain::image::{ImageLabel, NODE_IMAGE_LABEL};
@@ -559,6 +559,16 @@ impl NodeMemory {
         let os = self.history.os_release.present()?;
         let packages = self.history.packages.state().and_then(State::shared)?;
         Some((Stream::of_os_release(&os.id, &os.version_id), packages))
+    }
+
+    /// The files that its provider or its distribution put there, as they lie on it.
+    pub(super) fn files(&self) -> Option<Arc<Files>> {
+        self.history.files.state().and_then(State::shared)
+    }
+
+    /// Who may log in to it.
+    pub(super) fn access(&self) -> Option<Arc<NodeAccess>> {
+        self.history.node_access.state().and_then(State::shared)
     }
 
     fn about(&self) -> About<'_> {

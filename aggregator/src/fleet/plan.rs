@@ -233,7 +233,8 @@ impl Fleet {
                 is_quarantined: answer.findings.iter().any(|one| one.reason == QUARANTINED),
             },
             kubernetes: node.kubernetes(),
-            drift: drift.map(|all| Drift::lost(&all).collect()),
+            drift: drift
+                .map(|all| Drift::lost(&all).chain(Drift::lost_files(&answer.findings)).collect()),
             image_since: node.image_since(),
         }
     }

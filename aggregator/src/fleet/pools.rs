@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use nodeward_domain::facts::{Files, NodeAccess};
 use nodeward_domain::image::list::NodeOfImage;
 use nodeward_domain::image::sources::agree;
 use nodeward_domain::pool::{PoolKey, PoolTruth, Surroundings};
+use nodeward_domain::siblings::Siblings;
 
 use super::Place;
 use super::cluster::{Clusters, KnownCluster};
@@ -34,7 +36,8 @@ pub struct Stand {
 #[derive(Debug, Clone, Default)]
 pub struct Pools {
     nodes: Arc<[Stand]>,
-    by_pool: Arc<BTreeMap<(PoolKey, String), Arc<Surroundings>>>,
+    /// By pool, and by line and version of the image.
+    by_image: Arc<BTreeMap<(PoolKey, String, String), Arc<Surroundings>>>,
     clusters: Clusters,
 }
 
@@ -42,10 +45,16 @@ impl Pools {
     /// Gathers over all nodes.
     #[must_use]
     pub fn of(places: &[Arc<Place>]) -> Self {
-        let nodes: Vec<Stand> = places
-            .iter()
-            .filter_map(|place| place.memory().node.as_ref().and_then(super::NodeMemory::stand))
-            .collect();
+        let mut nodes: Vec<Stand> = Vec::with_capacity(places.len());
+        let mut alike: BTreeMap<(PoolKey, String, String), Alike> = BTreeMap::new();
+        for place in places {
+            let memory = place.memory();
+            let Some(node) = memory.node.as_ref() else { continue };
+            let Some(stand) = node.stand() else { continue };
+            let key = (stand.pool.clone(), stand.sku.clone(), stand.version.clone());
+            alike.entry(key).or_default().add(node.files(), node.access());
+            nodes.push(stand);
+        }
         let mut truths: BTreeMap<PoolKey, PoolTruth> = BTreeMap::new();
         let mut runs: BTreeMap<Image<'_>, BTreeSet<(PoolKey, String)>> = BTreeMap::new();
         for one in &nodes {
@@ -63,19 +72,19 @@ impl Pools {
                 observed.entry((cluster, sku)).or_default().insert((*version).to_owned());
             }
         }
-        let mut by_pool = BTreeMap::new();
-        for one in &nodes {
-            let key = (one.pool.clone(), one.sku.clone());
-            by_pool.entry(key).or_insert_with(|| {
-                let of_line = observed.get(&(one.pool.cluster.as_str(), one.sku.as_str()));
-                Arc::new(Surroundings {
-                    pool: truths.get(&one.pool).cloned(),
-                    observed: of_line.cloned().unwrap_or_default(),
-                })
+        let by_image = alike.into_iter().map(|((pool, sku, version), alike)| {
+            let of_line = observed.get(&(pool.cluster.as_str(), sku.as_str()));
+            let surroundings = Arc::new(Surroundings {
+                pool: truths.get(&pool).cloned(),
+                observed: of_line.cloned().unwrap_or_default(),
+                siblings: alike.siblings(),
             });
-        }
+            ((pool, sku, version), surroundings)
+        });
+        let by_image = by_image.collect();
+        drop(observed);
         drop(runs);
-        Self { nodes: nodes.into(), by_pool: Arc::new(by_pool), clusters: Clusters::default() }
+        Self { nodes: nodes.into(), by_image: Arc::new(by_image), clusters: Clusters::default() }
     }
 
     /// The same, with what is known of clusters.
@@ -97,13 +106,43 @@ impl Pools {
     #[must_use]
     pub fn around(&self, stand: Option<&Stand>) -> Option<&Arc<Surroundings>> {
         let stand = stand?;
-        self.by_pool.get(&(stand.pool.clone(), stand.sku.clone()))
+        self.by_image.get(&(stand.pool.clone(), stand.sku.clone(), stand.version.clone()))
     }
 
     /// Every node of which pool and image are known.
     #[must_use]
     pub fn nodes(&self) -> &[Stand] {
         &self.nodes
+    }
+}
+
+/// What nodes of one pool and image show. Contents that are the same are held once, so that
+/// nodes that show the same are counted, and what they show is gone through once.
+#[derive(Debug, Default)]
+struct Alike {
+    files: BTreeMap<usize, (usize, Arc<Files>)>,
+    access: BTreeMap<usize, (usize, Arc<NodeAccess>)>,
+}
+
+impl Alike {
+    fn add(&mut self, files: Option<Arc<Files>>, access: Option<Arc<NodeAccess>>) {
+        fn count<T>(all: &mut BTreeMap<usize, (usize, Arc<T>)>, one: Option<Arc<T>>) {
+            let Some(one) = one else { return };
+            all.entry(Arc::as_ptr(&one).addr()).or_insert_with(|| (0, one)).0 += 1;
+        }
+        count(&mut self.files, files);
+        count(&mut self.access, access);
+    }
+
+    fn siblings(&self) -> Siblings {
+        let mut siblings = Siblings::default();
+        for (nodes, files) in self.files.values() {
+            siblings.add_files(*nodes, files);
+        }
+        for (nodes, access) in self.access.values() {
+            siblings.add_access(*nodes, access);
+        }
+        siblings
     }
 }
 

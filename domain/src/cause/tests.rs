@@ -131,6 +131,27 @@ fn a_change_right_before_makes_it_the_customers() {
 }
 
 #[test]
+fn a_file_that_was_changed_is_a_change_of_the_component_that_reads_it() {
+    let change = |path: &str| {
+        let evidence =
+            Evidence { source: path.to_owned(), actual: String::new(), expected: String::new() };
+        let file = Finding {
+            evidence: vec![evidence],
+            ..changed(Component::Files, Severity::Information, -10)
+        };
+        let told = causes(&Graph::declared(), &[broken(Component::Containerd, 0), file], &policy());
+        told.causes[0].change.as_ref().map(|change| change.confidence)
+    };
+    assert_eq!(change("/etc/containerd/conf.d/99-proxy.toml"), Some(Confidence::Medium));
+    assert_eq!(
+        change("/etc/systemd/system/containerd.service.d/99-proxy.conf"),
+        Some(Confidence::Medium)
+    );
+    assert_eq!(change("/etc/ssh/sshd_config"), None);
+    assert_eq!(change("/etc/systemd/system/kubelet.service"), None);
+}
+
+#[test]
 fn a_change_of_another_component_or_of_nobody_knows_whom_is_none() {
     let other =
         [broken(Component::Containerd, 0), changed(Component::Packages, Severity::Warning, -1)];

@@ -5,6 +5,7 @@
 mod answers;
 mod cgroups;
 mod deprecations;
+mod limits;
 mod plugins;
 mod restarts;
 mod store;
@@ -121,6 +122,17 @@ pub(super) const CHECKS: &[Check] = &[
             "ContainerdNotAsPackaged",
             "The containerd that runs is of another version than its package",
             versions::not_as_packaged,
+        )
+    },
+    Check {
+        severity: Severity::Warning,
+        responsible: "customer",
+        policy: PolicyLink::Cites("custom-node-configuration"),
+        source: "https://learn.microsoft.com/azure/aks/custom-node-configuration",
+        ..check(
+            "ContainerdFileLimitLow",
+            "containerd, and what it starts, may have fewer files open than the provider sets",
+            limits::open_files,
         )
     },
     Check {

@@ -52,6 +52,10 @@ pub struct Unit {
     pub needs_daemon_reload: bool,
     /// `WatchdogUSec`; zero when there is no watchdog.
     pub watchdog_microseconds: u64,
+    /// `LimitNOFILE`: how many files each of its processes may have open; none where the agent
+    /// does not ask for it.
+    #[serde(default)]
+    pub open_files_limit: Option<u64>,
     /// `FragmentPath`: the unit file; none when there is none.
     pub file: Option<UnitFile>,
     /// `DropInPaths`, in the order in which they apply.

@@ -349,6 +349,16 @@ impl Drift {
     }
 }
 
+impl Drift {
+    /// The files among a node's findings that a new image does not bring along: those that
+    /// somebody changed or added. One that is gone comes back.
+    pub fn lost_files(findings: &[Finding]) -> impl Iterator<Item = Self> {
+        let is_lost = |one: &&Finding| matches!(one.reason.as_str(), "FileDrifted" | "FileAdded");
+        let evidence = findings.iter().filter(is_lost).flat_map(|one| &one.evidence);
+        evidence.filter(|one| !one.source.is_empty()).map(|one| Self::File(one.source.clone()))
+    }
+}
+
 impl std::fmt::Display for Drift {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -452,6 +462,36 @@ mod tests {
     use crate::check::Outside;
     use crate::node::NodeHistory;
     use crate::policy::DEFAULT_EDITION;
+
+    #[test]
+    fn files_that_were_changed_or_added_are_lost_and_one_that_is_gone_comes_back() {
+        let finding = |reason: &str, sources: &[&str]| Finding {
+            reason: reason.to_owned(),
+            component: Component::Files,
+            severity: Severity::Information,
+            message: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+            responsible: Responsible::Customer,
+            action: crate::responsibility::Action::Reimage,
+            policy_rule: String::new(),
+            evidence: sources
+                .iter()
+                .map(|source| crate::check::Evidence {
+                    source: (*source).to_owned(),
+                    actual: String::new(),
+                    expected: String::new(),
+                })
+                .collect(),
+        };
+        let findings = [
+            finding("FileDrifted", &["/a", ""]),
+            finding("FileAdded", &["/b"]),
+            finding("FileMissing", &["/c"]),
+            finding("LoginRecent", &["/d"]),
+        ];
+        let lost: Vec<Drift> = Drift::lost_files(&findings).collect();
+        assert_eq!(lost, ["/a", "/b"].map(|path| Drift::File(path.to_owned())));
+    }
 
     #[test]
     fn a_node_whose_kubelet_nobody_could_look_at_is_not_known_to_be_well() {

@@ -20,6 +20,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::convert::facts::containerd::tests::{configuration, replies};
 
+mod access;
 mod beyond;
 mod cluster;
 mod kubelet;
@@ -282,6 +283,7 @@ fn unit() -> impl Strategy<Value = UnitState> {
                 start_began_microseconds_after_boot: numbers.3,
                 needs_daemon_reload: numbers.5,
                 watchdog_microseconds: numbers.4,
+                open_files_limit: Some(numbers.2),
                 file,
                 drop_ins,
             }
@@ -477,6 +479,10 @@ fn component() -> impl Strategy<Value = ComponentState> {
         state(beyond::egress()).prop_map(ComponentState::Egress).boxed(),
         state(beyond::api_server()).prop_map(ComponentState::ApiServer).boxed(),
         state(beyond::tunnel()).prop_map(ComponentState::Tunnel).boxed(),
+        state(access::files()).prop_map(ComponentState::Files).boxed(),
+        state(access::node_access()).prop_map(ComponentState::NodeAccess).boxed(),
+        state(access::certificates()).prop_map(ComponentState::Certificates).boxed(),
+        state(access::docker()).prop_map(ComponentState::Docker).boxed(),
     ]
 }
 

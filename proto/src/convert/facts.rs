@@ -1,12 +1,15 @@
 //! Facts to and from the wire, one pair of conversions per message.
 
 mod api_server;
+mod certificates;
 mod cni;
 mod conntrack;
 pub(crate) mod containerd;
 mod dns;
+mod docker;
 mod egress;
 mod extensions;
+mod files;
 mod filesystem;
 mod kernel_log;
 mod kernel_modules;
@@ -15,6 +18,7 @@ mod kubelet;
 mod linux_extension;
 mod managed_images;
 mod network;
+mod node_access;
 mod node_object;
 mod pressure;
 mod process_limits;

@@ -222,6 +222,178 @@ pub mod swap_and_hugepages {
         Unreadable(::prost::alloc::string::String),
     }
 }
+/// A place that could not be looked at.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnreadPlace {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub why: ::prost::alloc::string::String,
+}
+/// How files lie on a node that its provider or its distribution puts there. What stands in
+/// them does not travel.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Files {
+    /// By path.
+    #[prost(message, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<files::File>,
+    /// How many more there are, beyond the most that are looked at.
+    #[prost(uint32, tag = "2")]
+    pub left_out: u32,
+    #[prost(message, repeated, tag = "3")]
+    pub unread: ::prost::alloc::vec::Vec<UnreadPlace>,
+}
+/// Nested message and enum types in `Files`.
+pub mod files {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct File {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "7")]
+        pub mode: u32,
+        #[prost(uint32, tag = "8")]
+        pub uid: u32,
+        #[prost(uint32, tag = "9")]
+        pub gid: u32,
+        /// Left out where it is not read, and of what is no file.
+        #[prost(uint64, optional, tag = "10")]
+        pub size_bytes: ::core::option::Option<u64>,
+        /// Left out where it was not written since the node was set up.
+        #[prost(message, optional, tag = "11")]
+        pub written_at: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(oneof = "file::Content", tags = "2, 3, 4, 5, 6")]
+        pub content: ::core::option::Option<file::Content>,
+    }
+    /// Nested message and enum types in `File`.
+    pub mod file {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Content {
+            /// SHA-256, 32 bytes, without the parts that are a node's own and without secrets.
+            #[prost(bytes, tag = "2")]
+            Digest(::prost::alloc::vec::Vec<u8>),
+            /// Where a symbolic link leads.
+            #[prost(string, tag = "3")]
+            Link(::prost::alloc::string::String),
+            /// It may hold secrets.
+            #[prost(message, tag = "4")]
+            NotOpened(super::NotOpened),
+            /// What is no file: of which kind it is.
+            #[prost(string, tag = "5")]
+            Other(::prost::alloc::string::String),
+            /// Why it could not be read.
+            #[prost(string, tag = "6")]
+            Unreadable(::prost::alloc::string::String),
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NotOpened {}
+}
+/// Certificates beside the kubelet's own, and the authorities that the system believes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Certificates {
+    /// By path.
+    #[prost(message, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<certificates::File>,
+    /// How many more there are, beyond the most that are looked at.
+    #[prost(uint32, tag = "2")]
+    pub left_out: u32,
+    #[prost(message, repeated, tag = "3")]
+    pub unread: ::prost::alloc::vec::Vec<UnreadPlace>,
+    #[prost(oneof = "certificates::Trust", tags = "4, 5, 6")]
+    pub trust: ::core::option::Option<certificates::Trust>,
+}
+/// Nested message and enum types in `Certificates`.
+pub mod certificates {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct File {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(enumeration = "Store", tag = "2")]
+        pub store: i32,
+        /// None where it could not be read.
+        #[prost(message, repeated, tag = "3")]
+        pub certificates: ::prost::alloc::vec::Vec<Certificate>,
+        /// Why they could not be read.
+        #[prost(string, optional, tag = "4")]
+        pub unreadable: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Certificate {
+        #[prost(string, tag = "1")]
+        pub subject: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub issuer: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "3")]
+        pub not_before: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(message, optional, tag = "4")]
+        pub not_after: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoTrust {}
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct TrustList {
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "2")]
+        pub authorities: u32,
+        /// From when on the newest of them is valid.
+        #[prost(message, optional, tag = "3")]
+        pub newest: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(message, repeated, tag = "4")]
+        pub first_to_end: ::prost::alloc::vec::Vec<Certificate>,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Store {
+        Unspecified = 0,
+        Provider = 1,
+        Kubeadm = 2,
+        Added = 3,
+    }
+    impl Store {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STORE_UNSPECIFIED",
+                Self::Provider => "STORE_PROVIDER",
+                Self::Kubeadm => "STORE_KUBEADM",
+                Self::Added => "STORE_ADDED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STORE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STORE_PROVIDER" => Some(Self::Provider),
+                "STORE_KUBEADM" => Some(Self::Kubeadm),
+                "STORE_ADDED" => Some(Self::Added),
+                _ => None,
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Trust {
+        #[prost(message, tag = "4")]
+        NoTrust(NoTrust),
+        #[prost(message, tag = "5")]
+        TrustUnread(super::UnreadPlace),
+        #[prost(message, tag = "6")]
+        TrustRead(TrustList),
+    }
+}
 /// What the node resolves names by.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Dns {
@@ -384,6 +556,140 @@ pub mod egress {
         /// Who issued the certificate that was shown; empty without one.
         #[prost(string, tag = "3")]
         pub issuer: ::prost::alloc::string::String,
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Process {
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+    #[prost(uint64, tag = "2")]
+    pub started_seconds_after_boot: u64,
+    #[prost(string, tag = "3")]
+    pub executable: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub executable_replaced: bool,
+}
+/// Whether Docker is on the node, and what the kubelet was told of its runtime.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Docker {
+    #[prost(string, repeated, tag = "1")]
+    pub traces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "2")]
+    pub process: ::core::option::Option<Process>,
+    #[prost(message, optional, tag = "3")]
+    pub shim: ::core::option::Option<Process>,
+    #[prost(string, repeated, tag = "4")]
+    pub sockets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Left out where no kubelet runs.
+    #[prost(message, optional, tag = "5")]
+    pub kubelet: ::core::option::Option<docker::KubeletRuntime>,
+}
+/// Nested message and enum types in `Docker`.
+pub mod docker {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct KubeletRuntime {
+        #[prost(string, tag = "1")]
+        pub runtime: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub endpoint: ::prost::alloc::string::String,
+    }
+}
+/// Who may log in to the node, and who did.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NodeAccess {
+    /// Left out where there is none.
+    #[prost(message, optional, tag = "1")]
+    pub sshd: ::core::option::Option<node_access::Sshd>,
+    #[prost(message, repeated, tag = "2")]
+    pub accounts: ::prost::alloc::vec::Vec<node_access::Account>,
+    #[prost(message, repeated, tag = "3")]
+    pub unread_keys: ::prost::alloc::vec::Vec<UnreadPlace>,
+    #[prost(oneof = "node_access::Sudo", tags = "4, 5, 6")]
+    pub sudo: ::core::option::Option<node_access::Sudo>,
+    #[prost(oneof = "node_access::Logins", tags = "7, 8, 9")]
+    pub logins: ::core::option::Option<node_access::Logins>,
+}
+/// Nested message and enum types in `NodeAccess`.
+pub mod node_access {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NoSudo {}
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NotKept {}
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Sshd {
+        #[prost(bool, tag = "1")]
+        pub runs: bool,
+        #[prost(bool, tag = "2")]
+        pub starts_on_connect: bool,
+        /// Why its settings could not be read; left out where they were.
+        #[prost(message, optional, tag = "3")]
+        pub unread: ::core::option::Option<super::UnreadPlace>,
+        #[prost(message, repeated, tag = "4")]
+        pub settings: ::prost::alloc::vec::Vec<Setting>,
+        #[prost(uint32, tag = "5")]
+        pub match_blocks: u32,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Setting {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub value: ::prost::alloc::string::String,
+        /// The file that sets it; empty for the default.
+        #[prost(string, tag = "3")]
+        pub source: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Account {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(uint32, tag = "2")]
+        pub uid: u32,
+        #[prost(string, tag = "3")]
+        pub shell: ::prost::alloc::string::String,
+        /// As ssh-keygen(1) shows them.
+        #[prost(string, repeated, tag = "4")]
+        pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        #[prost(string, repeated, tag = "5")]
+        pub key_files: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct LoginRecords {
+        #[prost(string, repeated, tag = "1")]
+        pub files: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// Left out without a record.
+        #[prost(message, optional, tag = "2")]
+        pub since: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(message, repeated, tag = "3")]
+        pub accounts: ::prost::alloc::vec::Vec<AccountLogins>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct AccountLogins {
+        #[prost(string, tag = "1")]
+        pub account: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "2")]
+        pub last_at: ::core::option::Option<::prost_types::Timestamp>,
+        #[prost(uint32, tag = "3")]
+        pub count: u32,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Sudo {
+        #[prost(message, tag = "4")]
+        NoSudo(NoSudo),
+        #[prost(message, tag = "5")]
+        SudoUnread(super::UnreadPlace),
+        /// How many rules ask for no password.
+        #[prost(uint32, tag = "6")]
+        SudoWithoutPassword(u32),
+    }
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Logins {
+        #[prost(message, tag = "7")]
+        NotKept(NotKept),
+        #[prost(message, tag = "8")]
+        LoginsUnread(super::UnreadPlace),
+        #[prost(message, tag = "9")]
+        LoginsRead(LoginRecords),
     }
 }
 /// Extensions of the virtual machine.
@@ -852,7 +1158,7 @@ pub mod update_channel {
 pub struct ComponentContent {
     #[prost(
         oneof = "component_content::State",
-        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27, 41, 42, 43, 44, 45, 50, 51, 52, 53, 54, 71, 90, 91, 81, 82, 83, 84"
+        tags = "1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 21, 22, 25, 26, 27, 41, 42, 43, 44, 45, 50, 51, 52, 53, 54, 71, 90, 91, 81, 82, 83, 84, 95, 96, 97, 98"
     )]
     pub state: ::core::option::Option<component_content::State>,
 }
@@ -930,6 +1236,14 @@ pub mod component_content {
         ApiServer(super::ApiServer),
         #[prost(message, tag = "84")]
         Tunnel(super::Tunnel),
+        #[prost(message, tag = "95")]
+        Files(super::Files),
+        #[prost(message, tag = "96")]
+        NodeAccess(super::NodeAccess),
+        #[prost(message, tag = "97")]
+        Certificates(super::Certificates),
+        #[prost(message, tag = "98")]
+        Docker(super::Docker),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1436,17 +1750,6 @@ pub struct UnfinishedPackage {
     #[prost(string, tag = "4")]
     pub status: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Process {
-    #[prost(uint32, tag = "1")]
-    pub pid: u32,
-    #[prost(uint64, tag = "2")]
-    pub started_seconds_after_boot: u64,
-    #[prost(string, tag = "3")]
-    pub executable: ::prost::alloc::string::String,
-    #[prost(bool, tag = "4")]
-    pub executable_replaced: bool,
-}
 /// What systemd said of a unit.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UnitState {
@@ -1522,6 +1825,9 @@ pub struct Unit {
     /// DropInPaths
     #[prost(message, repeated, tag = "14")]
     pub drop_ins: ::prost::alloc::vec::Vec<UnitFile>,
+    /// LimitNOFILE; left out by agents that do not ask for it.
+    #[prost(uint64, optional, tag = "15")]
+    pub open_files_limit: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnitFile {

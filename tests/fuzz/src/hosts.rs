@@ -54,6 +54,7 @@ impl Copy {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         }
     }

@@ -54,6 +54,7 @@ impl Root {
             kubelet_token_file: None,
             beyond: Default::default(),
             packages: Kept::default(),
+            remembered: Default::default(),
             log,
         }
     }

@@ -2,25 +2,16 @@
 //! those who connect to it, and whom of them it believes. Keys lie beside them, and often
 //! in the same file: those are never read.
 
-use jiff::Timestamp;
 use nodeward_domain::facts::kubelet::{
-    Certificate, CertificateContent, CertificateFile, CertificateRole, Configuration,
+    CertificateContent, CertificateFile, CertificateRole, Configuration,
 };
-use x509_parser::certificate::X509Certificate;
-use x509_parser::pem::Pem;
-use x509_parser::prelude::FromDer as _;
 
 use super::super::flags::Flags;
+use super::super::x509;
 use crate::host::{Host, HostError};
 
 /// Where a kubelet keeps what it is given when no flag names another folder.
 const FOLDER: &str = "/var/lib/kubelet/pki";
-
-/// A bundle of authorities has some kilobytes.
-const LIMIT_BYTES: u64 = 128 * 1024;
-
-/// So many certificates of one file are reported.
-const CERTIFICATES: usize = 64;
 
 /// The certificates of a kubelet.
 pub(super) struct Read {
@@ -57,7 +48,7 @@ pub(super) fn read(host: &Host, flags: &Flags, configuration: &Configuration) ->
     let mut shown = Err("which certificate the kubelet shows is not known".to_owned());
     let mut files = Vec::new();
     for (role, path) in paths {
-        let read = certificates(host, &path);
+        let read = x509::certificates(&host.root, &path);
         if role == CertificateRole::Serving {
             shown = read.as_ref().map_err(|error| format!("{serving_path}: {error}")).and_then(
                 |read| match read.first() {
@@ -76,33 +67,4 @@ pub(super) fn read(host: &Host, flags: &Flags, configuration: &Configuration) ->
         files.push(CertificateFile { role, path, content });
     }
     Read { files, serving: shown }
-}
-
-/// The certificates of a file, each with its DER. At least one.
-fn certificates(host: &Host, path: &str) -> Result<Vec<(Vec<u8>, Certificate)>, HostError> {
-    let malformed = |why: String| HostError::Malformed { path: path.to_owned(), why };
-    let pem = host.root.read_certificates(path, LIMIT_BYTES)?;
-    let mut read = Vec::new();
-    for block in Pem::iter_from_buffer(&pem).take(CERTIFICATES) {
-        let number = read.len() + 1;
-        let block = block.map_err(|_| malformed(format!("certificate {number} is not PEM")))?;
-        let certificate = certificate(&block.contents)
-            .ok_or_else(|| malformed(format!("certificate {number} is not X.509")))?;
-        read.push((block.contents, certificate));
-    }
-    if read.is_empty() {
-        return Err(malformed("has no certificate, or a private key stands before it".to_owned()));
-    }
-    Ok(read)
-}
-
-fn certificate(der: &[u8]) -> Option<Certificate> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let validity = certificate.validity();
-    Some(Certificate {
-        subject: certificate.subject().to_string(),
-        issuer: certificate.issuer().to_string(),
-        not_before: Timestamp::from_second(validity.not_before.timestamp()).ok()?,
-        not_after: Timestamp::from_second(validity.not_after.timestamp()).ok()?,
-    })
 }

@@ -37,7 +37,7 @@ fn serving(version: &str, conditions: &[(&str, bool)]) -> CriAnswer {
 }
 
 /// A runtime of that version whose process is not seen.
-fn containerd(cri: CriAnswer) -> Containerd {
+pub(super) fn containerd(cri: CriAnswer) -> Containerd {
     Containerd {
         traces: Vec::new(),
         runc: Vec::new(),
@@ -74,7 +74,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// An AKS node, on which the runtime has been seen so as often as a weak probe must be.
-fn seen(containerd: &Containerd) -> NodeHistory {
+pub(super) fn seen(containerd: &Containerd) -> NodeHistory {
     let mut history = NodeHistory::default();
     for second in [0, 30, 60] {
         let state = State::Present(Arc::new(containerd.clone()));

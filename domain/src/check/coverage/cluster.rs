@@ -182,10 +182,11 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "upgrade.drift_lost",
         rule: "",
         asks: "Which changes will the next image take away?",
-        told: Told::Not(
+        told: Told::InPart(
+            &["PackageDrift", "FileDrifted", "FileAdded"],
             Lack::Images,
-            "What differs from the image is not known yet; single findings say that reimaging \
-             undoes them.",
+            "A plan lists these before it lets a pool go. Files of other places, and changes that \
+             all nodes of a pool share, are not known.",
         ),
     },
     Question {

@@ -42,6 +42,7 @@ pub(super) const QUESTIONS: &[Question] = &[
             "SandboxListFailing",
             "ContainerdUnitFailed",
             "ContainerdUnitDisabled",
+            "DockerRuntime",
         ]),
     },
     Question {

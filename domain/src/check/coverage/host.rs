@@ -8,11 +8,18 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "cert.ca_bundle",
         rule: "",
         asks: "Are the certificate authorities that the system itself believes of today?",
-        told: Told::Not(
-            Lack::NotRead,
-            "The package that brings them is collected; how old its content is would have to be \
-             known.",
+        told: Told::InPart(
+            &["TrustAuthorityExpired", "TrustAdded"],
+            Lack::Fixes,
+            "That their vendor has a newer list is told as a missing fix of the package that \
+             brings it.",
         ),
+    },
+    Question {
+        id: "cert.others",
+        rule: "certificate-rotation",
+        asks: "Are the certificates good that lie beside the kubelet's own?",
+        told: Told::By(&["CertificateExpired", "CertificateExpiring"]),
     },
     Question {
         id: "channel.unmanaged",
@@ -36,10 +43,13 @@ pub(super) const QUESTIONS: &[Question] = &[
                 "KubeletAnonymousAccess",
                 "KubeletTokensUnchecked",
                 "KubeletReadOnlyPortOpen",
+                "FileDrifted",
+                "FileMissing",
             ],
-            Lack::NotRead,
-            "Settings with a known right value are judged. Unit files of other services, sshd's \
-             and whole configuration files have none until nodes of one image are compared.",
+            Lack::Images,
+            "Settings with a known right value are judged, and files that differ from those of \
+             most nodes of the pool and image. A change that they all share shows only beside the \
+             image's own files, which no list of an image names.",
         ),
     },
     Question {
@@ -123,11 +133,13 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "host.ulimit",
-        rule: "",
+        rule: "custom-node-configuration",
         asks: "Are the limits of containerd's unit those that the provider sets?",
-        told: Told::Not(
-            Lack::NotRead,
-            "The property of the unit is not asked for; a drop-in that sets it is told of.",
+        told: Told::InPart(
+            &["ContainerdFileLimitLow"],
+            Lack::Undecided,
+            "Of the limits of memory that is locked and of tasks nothing says what the provider \
+             sets.",
         ),
     },
     Question {
@@ -347,11 +359,13 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "node.access",
-        rule: "",
+        rule: "node-login-discouraged",
         asks: "Did somebody log in to the node, or may more do so than before?",
-        told: Told::Not(
-            Lack::NotRead,
-            "Logins, sshd's configuration and authorised keys are not read.",
+        told: Told::InPart(
+            &["LoginRecent", "AuthorisedKeysDrifted", "SshRootLoginByPassword"],
+            Lack::Cluster,
+            "Who enters the node by a pod (`kubectl debug node`) leaves no record on it. Failed \
+             logins are not read: what was typed as a name may be a password.",
         ),
     },
     Question {
@@ -370,9 +384,12 @@ pub(super) const QUESTIONS: &[Question] = &[
                 "KubeletConfigurationUnusable",
                 "KubeletConfigurationNotInForce",
                 "KubeletConfigurationDrifted",
+                "FileAdded",
+                "DockerBesideContainerd",
             ],
             Lack::Images,
-            "What differs from the image is known when the image's list of packages and files is.",
+            "Packages are held against the image's list, files against those of the pool's other \
+             nodes. What lies in other places, or is the same on all of them, is not seen.",
         ),
     },
     Question {

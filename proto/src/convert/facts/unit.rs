@@ -66,6 +66,7 @@ impl From<&domain::Unit> for v1::Unit {
             start_began_microseconds_after_boot: unit.start_began_microseconds_after_boot,
             needs_daemon_reload: unit.needs_daemon_reload,
             watchdog_microseconds: unit.watchdog_microseconds,
+            open_files_limit: unit.open_files_limit,
             file: unit.file.as_ref().map(Into::into),
             drop_ins: unit.drop_ins.iter().map(Into::into).collect(),
         }
@@ -89,6 +90,7 @@ impl TryFrom<v1::Unit> for domain::Unit {
             start_began_microseconds_after_boot: unit.start_began_microseconds_after_boot,
             needs_daemon_reload: unit.needs_daemon_reload,
             watchdog_microseconds: unit.watchdog_microseconds,
+            open_files_limit: unit.open_files_limit,
             file: unit
                 .file
                 .map(|file| file.try_into().map_err(|invalid: Invalid| invalid.within("file")))

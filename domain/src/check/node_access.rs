@@ -1,0 +1,223 @@
+//! Checks of `node_access`: may somebody become root by guessing a password, did somebody log
+//! in, and are the keys that may log in those of the pool's other nodes? Addresses that people
+//! came from are not looked at. Who enters by a pod leaves no record here.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, facts, of_a_provider,
+    shortened, verdict_or,
+};
+use crate::component::Component;
+use crate::facts::NodeAccess;
+use crate::facts::node_access::{Account, AccountLogins, Logins, Sshd, SshdSettings};
+use crate::node::NodeHistory;
+use crate::policy::Policy;
+use crate::responsibility::{Action, Responsible, Turn};
+use crate::siblings::{AGREEING, Own};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        reason: "SshRootLoginByPassword",
+        component: Component::NodeAccess,
+        scope: Reach::Node,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "Whoever guesses root's password is let in by sshd, which as it ships asks root for a key",
+        policy: PolicyLink::None,
+        source: "https://man.openbsd.org/sshd_config",
+        judge: root_by_password,
+    },
+    Check {
+        reason: "LoginRecent",
+        component: Component::NodeAccess,
+        scope: Reach::Node,
+        severity: Severity::Information,
+        responsible: "customer",
+        summary: "Somebody has logged in to the node: what was changed there by hand is not supported",
+        policy: PolicyLink::Cites("node-login-discouraged"),
+        source: "https://learn.microsoft.com/azure/aks/support-policies",
+        judge: recent,
+    },
+    Check {
+        reason: "AuthorisedKeysDrifted",
+        component: Component::NodeAccess,
+        scope: Reach::Pool,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "Other keys may log in than on the pool's other nodes",
+        policy: PolicyLink::None,
+        source: "https://man.openbsd.org/sshd#AUTHORIZED_KEYS_FILE_FORMAT",
+        judge: keys_drifted,
+    },
+];
+
+/// So long a login is told of.
+const RECENT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+const ABSENT: &str = "nothing lets people in";
+
+fn customer(scope: &Scope, action: Action) -> Turn {
+    Turn { responsible: Responsible::Customer, action: by_hand(scope, action), valid_until: None }
+}
+
+fn root_by_password(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+    let (access, since) = verdict_or!(facts(&history.node_access, ABSENT));
+    let Sshd::There { settings, .. } = &access.sshd else {
+        return Verdict::not_applicable("there is no sshd");
+    };
+    if !access.sshd.answers() {
+        return Verdict::not_applicable("sshd does not run");
+    }
+    if let SshdSettings::Unreadable(unread) = settings {
+        return Verdict::unknown(format!("{}: {}", unread.path, unread.why), Vec::new());
+    }
+    let names = ["PermitRootLogin", "PasswordAuthentication", "KbdInteractiveAuthentication"];
+    let mut evidence = Vec::new();
+    let mut values = Vec::new();
+    for name in names {
+        let Some(setting) = access.sshd.setting(name) else {
+            return Verdict::unknown(format!("{name} is not told"), Vec::new());
+        };
+        let source = if setting.source.is_empty() { "sshd's default" } else { &setting.source };
+        evidence.push(Evidence::new(source, format!("{name} {}", setting.value), ""));
+        values.push(setting.value.as_str());
+    }
+    // `yes` alone lets root in by a password, which both ways of asking for one may do.
+    let is_let_in = values.first() == Some(&"yes") && values.iter().skip(1).any(|on| *on == "yes");
+    if !is_let_in {
+        return Verdict::pass(evidence);
+    }
+    let action =
+        Action::Repair { what: "set PermitRootLogin prohibit-password, reload sshd".into() };
+    let message = "sshd lets root in by a password";
+    Verdict::fail(message, since, customer(scope, action), evidence)
+}
+
+fn recent(history: &NodeHistory, scope: &Scope, _: &Policy, now: Timestamp) -> Verdict {
+    verdict_or!(of_a_provider(scope, "asks people to leave it alone"));
+    let (access, _) = verdict_or!(facts(&history.node_access, ABSENT));
+    let (files, since, accounts) = match &access.logins {
+        Logins::NotKept => {
+            return Verdict::unknown("the node keeps no record of logins", Vec::new());
+        }
+        Logins::Unreadable(unread) => {
+            return Verdict::unknown(format!("{}: {}", unread.path, unread.why), Vec::new());
+        }
+        Logins::Read { files, since, accounts } => (files, since, accounts),
+    };
+    let place = files.join(", ");
+    let is_recent = |one: &&AccountLogins| now.duration_since(one.last_at) < RECENT;
+    let mut found: Vec<&AccountLogins> = accounts.iter().filter(is_recent).collect();
+    found.sort_by_key(|one| std::cmp::Reverse(one.last_at));
+    let Some(last) = found.first() else {
+        let kept =
+            since.map_or("no record".to_owned(), |since| format!("records since {since:.0}"));
+        return Verdict::pass(vec![Evidence::new(place, format!("{kept}, no login of late"), "")]);
+    };
+    let evidence = found.iter().map(|one| {
+        let AccountLogins { account, last_at, count } = one;
+        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        Evidence::new(&place, format!("{account} logged in {times}, last {last_at:.0}"), "")
+    });
+    let message = format!("{} logged in {:.0}", last.account, last.last_at);
+    let at = "what was changed on the node by hand: it is lost with the next image".to_owned();
+    let turn = Turn {
+        responsible: Responsible::Customer,
+        action: Action::Investigate { at },
+        // One that is yet to come by a wrong clock is told of until it is past for so long.
+        valid_until: last.last_at.checked_add(RECENT).ok(),
+    };
+    Verdict::fail(message, last.last_at.min(now), turn, shortened(evidence.collect()))
+}
+
+fn keys_drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+    verdict_or!(of_a_provider(scope, "makes nodes of a pool alike"));
+    let (access, since) = verdict_or!(facts(&history.node_access, ABSENT));
+    let Some((siblings, pool)) = scope.outside.siblings.zip(scope.outside.pool) else {
+        return Verdict::not_applicable("the other nodes of its pool are not known");
+    };
+    let keys = &siblings.keys;
+    let others = format!("other nodes of pool {} on its image", pool.key.pool);
+    if keys.others() < AGREEING {
+        let count = keys.others();
+        let why = format!("{count} {others} tell of their keys, {AGREEING} that agree are needed");
+        return Verdict::unknown(why, Vec::new());
+    }
+    let account = |name: &str| access.accounts.iter().find(|account| account.name == name);
+    let (mut found, mut undecided) = (Vec::new(), Vec::new());
+    for name in keys.names() {
+        let own = match account(name) {
+            Some(account) => Own::There(&account.keys),
+            None if access.unread_keys.is_empty() => Own::Lacking,
+            None => Own::Unknown,
+        };
+        match keys.most(name, &own) {
+            None => undecided.push(name),
+            Some(most) => {
+                // An account without keys lets in nobody, as one that is not there.
+                let theirs = most.form.map_or(&[][..], Vec::as_slice);
+                let mine = account(name).map_or(&[][..], |account| account.keys.as_slice());
+                if theirs != mine && !matches!(own, Own::Unknown) {
+                    found.push(difference(
+                        name,
+                        account(name),
+                        mine,
+                        theirs,
+                        (most.nodes, most.of),
+                    ));
+                }
+            }
+        }
+    }
+    if let Some((name, _)) = found.first() {
+        let message = match found.len() {
+            1 => format!("other keys may log in as {name} than on {others}"),
+            count => format!("other keys may log in to {count} accounts than on {others}"),
+        };
+        let action = Action::Revert { change: format!("the authorised keys of {name}") };
+        let evidence = found.iter().map(|(_, evidence)| evidence.clone()).collect();
+        return Verdict::fail(message, since, customer(scope, action), shortened(evidence));
+    }
+    if let Some(unread) = access.unread_keys.first() {
+        return Verdict::unknown(format!("{}: {}", unread.path, unread.why), Vec::new());
+    }
+    match undecided.first() {
+        Some(name) => {
+            let why = format!("the {others} do not agree about the keys of {name}");
+            Verdict::unknown(why, Vec::new())
+        }
+        None => Verdict::pass(vec![Evidence::new(keys_of(access), format!("as on {others}"), "")]),
+    }
+}
+
+fn keys_of(access: &NodeAccess) -> String {
+    let keys: usize = access.accounts.iter().map(|account| account.keys.len()).sum();
+    format!("{keys} keys of {} accounts", access.accounts.len())
+}
+
+/// How the keys of one account differ.
+fn difference<'a>(
+    name: &'a str,
+    account: Option<&Account>,
+    mine: &[String],
+    theirs: &[String],
+    (nodes, of): (usize, usize),
+) -> (&'a str, Evidence) {
+    let source = account.map(|account| account.key_files.join(", ")).unwrap_or_default();
+    let source = if source.is_empty() { name.to_owned() } else { source };
+    let more: Vec<&str> =
+        mine.iter().filter(|key| !theirs.contains(key)).map(String::as_str).collect();
+    let fewer = theirs.iter().filter(|key| !mine.contains(key)).count();
+    let mut actual = format!("{name}: {} keys", mine.len());
+    if !more.is_empty() {
+        actual.push_str(&format!(", added {}", more.join(" ")));
+    }
+    if fewer > 0 {
+        actual.push_str(&format!(", {fewer} lacking"));
+    }
+    (name, Evidence::new(source, actual, format!("{} keys, as on {nodes} of {of}", theirs.len())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Facts of `node_access` to and from the wire.
+
+use nodeward_domain::facts as domain;
+use nodeward_domain::facts::node_access::{
+    Account, AccountLogins, Logins, Sshd, SshdSetting, SshdSettings, Sudo,
+};
+
+use super::files::PLACES;
+use crate::convert::{
+    Invalid, list, name, optional_timestamp, required, text, texts, timestamp_in, timestamp_out,
+};
+use crate::v1;
+use crate::v1::node_access as wire;
+
+const ACCOUNTS: usize = 1024;
+const KEYS: usize = 1024;
+const SETTINGS: usize = 64;
+
+impl From<&domain::NodeAccess> for v1::NodeAccess {
+    fn from(access: &domain::NodeAccess) -> Self {
+        Self {
+            sshd: match &access.sshd {
+                Sshd::NotThere => None,
+                Sshd::There { runs, starts_on_connect, settings } => {
+                    Some(sshd_out(*runs, *starts_on_connect, settings))
+                }
+            },
+            accounts: access.accounts.iter().map(account_out).collect(),
+            unread_keys: access.unread_keys.iter().map(Into::into).collect(),
+            sudo: Some(match &access.sudo {
+                Sudo::NotThere => wire::Sudo::NoSudo(wire::NoSudo {}),
+                Sudo::Unreadable(unread) => wire::Sudo::SudoUnread(unread.into()),
+                Sudo::Read(count) => wire::Sudo::SudoWithoutPassword(*count),
+            }),
+            logins: Some(match &access.logins {
+                Logins::NotKept => wire::Logins::NotKept(wire::NotKept {}),
+                Logins::Unreadable(unread) => wire::Logins::LoginsUnread(unread.into()),
+                Logins::Read { files, since, accounts } => {
+                    wire::Logins::LoginsRead(wire::LoginRecords {
+                        files: files.clone(),
+                        since: since.map(timestamp_out),
+                        accounts: accounts.iter().map(logins_out).collect(),
+                    })
+                }
+            }),
+        }
+    }
+}
+
+impl TryFrom<v1::NodeAccess> for domain::NodeAccess {
+    type Error = Invalid;
+
+    fn try_from(access: v1::NodeAccess) -> Result<Self, Invalid> {
+        Ok(Self {
+            sshd: match access.sshd {
+                None => Sshd::NotThere,
+                Some(sshd) => sshd_in(sshd).map_err(|invalid| invalid.within("sshd"))?,
+            },
+            accounts: list("accounts", access.accounts, ACCOUNTS, account_in)?,
+            unread_keys: list("unread_keys", access.unread_keys, ACCOUNTS, TryInto::try_into)?,
+            sudo: match required("sudo", access.sudo)? {
+                wire::Sudo::NoSudo(_) => Sudo::NotThere,
+                wire::Sudo::SudoUnread(unread) => Sudo::Unreadable(unread.try_into()?),
+                wire::Sudo::SudoWithoutPassword(count) => Sudo::Read(count),
+            },
+            logins: match required("logins", access.logins)? {
+                wire::Logins::NotKept(_) => Logins::NotKept,
+                wire::Logins::LoginsUnread(unread) => Logins::Unreadable(unread.try_into()?),
+                wire::Logins::LoginsRead(logins) => Logins::Read {
+                    files: texts("logins.files", logins.files, PLACES)?,
+                    since: optional_timestamp("logins.since", logins.since)?,
+                    accounts: list("logins.accounts", logins.accounts, ACCOUNTS, logins_in)?,
+                },
+            },
+        })
+    }
+}
+
+fn sshd_out(runs: bool, starts_on_connect: bool, settings: &SshdSettings) -> wire::Sshd {
+    let (unread, settings, match_blocks) = match settings {
+        SshdSettings::Unreadable(unread) => (Some(unread.into()), Vec::new(), 0),
+        SshdSettings::Read { settings, match_blocks } => {
+            let settings = settings.iter().map(|setting| wire::Setting {
+                name: setting.name.clone(),
+                value: setting.value.clone(),
+                source: setting.source.clone(),
+            });
+            (None, settings.collect(), *match_blocks)
+        }
+    };
+    wire::Sshd { runs, starts_on_connect, unread, settings, match_blocks }
+}
+
+fn sshd_in(sshd: wire::Sshd) -> Result<Sshd, Invalid> {
+    let settings = match sshd.unread {
+        Some(unread) => SshdSettings::Unreadable(unread.try_into()?),
+        None => SshdSettings::Read {
+            settings: list("settings", sshd.settings, SETTINGS, |setting| {
+                Ok(SshdSetting {
+                    name: name("name", setting.name)?,
+                    value: text(setting.value),
+                    source: text(setting.source),
+                })
+            })?,
+            match_blocks: sshd.match_blocks,
+        },
+    };
+    Ok(Sshd::There { runs: sshd.runs, starts_on_connect: sshd.starts_on_connect, settings })
+}
+
+fn account_out(account: &Account) -> wire::Account {
+    wire::Account {
+        name: account.name.clone(),
+        uid: account.uid,
+        shell: account.shell.clone(),
+        keys: account.keys.clone(),
+        key_files: account.key_files.clone(),
+    }
+}
+
+fn account_in(account: wire::Account) -> Result<Account, Invalid> {
+    Ok(Account {
+        name: name("name", account.name)?,
+        uid: account.uid,
+        shell: text(account.shell),
+        keys: texts("keys", account.keys, KEYS)?,
+        key_files: texts("key_files", account.key_files, PLACES)?,
+    })
+}
+
+fn logins_out(logins: &AccountLogins) -> wire::AccountLogins {
+    wire::AccountLogins {
+        account: logins.account.clone(),
+        last_at: Some(timestamp_out(logins.last_at)),
+        count: logins.count,
+    }
+}
+
+fn logins_in(logins: wire::AccountLogins) -> Result<AccountLogins, Invalid> {
+    Ok(AccountLogins {
+        account: name("account", logins.account)?,
+        last_at: timestamp_in("last_at", logins.last_at)?,
+        count: logins.count,
+    })
+}
