@@ -168,9 +168,11 @@ impl Fleet {
             }
         }
         let node = memory.node.get_or_insert_with(|| NodeMemory::new(peer.clone()));
-        let before = node.stand();
+        // What others are held beside: equal contents are one, so that this compares pointers.
+        let shown = |node: &NodeMemory| (node.stand(), node.files(), node.access());
+        let before = shown(node);
         let changed = change(node);
-        if node.stand() != before {
+        if shown(node) != before {
             self.are_pools_old.store(true, Ordering::Release);
         }
         changed

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use nodeward_tests::authority::Authority;
-use nodeward_tests::bench::bursts::{bursts, processor_time, reads, spread};
 use nodeward_tests::bench::busy::{
     connections, in_own_namespaces, mounts_of_pods, sleeping_processes,
 };
+use nodeward_tests::bench::intervals::{self, processor_time, reads, spread};
 use nodeward_tests::bench::programs::{Exporter, agent};
 use nodeward_tests::bench::{Usage, mib};
 use nodeward_tests::containerd::Containerd;
@@ -44,10 +44,9 @@ async fn main() {
     let mut scraped = exporter.scrape().await;
 
     // What a start costs is not what a round costs.
-    let limit = INTERVAL * u32::try_from(rounds * 4 + 10).expect("few");
-    bursts(agent.pid(), 3, limit).await;
+    intervals::rounds(agent.pid(), 3, INTERVAL).await;
     let before = reads(agent.pid());
-    let costs = bursts(agent.pid(), rounds, limit).await;
+    let costs = intervals::rounds(agent.pid(), rounds, INTERVAL).await;
     let after = reads(agent.pid());
     let mut scrapes = Vec::new();
     for _ in 0..rounds {

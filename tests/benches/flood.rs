@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nodeward_domain::answer::NodeAnswer;
 use nodeward_domain::component::Component;
 use nodeward_tests::authority::Authority;
-use nodeward_tests::bench::bursts::processor_time;
+use nodeward_tests::bench::intervals::processor_time;
 use nodeward_tests::bench::programs::agent;
 use nodeward_tests::bench::{Usage, mib};
 use nodeward_tests::service::{Aggregator, Program};

@@ -2,8 +2,8 @@
 //! root of the size that a real node has. Figures are printed, never asserted: a slow
 //! machine must not fail a build.
 
-pub mod bursts;
 pub mod busy;
+pub mod intervals;
 pub mod programs;
 
 use std::time::Duration;

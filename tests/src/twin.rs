@@ -297,8 +297,12 @@ impl Twin {
     /// When the host root shows nothing.
     #[must_use]
     pub fn siblings(&self, own: &NodeHistory) -> Option<Siblings> {
+        if self.siblings == 0 {
+            return None;
+        }
         let mut siblings = Siblings::default();
-        let host = HostCopy::of(&self.base).host();
+        let copy = HostCopy::of(&self.base);
+        let host = copy.host();
         for collector in COLLECTORS {
             match collector.component {
                 Component::Files | Component::NodeAccess => {
@@ -317,7 +321,7 @@ impl Twin {
         }
         siblings.add_files(1, own.files.present()?);
         siblings.add_access(1, own.node_access.present()?);
-        (self.siblings > 0).then_some(siblings)
+        Some(siblings)
     }
 
     /// What local endpoints answer in that round, counted from zero.

@@ -129,6 +129,16 @@ fn variants() -> Vec<HostCopy> {
         );
         written(copy, &volume, "healthzBindAddress: 127.0.0.1:10256\n");
     });
+    // As kubeadm has it: the authorities stand in the kubeconfig itself.
+    variant("aks-ubuntu-2204", &|copy| {
+        let named = "certificate-authority: /etc/kubernetes/certs/ca.crt";
+        let inline = "certificate-authority-data: QUJD";
+        copy.replace("/var/lib/kubelet/kubeconfig", &[(named, inline)]);
+    });
+    let mut proxied = HostCopy::of("aks-ubuntu-2204");
+    written(&proxied, "/etc/systemd/system.conf.d/proxy.conf", "[Manager]\n");
+    proxied.look_at(&["mcr.microsoft.com".to_owned()]);
+    all.push(proxied);
     let mut silent = HostCopy::of("aks-ubuntu-2204");
     silent.answer_over(&serde_json::json!({ "cri": { "answer": "no_socket" } }));
     all.push(silent);

@@ -343,7 +343,7 @@ impl Headline for KernelLog {
                 0 => {}
                 1 => text.push_str("; 1 entry of the journal is damaged"),
                 entries => {
-                    text.push_str(&format!("; {entries} entries of the journal are damaged"))
+                    text.push_str(&format!("; {entries} entries of the journal are damaged"));
                 }
             }
             match journal.set_aside {

@@ -42,11 +42,10 @@ impl TryFrom<v1::Files> for domain::Files {
     type Error = Invalid;
 
     fn try_from(files: v1::Files) -> Result<Self, Invalid> {
-        let read = list("files", files.files, FILES, file_in)?;
-        // They are looked for by path.
-        if !read.is_sorted_by(|a, b| a.path < b.path) {
-            return Err(Invalid::new("files", "are not sorted by path, each once"));
-        }
+        let mut read = list("files", files.files, FILES, file_in)?;
+        // They are looked for by path, and a path that was cut may stand elsewhere.
+        read.sort_by(|a, b| a.path.cmp(&b.path));
+        read.dedup_by(|a, b| a.path == b.path);
         Ok(Self {
             files: read,
             left_out: files.left_out,

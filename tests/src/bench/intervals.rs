@@ -1,12 +1,9 @@
-//! What single rounds of a program cost that works in bursts and rests between them.
+//! What single rounds of a program cost that works at intervals and rests between them.
 
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
-
-/// After so long without work a burst is over.
-const QUIET: Duration = Duration::from_millis(300);
 
 /// What a process has used, its threads that have ended included.
 ///
@@ -19,29 +16,30 @@ pub fn processor_time(pid: u32) -> Duration {
     clock_gettime(clock).expect("a clock").into()
 }
 
-/// Processor time of each of the next bursts, in milliseconds.
+/// Processor time of each of the next rounds of a process that has one every `interval`, in
+/// milliseconds. Counting begins while it rests, so that each interval has one whole round.
 ///
 /// # Panics
 /// When the process ends, or never rests.
-pub async fn bursts(pid: u32, count: usize, limit: Duration) -> Vec<f64> {
-    let deadline = Instant::now() + limit;
-    let mut costs = Vec::new();
-    let mut before = processor_time(pid);
-    let (mut last, mut changed) = (before, Instant::now());
-    while costs.len() < count {
-        assert!(Instant::now() < deadline, "{} bursts in {limit:?}", costs.len());
+pub async fn rounds(pid: u32, count: usize, interval: Duration) -> Vec<f64> {
+    let deadline = Instant::now() + interval * 10;
+    let (mut last, mut changed) = (processor_time(pid), Instant::now());
+    while changed.elapsed() < interval / 4 {
+        assert!(Instant::now() < deadline, "it never rests");
         tokio::time::sleep(Duration::from_millis(20)).await;
         let now = processor_time(pid);
         if now != last {
             (last, changed) = (now, Instant::now());
-        } else if last != before && changed.elapsed() > QUIET {
-            let cost = (last - before).as_secs_f64() * 1000.0;
-            // A timer that wakes for nothing is no round.
-            if cost > 1.0 {
-                costs.push(cost);
-            }
-            before = last;
         }
+    }
+    let mut ticks = tokio::time::interval(interval);
+    ticks.tick().await;
+    let mut costs = Vec::new();
+    while costs.len() < count {
+        ticks.tick().await;
+        let now = processor_time(pid);
+        costs.push((now - last).as_secs_f64() * 1000.0);
+        last = now;
     }
     costs
 }
