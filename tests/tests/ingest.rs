@@ -229,6 +229,8 @@ async fn what_is_not_understood_costs_its_own_component_only() {
             | Component::SwapAndHugepages
             | Component::TimeSync
             | Component::KubeProxy
+            | Component::NodeObject
+            | Component::SystemPods
             | Component::Cni
             | Component::Systemd
             | Component::Network
