@@ -59,7 +59,11 @@ impl Headline for ApiServer {
     fn headline(&self) -> String {
         let server = self.server.strip_prefix("https://").unwrap_or(&self.server);
         match &self.reach {
-            Reach::Reached => format!("{server}: livez {}", self.livez),
+            // A refusal's body is a whole object of the API: the status says it.
+            Reach::Reached => match &self.livez {
+                HttpAnswer::Answered { status, .. } => format!("{server}: livez {status}"),
+                livez => format!("{server}: livez {livez}"),
+            },
             reach => format!("{server}: {reach}"),
         }
     }
