@@ -13,8 +13,8 @@ use nodeward_domain::image::drift::drift;
 use nodeward_domain::image::sources::Sources;
 use nodeward_domain::image::{ImageLabel, ImageRelease, family_by_any_name};
 use nodeward_domain::plan::input::{
-    DisruptionBudget, Drift, Fixes, Gain, Gained, KubernetesSupport, NodeHealth, OsName, PlanNode, PlanRequest,
-    PoolInput, Pot, Repair, SoakEvidence, TargetFacts,
+    DisruptionBudget, Drift, Fixes, Gain, Gained, KubernetesSupport, NodeHealth, OsName, PlanNode,
+    PlanRequest, PoolInput, Pot, Repair, SoakEvidence, TargetFacts,
 };
 use nodeward_domain::plan::watch::{Observation, Sighting};
 use nodeward_domain::pool::{OfferedImage, PoolKey, PoolProfile, Quota};
