@@ -177,7 +177,7 @@ impl Watch {
         };
         let [nodes, pods, budgets, events] = Kind::ALL.map(follower);
         let version = ask_version(&asker, &pulses, limits);
-        let keeper = Keeper::new(cluster.clone(), limits, pulses.clone(), fleet, store);
+        let keeper = Keeper::new(cluster, limits, pulses.clone(), fleet, store);
         tokio::join!(nodes, pods, budgets, events, version, keeper.run(news));
     }
 }

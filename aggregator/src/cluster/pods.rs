@@ -164,8 +164,8 @@ impl Pods {
             .find_map(|one| one.state.waiting.as_ref())
             // One that has ended well has done its work.
             .or_else(|| {
-                let ended = containers().filter_map(|one| one.state.terminated.as_ref());
-                ended.into_iter().find(|ended| ended.exit_code != 0)
+                let mut ended = containers().filter_map(|one| one.state.terminated.as_ref());
+                ended.find(|ended| ended.exit_code != 0)
             })
             .map(|stopped| stopped.reason.clone())
             .unwrap_or_default();

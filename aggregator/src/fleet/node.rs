@@ -1,6 +1,8 @@
 //! One life of one node in memory: the order of its reports, the content that each
 //! component has, and the history that the domain judges. No input or output here.
 
+mod told;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 use nodeward_proto::report::{Report, Reported};
 
+pub(super) use told::ToldContent;
+
 use super::cluster::KnownCluster;
 use super::pools::{Pools, Stand};
 use crate::advisories::Advisories;
@@ -33,10 +37,6 @@ use crate::store::{Seen, SeenComponent, SeenStanding, StoredNode, Transition};
 /// An agent reports a round within moments: an observation that claims to be older
 /// than this has a broken clock behind it.
 const OLDEST_OBSERVATION: SignedDuration = SignedDuration::from_hours(1);
-
-mod told;
-
-pub(super) use told::ToldContent;
 
 /// What one component was last reported to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

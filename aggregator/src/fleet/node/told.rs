@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nodeward_domain::answer::is_stale;
 use nodeward_domain::check::{registry, settle};
+use nodeward_domain::cluster::ClusterTruth;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, NodeObject};
 use nodeward_domain::node::Holding;
@@ -21,7 +22,6 @@ use super::super::pools::Pools;
 use super::{NodeMemory, Standing};
 use crate::peer::Peer;
 use crate::store::Transition;
-use nodeward_domain::cluster::ClusterTruth;
 
 /// What an API server says of one component, and its content.
 #[derive(Debug, Clone)]
