@@ -187,7 +187,7 @@ impl Settings {
             return Err(Fault::Says("is there twice".to_owned()));
         }
         self.is_new(&entry.issuer).map_err(Fault::Says)?;
-        let audience = audience(entry.audience).map_err(Fault::Says)?;
+        let audience = audience(entry.audience.as_deref()).map_err(Fault::Says)?;
         let agent = entry.agent.as_deref().unwrap_or(AGENT);
         let agent = agent
             .split_once('/')
@@ -215,7 +215,7 @@ impl Settings {
 
     fn add_issuer(&mut self, entry: IssuerEntry) -> Result<(), String> {
         self.is_new(&entry.url)?;
-        let audience = audience(entry.audience)?;
+        let audience = audience(entry.audience.as_deref())?;
         let source = match (entry.jwks, entry.jwks_file) {
             (Some(url), None) if url.starts_with("https://") => {
                 let authorities = pull::authorities(entry.ca.as_deref())
@@ -274,8 +274,8 @@ enum Fault {
 }
 
 /// Never without one: a token that is made for everybody is made for whoever steals it.
-fn audience(told: Option<String>) -> Result<String, String> {
-    match told.as_deref() {
+fn audience(told: Option<&str>) -> Result<String, String> {
+    match told {
         None => Ok(AUDIENCE.to_owned()),
         Some("") => Err("audience is empty".to_owned()),
         Some(audience) => Ok(audience.to_owned()),
