@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use nodeward_domain::egress::endpoints;
 use serde::Deserialize;
 
+use crate::credential::CredentialError;
 use crate::host::{Beyond, HostRoot};
 
 /// Observes this node and reports to an aggregator.
@@ -83,7 +84,13 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_TLS_CA", value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
 
-    /// This node's certificate, which says who it is, PEM; for https.
+    /// A file with this pod's token for the aggregator, read anew each time; for https. It is
+    /// exchanged for a certificate, which the agent renews by itself.
+    #[arg(long, env = "NODEWARD_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// This node's certificate, which says who it is, PEM; for https without a token. Taken anew
+    /// when it changes, as its key is.
     #[arg(long, env = "NODEWARD_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
 
@@ -161,6 +168,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// What is to be shown to the aggregator cannot be used.
+    #[error("--tls-ca, --tls-certificate, --tls-key: {0}")]
+    Credential(#[source] CredentialError),
     /// Two settings exclude each other.
     #[error("{setting}: {why}")]
     Excluded {
@@ -196,6 +206,7 @@ impl Config {
             cluster: self.cluster.or(file.cluster),
             node_name: self.node_name.or(file.node_name),
             tls_ca: self.tls_ca.or(file.tls_ca),
+            token_file: self.token_file.or(file.token_file),
             tls_certificate: self.tls_certificate.or(file.tls_certificate),
             tls_key: self.tls_key.or(file.tls_key),
             containerd_socket: self.containerd_socket.or(file.containerd_socket),

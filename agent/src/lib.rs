@@ -10,6 +10,7 @@
 
 pub mod collect;
 pub mod config;
+pub mod credential;
 pub mod frame;
 pub mod host;
 pub mod journal;

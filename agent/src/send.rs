@@ -13,6 +13,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
+use crate::credential::{Credential, CredentialError};
+
 /// A report must be acknowledged in this time.
 const REPORT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -25,35 +27,60 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest wait after failures.
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// How an agent shows who it is. Nothing of it stands in the report itself.
-#[derive(Debug, Clone)]
-pub enum Identity {
-    /// A plain machine's claim, which an aggregator on loopback honours.
+/// The way to the aggregator, and how an agent shows who it is. Nothing of it stands in the
+/// report itself.
+#[derive(Debug)]
+pub enum Way {
+    /// In plain text on this machine: a claim, which an aggregator on loopback honours.
     Loopback {
+        /// Where it listens.
+        endpoint: Box<Endpoint>,
         /// Request metadata `nodeward-cluster`.
         cluster: MetadataValue<Ascii>,
         /// Request metadata `nodeward-node`.
         node: MetadataValue<Ascii>,
     },
-    /// The connection's client certificate says it.
-    Certificate,
+    /// Over TLS: the client certificate says it.
+    Tls(Box<Credential>),
 }
 
 /// Reports rounds to one aggregator.
 #[derive(Debug)]
 pub struct Sender {
-    client: ReportServiceClient<Channel>,
-    identity: Identity,
+    way: Way,
+    /// The connection in plain text, if that is the way.
+    plain: Option<Channel>,
     /// Digests that the aggregator has acknowledged, of the newest round only.
     known: BTreeSet<Vec<u8>>,
 }
 
 impl Sender {
-    /// A sender to that endpoint. Connects with the first report.
+    /// A sender on that way. Connects with the first report.
     #[must_use]
-    pub fn new(endpoint: &Endpoint, identity: Identity) -> Self {
-        let channel = endpoint.clone().connect_timeout(Duration::from_secs(5)).connect_lazy();
-        Self { client: ReportServiceClient::new(channel), identity, known: BTreeSet::new() }
+    pub fn new(way: Way) -> Self {
+        let plain = match &way {
+            Way::Loopback { endpoint, .. } => {
+                Some((**endpoint).clone().connect_timeout(Duration::from_secs(5)).connect_lazy())
+            }
+            Way::Tls(_) => None,
+        };
+        Self { way, plain, known: BTreeSet::new() }
+    }
+
+    /// A client that shows the newest credential.
+    async fn client(&mut self) -> Result<ReportServiceClient<Channel>, Status> {
+        let channel = match (&mut self.way, &self.plain) {
+            (Way::Tls(credential), _) => {
+                let channel = credential.channel().await;
+                channel.map_err(|error| match error {
+                    CredentialError::Refused(status) => status,
+                    other => Status::unauthenticated(other.to_string()),
+                })?
+            }
+            (Way::Loopback { .. }, Some(plain)) => plain.clone(),
+            (Way::Loopback { .. }, None) => return Err(Status::internal("no way is open")),
+        };
+        Ok(ReportServiceClient::new(channel))
     }
 
     /// Reports the newest round, and again with every newer one, for ever.
@@ -98,7 +125,20 @@ impl Sender {
     /// Reports one round and uploads what is asked for. Returns after the aggregator
     /// has committed all of it.
     pub async fn report(&mut self, round: &v1::Round) -> Result<v1::ReportResponse, Status> {
-        let response = self.call(round).await?;
+        let mut client = self.client().await?;
+        let reported = self.report_by(&mut client, round).await;
+        if let Way::Tls(credential) = &mut self.way {
+            credential.ended(reported.as_ref().map(|_| ()));
+        }
+        reported
+    }
+
+    async fn report_by(
+        &mut self,
+        client: &mut ReportServiceClient<Channel>,
+        round: &v1::Round,
+    ) -> Result<v1::ReportResponse, Status> {
+        let response = self.call(client, round).await?;
         let mut known: BTreeSet<Vec<u8>> =
             round.components.iter().map(|component| component.digest.clone()).collect();
         for digest in &response.need {
@@ -111,13 +151,17 @@ impl Sender {
             else {
                 continue;
             };
-            self.upload(component).await?;
+            self.upload(client, component).await?;
             self.known.insert(digest.clone());
         }
         Ok(response)
     }
 
-    async fn call(&mut self, round: &v1::Round) -> Result<v1::ReportResponse, Status> {
+    async fn call(
+        &self,
+        client: &mut ReportServiceClient<Channel>,
+        round: &v1::Round,
+    ) -> Result<v1::ReportResponse, Status> {
         let components = round
             .components
             .iter()
@@ -143,10 +187,14 @@ impl Sender {
         });
         request.set_timeout(REPORT_LIMIT);
         self.identify(&mut request);
-        within(REPORT_LIMIT, self.client.report(request)).await
+        within(REPORT_LIMIT, client.report(request)).await
     }
 
-    async fn upload(&mut self, component: &v1::ComponentReport) -> Result<(), Status> {
+    async fn upload(
+        &self,
+        client: &mut ReportServiceClient<Channel>,
+        component: &v1::ComponentReport,
+    ) -> Result<(), Status> {
         use v1::put_content_request::Part;
         let content = component.content.clone().unwrap_or_default();
         let header = v1::ContentHeader {
@@ -162,12 +210,12 @@ impl Sender {
         let mut request = Request::new(tokio_stream::iter(parts));
         request.set_timeout(UPLOAD_LIMIT);
         self.identify(&mut request);
-        within(UPLOAD_LIMIT, self.client.put_content(request)).await?;
+        within(UPLOAD_LIMIT, client.put_content(request)).await?;
         Ok(())
     }
 
     fn identify<T>(&self, request: &mut Request<T>) {
-        if let Identity::Loopback { cluster, node } = &self.identity {
+        if let Way::Loopback { cluster, node, .. } = &self.way {
             let metadata = request.metadata_mut();
             metadata.insert("nodeward-cluster", cluster.clone());
             metadata.insert("nodeward-node", node.clone());
@@ -210,7 +258,7 @@ fn log_verdict(seq: u64, response: &v1::ReportResponse) {
 
 /// A number in [0, 1) that differs from process to process and from call to call. It
 /// spreads load and protects nothing, so the hasher's seed is random enough.
-fn drawn() -> f64 {
+pub(crate) fn drawn() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     let drawn = RandomState::new().hash_one(Instant::now());
     f64::from(u32::try_from(drawn >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)

@@ -95,10 +95,10 @@ pub async fn run(config: &Config) -> Result<(), ServiceError> {
     let interval = config.interval()?;
     // First: without it not even the node's name can be read.
     let host = host(config)?;
-    let (endpoint, identity) = config.destination()?;
+    let way = config.destination()?;
     log_start(config, &host);
     let (newest, rounds) = watch::channel(None);
-    let sender = Sender::new(&endpoint, identity);
+    let sender = Sender::new(way);
     tokio::select! {
         result = collect_for_ever(host, interval, &newest) => result,
         () = sender.run(rounds) => Ok(()),
@@ -124,10 +124,10 @@ pub async fn collect(config: &Config) -> Result<(), ServiceError> {
 
 /// Sends what `collect` hands over.
 pub async fn send(config: &Config) -> Result<(), ServiceError> {
-    let (endpoint, identity) = config.destination()?;
+    let way = config.destination()?;
     let path = config.socket()?.to_owned();
     let (newest, rounds) = watch::channel(None);
-    let sender = Sender::new(&endpoint, identity);
+    let sender = Sender::new(way);
     tokio::select! {
         () = take_over(&path, &newest) => Ok(()),
         () = sender.run(rounds) => Ok(()),

@@ -1,7 +1,8 @@
 //! What administrators may ask for: imports and pulls of feeds. Served on a socket of the file
-//! system: only the user that the aggregator runs as, and root, may do it.
+//! system, to root and the user that the aggregator runs as, and over TLS to whoever has the role.
 
 use std::io::{Cursor, Seek as _, Write as _};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodeward_domain::image::named_by_path;
@@ -12,9 +13,9 @@ use nodeward_feeds::intake::{Intake, IntakeError};
 use nodeward_proto::v1;
 use nodeward_proto::v1::admin_service_server::AdminService;
 use nodeward_proto::v1::import_feed_request::Part;
-use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::access::Access;
 use crate::images::{ImagesError, ReadDocument, ReadImages, names_of, read_document};
 use crate::import::{ImportError, Importer};
 use crate::pull::Puller;
@@ -31,13 +32,21 @@ pub struct Admin {
     importer: Importer,
     /// None where no feed is configured.
     puller: Option<Puller>,
+    access: Arc<Access>,
 }
 
 impl Admin {
-    /// With that importer, and that puller if there is one.
+    /// With that importer, and that puller if there is one, for whom `access` lets.
     #[must_use]
-    pub const fn new(importer: Importer, puller: Option<Puller>) -> Self {
-        Self { importer, puller }
+    pub const fn new(importer: Importer, puller: Option<Puller>, access: Arc<Access>) -> Self {
+        Self { importer, puller, access }
+    }
+
+    /// What is asked, if whoever asks may.
+    async fn asked<T>(&self, request: Request<T>) -> Result<T, Status> {
+        let (metadata, extensions, asked) = request.into_parts();
+        self.access.may_administer(&metadata, &extensions).await?;
+        Ok(asked)
     }
 }
 
@@ -47,9 +56,9 @@ impl AdminService for Admin {
         &self,
         request: Request<Streaming<v1::ImportFeedRequest>>,
     ) -> Result<Response<v1::ImportFeedResponse>, Status> {
-        may(&request)?;
+        let parts = self.asked(request).await?;
         let now = Timestamp::now();
-        let (declared, intake) = receive(request.into_inner()).await?;
+        let (declared, intake) = receive(parts).await?;
         let (read, passed_over, first_passed_over) = intake.finish();
         let imported = self.importer.import(read, declared, now).await;
         let imported = imported.map_err(|error| status(&error))?;
@@ -66,9 +75,9 @@ impl AdminService for Admin {
         &self,
         request: Request<Streaming<v1::ImportImagesRequest>>,
     ) -> Result<Response<v1::ImportImagesResponse>, Status> {
-        may(&request)?;
+        let parts = self.asked(request).await?;
         let now = whole_microsecond(Timestamp::now());
-        let received = receive_images(request.into_inner(), now).await?;
+        let received = receive_images(parts, now).await?;
         let ReceivedImages {
             cluster,
             documents,
@@ -102,7 +111,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::PullFeedsRequest>,
     ) -> Result<Response<v1::PullFeedsResponse>, Status> {
-        may(&request)?;
+        self.asked(request).await?;
         let Some(puller) = &self.puller else {
             let why = "no feed is configured: nodeward-aggregator serve --feed URL";
             return Err(Status::failed_precondition(why));
@@ -126,20 +135,6 @@ impl AdminService for Admin {
             }
         });
         Ok(Response::new(v1::PullFeedsResponse { sources: sources.collect() }))
-    }
-}
-
-/// Whether whoever asks may: the socket says which user he is.
-fn may<T>(request: &Request<T>) -> Result<(), Status> {
-    let user = request
-        .extensions()
-        .get::<UdsConnectInfo>()
-        .and_then(|connection| connection.peer_cred.as_ref().map(|peer| peer.uid()));
-    let own = nix::unistd::geteuid().as_raw();
-    match user {
-        Some(user) if user == 0 || user == own => Ok(()),
-        Some(user) => Err(Status::permission_denied(format!("user {user} may not import"))),
-        None => Err(Status::unauthenticated("the socket does not say who asks")),
     }
 }
 

@@ -9,11 +9,13 @@ use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use serde::Deserialize;
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+use crate::access::{AccessError, Settings};
 use crate::cluster::{self, ClusterError};
+use crate::enrol;
 use crate::pull;
 use crate::store::sqlite;
+use crate::tls::TlsSettings;
 
 /// Remembers what agents report and answers for nodes and fleet.
 #[derive(Debug, Parser)]
@@ -48,7 +50,8 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_STORE", value_name = "STORE")]
     pub store: Option<String>,
 
-    /// Where agents and readers connect [default: 127.0.0.1:7443].
+    /// Where agents and readers of this machine connect in plain text, with
+    /// --insecure-loopback [default: 127.0.0.1:7443].
     #[arg(long, env = "NODEWARD_GRPC_LISTEN", value_name = "ADDR")]
     pub grpc_listen: Option<SocketAddr>,
 
@@ -56,11 +59,13 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_HTTP_LISTEN", value_name = "ADDR")]
     pub http_listen: Option<SocketAddr>,
 
-    /// Where agents of other machines connect over mutual TLS; needs the three --tls files.
+    /// Where other machines connect over TLS: agents with a certificate, readers and
+    /// administrators with one or a token; needs the three --tls files.
     #[arg(long, env = "NODEWARD_TLS_LISTEN", value_name = "ADDR")]
     pub tls_listen: Option<SocketAddr>,
 
-    /// Certificate chain that is shown to agents, PEM.
+    /// Certificate chain that is shown to them, PEM. Taken anew when it changes, as its key and
+    /// the authorities are.
     #[arg(long, env = "NODEWARD_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
 
@@ -68,11 +73,29 @@ pub struct Config {
     #[arg(long, env = "NODEWARD_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Authorities that agents' certificates must be signed by, PEM.
+    /// Authorities that client certificates must be signed by, PEM.
     #[arg(long, env = "NODEWARD_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// A socket of the file system for imports of feeds, for root and this user alone.
+    /// Whose tokens are believed and what their holders may do, TOML; see docs/identity.md.
+    #[arg(long, env = "NODEWARD_ACCESS", value_name = "FILE")]
+    pub access: Option<PathBuf>,
+
+    /// Certificate of the authority that gives agents theirs, PEM; with its key agents may
+    /// enrol. --tls-client-ca must have it too.
+    #[arg(long, env = "NODEWARD_AUTHORITY_CERTIFICATE", value_name = "FILE")]
+    pub authority_certificate: Option<PathBuf>,
+
+    /// The authority's private key, PEM.
+    #[arg(long, env = "NODEWARD_AUTHORITY_KEY", value_name = "FILE")]
+    pub authority_key: Option<PathBuf>,
+
+    /// How long an agent's certificate is in force, 10s to 24h [default: 24h].
+    #[arg(long, env = "NODEWARD_CERTIFICATE_LIFETIME", value_name = "DURATION")]
+    pub certificate_lifetime: Option<String>,
+
+    /// A socket of the file system for imports of feeds, for root and this user alone. Over TLS
+    /// it takes the role admin.
     #[arg(long, env = "NODEWARD_ADMIN_SOCKET", value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,
 
@@ -106,8 +129,8 @@ pub struct Config {
     #[serde(default)]
     pub kubernetes: Vec<String>,
 
-    /// Serve in plain text to this machine alone, and believe its agents their names; needed
-    /// in this version.
+    /// Serve in plain text to this machine alone, and believe its agents their names. Not in a
+    /// cluster, where a port-forward would come from this machine too.
     #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
     #[serde(default)]
     pub insecure_loopback: bool,
@@ -175,25 +198,32 @@ pub enum ConfigError {
     /// The store's address is of no known kind.
     #[error("--store {0:?}: must be sqlite:PATH")]
     Store(String),
-    /// Without the flag there is no way to serve yet.
-    #[error("--insecure-loopback is needed: this version serves in plain text on loopback only")]
+    /// There is no way to serve.
+    #[error("--tls-listen is needed for other machines, or --insecure-loopback for this one alone")]
     NotSecured,
+    /// Plain text in a cluster.
+    #[error("--insecure-loopback: not in a cluster, where a port-forward comes from loopback too")]
+    InCluster,
+    /// An address for plain text without the flag.
+    #[error("--grpc-listen is for plain text: it needs --insecure-loopback")]
+    PlainUnused,
+    /// Who may do what cannot be read.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The settings of enrolment are needed together.
+    #[error(
+        "{0} is needed: agents enrol with --authority-certificate, --authority-key and --tls-listen"
+    )]
+    EnrolIncomplete(&'static str),
+    /// A certificate's life is none that makes sense.
+    #[error("--certificate-lifetime {0:?}: must be a duration from 10s to 24h")]
+    Lifetime(String),
     /// The settings of TLS are needed together.
     #[error("{0} is needed: --tls-listen needs --tls-certificate, --tls-key and --tls-client-ca")]
     TlsIncomplete(&'static str),
     /// A file of TLS is given, and nothing is served over TLS.
     #[error("{0} without --tls-listen")]
     TlsUnused(&'static str),
-    /// A file of TLS cannot be read.
-    #[error("{setting} {path}: {source}")]
-    TlsFile {
-        /// The setting.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// Plain text may not leave the machine.
     #[error("{setting} {address}: plain text is served on loopback only")]
     NotLoopback {
@@ -226,6 +256,10 @@ impl Config {
             tls_certificate: self.tls_certificate.or(file.tls_certificate),
             tls_key: self.tls_key.or(file.tls_key),
             tls_client_ca: self.tls_client_ca.or(file.tls_client_ca),
+            access: self.access.or(file.access),
+            authority_certificate: self.authority_certificate.or(file.authority_certificate),
+            authority_key: self.authority_key.or(file.authority_key),
+            certificate_lifetime: self.certificate_lifetime.or(file.certificate_lifetime),
             admin_socket: self.admin_socket.or(file.admin_socket),
             feed: if self.feed.is_empty() { file.feed } else { self.feed },
             feed_interval: self.feed_interval.or(file.feed_interval),
@@ -288,34 +322,35 @@ impl Config {
         Ok(watches)
     }
 
-    /// Where gRPC is served.
-    pub fn grpc_listen(&self) -> Result<SocketAddr, ConfigError> {
-        let address = self.grpc_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7443)));
-        self.on_loopback("--grpc-listen", address)
-    }
-
-    /// Where HTTP is served.
-    pub fn http_listen(&self) -> Result<SocketAddr, ConfigError> {
-        let address = self.http_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7480)));
-        self.on_loopback("--http-listen", address)
-    }
-
-    fn on_loopback(
-        &self,
-        setting: &'static str,
-        address: SocketAddr,
-    ) -> Result<SocketAddr, ConfigError> {
+    /// Where gRPC is served in plain text; none where it is not.
+    pub fn grpc_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        const SETTING: &str = "--grpc-listen";
         if !self.insecure_loopback {
-            Err(ConfigError::NotSecured)
-        } else if !address.ip().is_loopback() {
-            Err(ConfigError::NotLoopback { setting, address })
+            return match (self.grpc_listen, self.tls_listen) {
+                (_, None) => Err(ConfigError::NotSecured),
+                (Some(_), _) => Err(ConfigError::PlainUnused),
+                (None, Some(_)) => Ok(None),
+            };
+        }
+        if is_in_cluster() {
+            return Err(ConfigError::InCluster);
+        }
+        let address = self.grpc_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7443)));
+        if address.ip().is_loopback() {
+            Ok(Some(address))
         } else {
-            Ok(address)
+            Err(ConfigError::NotLoopback { setting: SETTING, address })
         }
     }
 
-    /// Where agents connect over mutual TLS, and how; none when it is not asked for.
-    pub fn tls(&self) -> Result<Option<(SocketAddr, ServerTlsConfig)>, ConfigError> {
+    /// Where HTTP is served. It has nothing but health and metrics, so it may be anywhere.
+    #[must_use]
+    pub fn http_listen(&self) -> SocketAddr {
+        self.http_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7480)))
+    }
+
+    /// Where other machines connect over TLS, and how; none when it is not asked for.
+    pub fn tls(&self) -> Result<Option<TlsSettings>, ConfigError> {
         let files = [
             ("--tls-certificate", &self.tls_certificate),
             ("--tls-key", &self.tls_key),
@@ -327,25 +362,52 @@ impl Config {
                 None => Ok(None),
             };
         };
-        let read = |(setting, path): (&'static str, &Option<PathBuf>)| {
-            let path = path.as_ref().ok_or(ConfigError::TlsIncomplete(setting))?;
-            std::fs::read(path).map_err(|source| ConfigError::TlsFile {
-                setting,
-                path: path.clone(),
-                source,
-            })
+        let [certificate, key, client_ca] =
+            files.map(|(setting, path)| path.clone().ok_or(ConfigError::TlsIncomplete(setting)));
+        let (certificate, key, client_ca) = (certificate?, key?, client_ca?);
+        Ok(Some(TlsSettings { address, certificate, key, client_ca }))
+    }
+
+    /// The files of the authority that gives agents their certificates, and how long these are
+    /// in force; none when nobody enrols.
+    pub fn enrol(&self) -> Result<Option<(PathBuf, PathBuf, Duration)>, ConfigError> {
+        let lifetime = match &self.certificate_lifetime {
+            None => enrol::LIFETIME,
+            Some(text) => text
+                .parse::<SignedDuration>()
+                .ok()
+                .and_then(|length| Duration::try_from(length).ok())
+                .filter(|length| (enrol::SHORTEST_LIFETIME..=enrol::LIFETIME).contains(length))
+                .ok_or_else(|| ConfigError::Lifetime(text.clone()))?,
         };
-        let [certificate, key, client_ca] = files;
-        let tls = ServerTlsConfig::new()
-            .identity(Identity::from_pem(read(certificate)?, read(key)?))
-            .client_ca_root(Certificate::from_pem(read(client_ca)?));
-        Ok(Some((address, tls)))
+        match (&self.authority_certificate, &self.authority_key, self.tls_listen) {
+            (None, None, _) => Ok(None),
+            (None, Some(_), _) => Err(ConfigError::EnrolIncomplete("--authority-certificate")),
+            (Some(_), None, _) => Err(ConfigError::EnrolIncomplete("--authority-key")),
+            (Some(_), Some(_), None) => Err(ConfigError::EnrolIncomplete("--tls-listen")),
+            (Some(certificate), Some(key), Some(_)) => {
+                Ok(Some((certificate.clone(), key.clone(), lifetime)))
+            }
+        }
+    }
+
+    /// Who may do what. Without a file certificates alone count. Needs a runtime.
+    pub fn access(&self) -> Result<Settings, ConfigError> {
+        match &self.access {
+            Some(path) => Ok(Settings::read(path)?),
+            None => Ok(Settings::default()),
+        }
     }
 
     /// The edition of the support policy.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
         Ok(Policy::edition(self.policy.as_deref().unwrap_or(DEFAULT_EDITION))?)
     }
+}
+
+/// Whether this process runs in a pod: Kubernetes tells every one of them where its API is.
+fn is_in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
 }
 
 #[cfg(test)]
@@ -357,9 +419,14 @@ mod tests {
         assert!(matches!(Config::default().grpc_listen(), Err(ConfigError::NotSecured)));
         let mut config = Config { insecure_loopback: true, ..Config::default() };
         assert!(config.grpc_listen().is_ok());
-        config.http_listen = "0.0.0.0:80".parse().ok();
-        let error = config.http_listen().expect_err("every address").to_string();
-        assert!(error.contains("--http-listen 0.0.0.0:80"), "{error}");
+        config.grpc_listen = "0.0.0.0:80".parse().ok();
+        let error = config.grpc_listen().expect_err("every address").to_string();
+        assert!(error.contains("--grpc-listen 0.0.0.0:80"), "{error}");
+        let tls = "127.0.0.1:1".parse().ok();
+        let mut config = Config { tls_listen: tls, ..Config::default() };
+        assert!(matches!(config.grpc_listen(), Ok(None)));
+        config.grpc_listen = "127.0.0.1:2".parse().ok();
+        assert!(matches!(config.grpc_listen(), Err(ConfigError::PlainUnused)));
     }
 
     #[test]

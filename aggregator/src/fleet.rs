@@ -26,6 +26,7 @@ use nodeward_domain::fixes::scan::{Reported, ScanLabels, label};
 use nodeward_domain::policy::Policy;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
+use nodeward_proto::identity::Clusters;
 
 pub use cluster::{KnownCluster, Told};
 pub use images::{AskedDiff, NoImage};
@@ -41,22 +42,24 @@ use crate::store::{Seen, Spoilt};
 /// A node's place in the fleet: cluster first, as everywhere.
 pub type Key = (String, String);
 
-/// Every node, every content.
+/// Every node, every content. Several may look at the same fleet, each at some clusters of it.
 #[derive(Debug)]
 pub struct Fleet {
-    policy: Policy,
-    advisories: RwLock<Arc<Advisories>>,
-    places: RwLock<BTreeMap<Key, Arc<Place>>>,
+    policy: Arc<Policy>,
+    advisories: Arc<RwLock<Arc<Advisories>>>,
+    places: Arc<RwLock<BTreeMap<Key, Arc<Place>>>>,
     /// Decoded contents; none inside for a component that this build does not know.
-    contents: RwLock<HashMap<Digest, Option<ComponentState>>>,
+    contents: Arc<RwLock<HashMap<Digest, Option<ComponentState>>>>,
     /// What nodes showed of pools when it was last gathered.
-    pools: RwLock<Arc<Pools>>,
+    pools: Arc<RwLock<Arc<Pools>>>,
     /// Whether a node has shown something else since.
-    are_pools_old: AtomicBool,
+    are_pools_old: Arc<AtomicBool>,
     /// What is known of clusters whose API servers are asked.
-    clusters: RwLock<cluster::Clusters>,
+    clusters: Arc<RwLock<cluster::Clusters>>,
     /// How many rows of the store turned out to be spoilt.
-    spoilt: AtomicU64,
+    spoilt: Arc<AtomicU64>,
+    /// The clusters that answers are about.
+    seen: Clusters,
 }
 
 /// Which nodes are asked for.
@@ -89,20 +92,42 @@ impl Fleet {
     #[must_use]
     pub fn new(policy: Policy, advisories: Advisories) -> Self {
         Self {
-            policy,
-            advisories: RwLock::new(Arc::new(advisories)),
-            places: RwLock::new(BTreeMap::new()),
-            contents: RwLock::new(HashMap::new()),
-            pools: RwLock::default(),
-            are_pools_old: AtomicBool::new(true),
-            clusters: RwLock::default(),
-            spoilt: AtomicU64::new(0),
+            policy: Arc::new(policy),
+            advisories: Arc::new(RwLock::new(Arc::new(advisories))),
+            places: Arc::default(),
+            contents: Arc::default(),
+            pools: Arc::default(),
+            are_pools_old: Arc::new(AtomicBool::new(true)),
+            clusters: Arc::default(),
+            spoilt: Arc::default(),
+            seen: Clusters::All,
         }
+    }
+
+    /// The same fleet, whose answers are about those clusters alone. Nodes are judged as before,
+    /// with what others show.
+    #[must_use]
+    pub fn seen_by(&self, clusters: Clusters) -> Self {
+        Self {
+            policy: Arc::clone(&self.policy),
+            advisories: Arc::clone(&self.advisories),
+            places: Arc::clone(&self.places),
+            contents: Arc::clone(&self.contents),
+            pools: Arc::clone(&self.pools),
+            are_pools_old: Arc::clone(&self.are_pools_old),
+            spoilt: Arc::clone(&self.spoilt),
+            seen: clusters,
+        }
+    }
+
+    /// Whether answers are about that cluster.
+    pub(crate) fn sees(&self, cluster: &str) -> bool {
+        self.seen.has(cluster)
     }
 
     /// The policy by which nodes are judged.
     #[must_use]
-    pub const fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
@@ -182,7 +207,7 @@ impl Fleet {
     #[must_use]
     pub fn pools(&self) -> Arc<Pools> {
         if self.are_pools_old.swap(false, Ordering::AcqRel) {
-            let gathered = Arc::new(Pools::of(&self.all()));
+            let gathered = Arc::new(Pools::of(&self.every()));
             let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
             *pools = gathered;
         }
@@ -220,7 +245,7 @@ impl Fleet {
     /// Tells every node that waits for it that a content has come.
     pub fn arrived(&self, digest: Digest) {
         let Some(state) = self.known(digest) else { return };
-        for place in self.all() {
+        for place in self.every() {
             if let Some(node) = &mut place.memory().node {
                 node.arrived(digest, state.as_ref(), &self.policy);
                 self.are_pools_old.store(true, Ordering::Release);
@@ -231,7 +256,7 @@ impl Fleet {
     /// Forgets contents that no node stands on any more. They stay in the store.
     pub fn forget_unused(&self) {
         let mut used = HashSet::new();
-        for place in self.all() {
+        for place in self.every() {
             if let Some(node) = &place.memory().node {
                 used.extend(node.digests());
             }
@@ -241,8 +266,15 @@ impl Fleet {
         self.advisories().forget_unused();
     }
 
-    /// Every node's place.
+    /// The place of every node that answers are about.
     pub(crate) fn all(&self) -> Vec<Arc<Place>> {
+        let places = read(&self.places);
+        let seen = places.iter().filter(|((cluster, _), _)| self.sees(cluster));
+        seen.map(|(_, place)| Arc::clone(place)).collect()
+    }
+
+    /// Every node's place, whoever asks.
+    fn every(&self) -> Vec<Arc<Place>> {
         read(&self.places).values().cloned().collect()
     }
 
@@ -302,7 +334,9 @@ impl Fleet {
         let told: Vec<(String, T)> = read(&self.places)
             .iter()
             .filter(|((of_cluster, name), _)| {
-                name == node && (cluster.is_empty() || of_cluster == cluster)
+                name == node
+                    && (cluster.is_empty() || of_cluster == cluster)
+                    && self.sees(of_cluster)
             })
             .filter_map(|((of_cluster, _), place)| {
                 let memory = place.memory();
@@ -377,7 +411,10 @@ impl Fleet {
     /// What moved since it was last asked, to be saved lazily.
     #[must_use]
     pub fn take_unsaved(&self) -> Vec<Seen> {
-        self.all().iter().filter_map(|place| place.memory().node.as_mut()?.take_unsaved()).collect()
+        self.every()
+            .iter()
+            .filter_map(|place| place.memory().node.as_mut()?.take_unsaved())
+            .collect()
     }
 }
 

@@ -26,6 +26,9 @@ use crate::store::{Batch, Store, StoreError};
 /// So long an agent waits at least before it reports again.
 const NEXT_REPORT_AFTER: Duration = Duration::from_secs(1);
 
+/// A report or an upload that takes longer is given up.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+
 /// Takes reports and contents.
 pub struct Ingest {
     fleet: Arc<Fleet>,
@@ -233,6 +236,12 @@ impl Ingest {
     }
 }
 
+/// A limit of our own: nobody keeps a request open for longer.
+async fn within<T>(taking: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let taken = tokio::time::timeout(REQUEST_LIMIT, taking).await;
+    taken.unwrap_or_else(|_| Err(Status::deadline_exceeded("took longer than a minute")))
+}
+
 /// The content that came along with a component, taken out of the report.
 fn content_of(reported: &mut Reported) -> Option<Content> {
     let bytes = reported.content.take()?;
@@ -253,7 +262,7 @@ impl ReportService for Ingest {
         let started = Instant::now();
         let (metadata, extensions, report) = request.into_parts();
         let result = match self.authenticator.authenticate(&metadata, &extensions) {
-            Ok(peer) => self.take(&peer, report).await,
+            Ok(peer) => within(self.take(&peer, report)).await,
             Err(status) => Err(status),
         };
         self.metrics.report(Outcome::of(&result), started.elapsed());
@@ -266,7 +275,7 @@ impl ReportService for Ingest {
     ) -> Result<Response<v1::PutContentResponse>, Status> {
         let (metadata, extensions, mut parts) = request.into_parts();
         let stored = match self.authenticator.authenticate(&metadata, &extensions) {
-            Ok(peer) => self.upload(&peer, &mut parts).await,
+            Ok(peer) => within(self.upload(&peer, &mut parts)).await,
             Err(status) => Err(status),
         };
         self.metrics.content(Outcome::of(&stored));

@@ -1,6 +1,8 @@
 //! What is counted for Prometheus: the aggregator's own work as it happens, and the
 //! fleet's standing at the moment of the scrape.
 
+mod certificates;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tonic::{Code, Status};
+
+pub use certificates::Certificates;
 
 use crate::fleet::{Filter, Fleet};
 
@@ -85,9 +89,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counters at zero, and the standing of that fleet.
+    /// Counters at zero, the standing of that fleet, and until when certificates are in force.
     #[must_use]
-    pub fn new(fleet: Arc<Fleet>) -> Self {
+    pub fn new(fleet: Arc<Fleet>, certificates: Certificates) -> Self {
         let reports = Family::<ByOutcome, Counter>::default();
         let contents = Family::<ByOutcome, Counter>::default();
         // From half a millisecond to some eight seconds.
@@ -125,6 +129,7 @@ impl Metrics {
             watch_failures.clone(),
         );
         registry.register_collector(Box::new(FleetStanding { fleet }));
+        registry.register_collector(Box::new(certificates));
         Self {
             registry,
             reports,

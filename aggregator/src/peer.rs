@@ -1,8 +1,9 @@
 //! Who speaks. Identity comes from the connection alone, never from what is reported.
 
-mod certificate;
+pub(crate) mod certificate;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+pub(crate) use nodeward_proto::identity::{is_name, is_uid};
 use sha2::Sha256;
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -28,14 +29,13 @@ pub trait Authenticator: Send + Sync + 'static {
 }
 
 pub use certificate::CertificateAuthenticator;
-pub(crate) use certificate::is_uid;
 
 /// Lets each kind of connection be judged by its own authenticator: what came over TLS by
 /// its certificate, what came in plain text by its address.
 #[derive(Debug)]
 pub struct ByConnection {
-    /// For connections in plain text.
-    pub plain: LoopbackAuthenticator,
+    /// For connections in plain text, where they are served.
+    pub plain: Option<LoopbackAuthenticator>,
     /// For connections over mutual TLS.
     pub tls: CertificateAuthenticator,
 }
@@ -48,8 +48,10 @@ impl Authenticator for ByConnection {
     ) -> Result<Peer, Status> {
         if extensions.get::<TlsConnectInfo<TcpConnectInfo>>().is_some() {
             self.tls.authenticate(metadata, extensions)
+        } else if let Some(plain) = &self.plain {
+            plain.authenticate(metadata, extensions)
         } else {
-            self.plain.authenticate(metadata, extensions)
+            Err(Status::unauthenticated("reports are taken over mutual TLS alone"))
         }
     }
 }
@@ -116,15 +118,6 @@ fn name(metadata: &MetadataMap, key: &'static str) -> Result<String, Status> {
     } else {
         Err(Status::unauthenticated(format!("request metadata {key} is not a name")))
     }
-}
-
-/// Whether it may name a cluster or a node: as long as a DNS name, in lower case.
-pub(crate) fn is_name(value: &str) -> bool {
-    !value.is_empty()
-        && value.len() <= 253
-        && value
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
 }
 
 #[cfg(test)]

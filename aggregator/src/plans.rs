@@ -17,6 +17,7 @@ use nodeward_proto::v1::plan_service_server::PlanService;
 use serde::Serialize;
 use tonic::{Request, Response, Status};
 
+use crate::access::Access;
 use crate::fleet::Fleet;
 use crate::store::{Document, DocumentKey, Store, StoreError};
 
@@ -37,6 +38,7 @@ const KIND: &str = "plan";
 pub struct Plans {
     fleet: Arc<Fleet>,
     store: PlanStore,
+    access: Arc<Access>,
 }
 
 /// Plans in memory and in the store.
@@ -54,7 +56,11 @@ impl std::fmt::Debug for PlanStore {
 
 impl Plans {
     /// Those of a store. A plan that cannot be read costs itself alone.
-    pub async fn load(fleet: Arc<Fleet>, store: Arc<dyn Store>) -> Result<Self, StoreError> {
+    pub async fn load(
+        fleet: Arc<Fleet>,
+        store: Arc<dyn Store>,
+        access: Arc<Access>,
+    ) -> Result<Self, StoreError> {
         let mut plans = BTreeMap::new();
         for document in store.documents().await?.documents {
             if document.key.kind != KIND {
@@ -74,7 +80,14 @@ impl Plans {
             }
         }
         let plans = Arc::new(RwLock::new(plans));
-        Ok(Self { fleet, store: PlanStore { store, plans } })
+        Ok(Self { fleet, store: PlanStore { store, plans }, access })
+    }
+
+    /// What is asked, if whoever asks may see plans: they go over all clusters.
+    async fn asked<T>(&self, request: Request<T>) -> Result<T, Status> {
+        let (metadata, extensions, asked) = request.into_parts();
+        self.access.may_read_all(&metadata, &extensions, "plans").await?;
+        Ok(asked)
     }
 
     fn named(&self, name: &str) -> Result<Arc<Plan>, Status> {
@@ -208,7 +221,7 @@ impl PlanService for Plans {
         request: Request<v1::CreatePlanRequest>,
     ) -> Result<Response<v1::PlanResponse>, Status> {
         let now = Timestamp::now();
-        let (request, replace) = plan_request(request.into_inner(), now)?;
+        let (request, replace) = plan_request(self.asked(request).await?, now)?;
         {
             let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
             let is_known = plans.contains_key(&request.name);
@@ -239,8 +252,9 @@ impl PlanService for Plans {
 
     async fn list_plans(
         &self,
-        _: Request<v1::ListPlansRequest>,
+        request: Request<v1::ListPlansRequest>,
     ) -> Result<Response<v1::ListPlansResponse>, Status> {
+        self.asked(request).await?;
         let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
         let rows = plans.values().map(|plan| v1::PlanRow {
             name: plan.request.name.clone(),
@@ -260,7 +274,7 @@ impl PlanService for Plans {
         &self,
         request: Request<v1::GetPlanRequest>,
     ) -> Result<Response<v1::PlanResponse>, Status> {
-        let plan = self.named(&request.into_inner().name)?;
+        let plan = self.named(&self.asked(request).await?.name)?;
         answer(&*plan, Timestamp::now())
     }
 
@@ -268,7 +282,7 @@ impl PlanService for Plans {
         &self,
         request: Request<v1::GetPlanRequest>,
     ) -> Result<Response<v1::PlanResponse>, Status> {
-        let plan = self.named(&request.into_inner().name)?;
+        let plan = self.named(&self.asked(request).await?.name)?;
         let (fleet, now) = (Arc::clone(&self.fleet), Timestamp::now());
         let check = tokio::task::spawn_blocking(move || {
             let inputs = fleet.plan_inputs(&plan.request, now);
@@ -281,7 +295,7 @@ impl PlanService for Plans {
         &self,
         request: Request<v1::GetPlanRequest>,
     ) -> Result<Response<v1::PlanResponse>, Status> {
-        let plan = self.named(&request.into_inner().name)?;
+        let plan = self.named(&self.asked(request).await?.name)?;
         let (fleet, now) = (Arc::clone(&self.fleet), Timestamp::now());
         let progress =
             tokio::task::spawn_blocking(move || watch::watch(&plan, &fleet.sightings(), now));
@@ -292,7 +306,7 @@ impl PlanService for Plans {
         &self,
         request: Request<v1::GetPlanRequest>,
     ) -> Result<Response<v1::DeletePlanResponse>, Status> {
-        let name = request.into_inner().name;
+        let name = self.asked(request).await?.name;
         self.named(&name)?;
         self.keep(&name, None, Timestamp::now()).await?;
         Ok(Response::new(v1::DeletePlanResponse {}))

@@ -13,19 +13,28 @@ use nodeward_proto::v1::query_service_server::QueryService;
 use serde::Serialize;
 use tonic::{Request, Response, Status};
 
+use crate::access::Access;
 use crate::fleet::{AskedDiff, AskedSupport, Filter, Fleet, NoAnswer, NoImage, NoSupport};
 
 /// Answers readers.
 #[derive(Debug)]
 pub struct Query {
     fleet: Arc<Fleet>,
+    access: Arc<Access>,
 }
 
 impl Query {
-    /// Answers for that fleet.
+    /// Answers for that fleet, to whom that lets.
     #[must_use]
-    pub const fn new(fleet: Arc<Fleet>) -> Self {
-        Self { fleet }
+    pub const fn new(fleet: Arc<Fleet>, access: Arc<Access>) -> Self {
+        Self { fleet, access }
+    }
+
+    /// What is asked, and the fleet as whoever asks may see it.
+    async fn asked<T>(&self, request: Request<T>) -> Result<(T, Arc<Fleet>), Status> {
+        let (metadata, extensions, asked) = request.into_parts();
+        let seen = self.access.may_read(&metadata, &extensions).await?;
+        Ok((asked, Arc::new(self.fleet.seen_by(seen))))
     }
 }
 
@@ -35,7 +44,7 @@ impl QueryService for Query {
         &self,
         request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
-        let request = request.into_inner();
+        let (request, fleet) = self.asked(request).await?;
         let standing = match request.standing.as_str() {
             "" => None,
             word => Some(
@@ -47,7 +56,7 @@ impl QueryService for Query {
         let after = page_start(&request.page_token)?;
         let size = page_size(request.page_size);
         let now = Timestamp::now();
-        let rows = self.fleet.rows(&Filter { cluster, standing }, now);
+        let rows = fleet.rows(&Filter { cluster, standing }, now);
         let summary = summary(&rows);
         let mut left = rows.iter().filter(|row| {
             after.is_none_or(|after| (row.cluster.as_str(), row.node.as_str()) > after)
@@ -69,12 +78,11 @@ impl QueryService for Query {
         &self,
         request: Request<v1::GetNodeRequest>,
     ) -> Result<Response<v1::GetNodeResponse>, Status> {
-        let request = request.into_inner();
+        let (request, fleet) = self.asked(request).await?;
         if request.node.is_empty() {
             return Err(Status::invalid_argument("node: is missing"));
         }
-        let answer = self
-            .fleet
+        let answer = fleet
             .answer(&request.cluster, &request.node, Timestamp::now())
             .map_err(|error| no_answer(&error))?;
         Ok(Response::new(v1::GetNodeResponse { node: Some((&answer).into()) }))
@@ -84,7 +92,7 @@ impl QueryService for Query {
         &self,
         request: Request<v1::GetPatchAgeRequest>,
     ) -> Result<Response<v1::GetPatchAgeResponse>, Status> {
-        let request = request.into_inner();
+        let (request, fleet) = self.asked(request).await?;
         let first = match request.page_token.as_str() {
             "" => 0,
             token => token.parse().map_err(|_| {
@@ -94,7 +102,6 @@ impl QueryService for Query {
         let size = page_size(request.page_size);
         let (asked, by) = patch_age::asked(request)
             .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
-        let fleet = Arc::clone(&self.fleet);
         // All nodes are gone through: not where others wait for a moment's work.
         let answer =
             tokio::task::spawn_blocking(move || fleet.patch_age(&asked, by, Timestamp::now()))
@@ -107,8 +114,9 @@ impl QueryService for Query {
         &self,
         request: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
-        let family = Some(request.into_inner().family).filter(|family| !family.is_empty());
-        let answer = self.fleet.image_list(family.as_deref(), Timestamp::now());
+        let (request, fleet) = self.asked(request).await?;
+        let family = Some(request.family).filter(|family| !family.is_empty());
+        let answer = fleet.image_list(family.as_deref(), Timestamp::now());
         Ok(Response::new((&answer).into()))
     }
 
@@ -116,9 +124,9 @@ impl QueryService for Query {
         &self,
         request: Request<v1::DiffImagesRequest>,
     ) -> Result<Response<v1::DiffImagesResponse>, Status> {
-        let v1::DiffImagesRequest { from, to, family, cluster, pool } = request.into_inner();
+        let (v1::DiffImagesRequest { from, to, family, cluster, pool }, fleet) =
+            self.asked(request).await?;
         let asked = AskedDiff { from, to, family, cluster, pool };
-        let fleet = Arc::clone(&self.fleet);
         let diff = tokio::task::spawn_blocking(move || fleet.image_diff(&asked, Timestamp::now()));
         let diff = diff.await.map_err(|error| Status::internal(error.to_string()))?;
         diff.map(|diff| Response::new((&diff).into())).map_err(|error| no_image(&error))
@@ -128,8 +136,7 @@ impl QueryService for Query {
         &self,
         request: Request<v1::ListImageVariantsRequest>,
     ) -> Result<Response<v1::ListImageVariantsResponse>, Status> {
-        let v1::ListImageVariantsRequest { image, family } = request.into_inner();
-        let fleet = Arc::clone(&self.fleet);
+        let (v1::ListImageVariantsRequest { image, family }, fleet) = self.asked(request).await?;
         let found = tokio::task::spawn_blocking(move || {
             fleet.image_variants(&image, &family, Timestamp::now())
         });
@@ -141,11 +148,10 @@ impl QueryService for Query {
         &self,
         request: Request<v1::GetFirstFixRequest>,
     ) -> Result<Response<v1::GetFirstFixResponse>, Status> {
-        let v1::GetFirstFixRequest { about, family } = request.into_inner();
+        let (v1::GetFirstFixRequest { about, family }, fleet) = self.asked(request).await?;
         if about.trim().is_empty() {
             return Err(Status::invalid_argument("about: is missing"));
         }
-        let fleet = Arc::clone(&self.fleet);
         let answer = tokio::task::spawn_blocking(move || {
             let family = Some(family.as_str()).filter(|family| !family.is_empty());
             v1::GetFirstFixResponse::from(&fleet.first_fix(about.trim(), family, Timestamp::now()))
@@ -155,10 +161,11 @@ impl QueryService for Query {
 
     async fn list_feeds(
         &self,
-        _: Request<v1::ListFeedsRequest>,
+        request: Request<v1::ListFeedsRequest>,
     ) -> Result<Response<v1::ListFeedsResponse>, Status> {
+        let (_, fleet) = self.asked(request).await?;
         let now = Timestamp::now();
-        let advisories = self.fleet.advisories();
+        let advisories = fleet.advisories();
         Ok(Response::new(v1::ListFeedsResponse {
             as_of: Some(timestamp(now)),
             feeds: advisories.statuses(now).iter().map(Into::into).collect(),
@@ -170,9 +177,9 @@ impl QueryService for Query {
         &self,
         request: Request<v1::LabelScanRequest>,
     ) -> Result<Response<v1::LabelScanResponse>, Status> {
-        let asked = AskedScan::try_from(request.into_inner())
+        let (request, fleet) = self.asked(request).await?;
+        let asked = AskedScan::try_from(request)
             .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
-        let fleet = Arc::clone(&self.fleet);
         let answer = tokio::task::spawn_blocking(move || {
             let labels = fleet.label_scan(asked.cluster.as_deref(), &asked.rows, Timestamp::now());
             scan::response(&labels, &asked.places)
@@ -184,9 +191,9 @@ impl QueryService for Query {
         &self,
         request: Request<v1::GetSysctlRequest>,
     ) -> Result<Response<v1::GetSysctlResponse>, Status> {
-        let v1::GetSysctlRequest { cluster, node } = request.into_inner();
+        let (v1::GetSysctlRequest { cluster, node }, fleet) = self.asked(request).await?;
         let now = Timestamp::now();
-        let answer = self.fleet.sysctl(&cluster, &node, now).map_err(|error| no_answer(&error))?;
+        let answer = fleet.sysctl(&cluster, &node, now).map_err(|error| no_answer(&error))?;
         let document = document(&answer)?;
         Ok(Response::new(v1::GetSysctlResponse { as_of: Some(timestamp(now)), document }))
     }
@@ -195,10 +202,10 @@ impl QueryService for Query {
         &self,
         request: Request<v1::CheckSupportRequest>,
     ) -> Result<Response<v1::CheckSupportResponse>, Status> {
-        let v1::CheckSupportRequest { cluster, pool, node, policy } = request.into_inner();
+        let (v1::CheckSupportRequest { cluster, pool, node, policy }, fleet) =
+            self.asked(request).await?;
         let asked = AskedSupport { cluster, pool, node, policy };
         let now = Timestamp::now();
-        let fleet = Arc::clone(&self.fleet);
         // Every node is judged: not where others wait for a moment's work.
         let answer = tokio::task::spawn_blocking(move || fleet.support(&asked, now));
         let answer = answer.await.map_err(|error| Status::internal(error.to_string()))?;
@@ -214,9 +221,8 @@ impl QueryService for Query {
         &self,
         request: Request<v1::GetWhyRequest>,
     ) -> Result<Response<v1::GetWhyResponse>, Status> {
-        let v1::GetWhyRequest { cluster, node } = request.into_inner();
+        let (v1::GetWhyRequest { cluster, node }, fleet) = self.asked(request).await?;
         let now = Timestamp::now();
-        let fleet = Arc::clone(&self.fleet);
         // The others of its pool and image are judged too.
         let answer = tokio::task::spawn_blocking(move || fleet.why(&cluster, &node, now));
         let answer = answer.await.map_err(|error| Status::internal(error.to_string()))?;

@@ -4,12 +4,15 @@
 mod admin_socket;
 mod error;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nodeward_proto::authority::Authority;
 use nodeward_proto::v1::admin_service_server::AdminServiceServer;
+use nodeward_proto::v1::enrol_service_server::EnrolServiceServer;
 use nodeward_proto::v1::plan_service_server::PlanServiceServer;
 use nodeward_proto::v1::query_service_server::QueryServiceServer;
 use nodeward_proto::v1::report_service_server::ReportServiceServer;
@@ -18,25 +21,28 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::transport::{Server, ServerTlsConfig};
-use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
 
+use crate::access::{self, Access};
 use crate::admin::Admin;
 use crate::advisories::Advisories;
 use crate::cluster;
 use crate::config::Config;
 use crate::connections::{self, Connections};
+use crate::enrol::{self, Enrol};
 use crate::fleet::Fleet;
 use crate::import::Importer;
 use crate::ingest::Ingest;
-use crate::metrics::Metrics;
+use crate::metrics::{Certificates, Metrics};
 use crate::peer::{Authenticator, ByConnection, CertificateAuthenticator, LoopbackAuthenticator};
 use crate::plans::Plans;
 use crate::pull::{self, Puller};
 use crate::query::Query;
+use crate::reload::{self, ReloadError, Reloaded};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
-use crate::{health, http};
+use crate::{health, http, tls};
 
 pub use error::ServeError;
 
@@ -52,13 +58,20 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Requests that one connection may have under way. Further ones have to wait for that.
 const REQUESTS_PER_CONNECTION: u32 = 64;
 
-/// A connection that does not get through TLS in this time is given up.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// A connection of another machine is ended after this long, so that authorities that are not
+/// trusted any more, and certificates that were replaced, go out of use.
+const CONNECTION_AGE: Duration = Duration::from_secs(3600);
+
+/// So long before its end a certificate is told of.
+const EXPIRES_SOON: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
 /// An aggregator that is ready to serve.
 pub struct Aggregator {
-    grpc: TcpListener,
-    tls: Option<(TcpListener, ServerTlsConfig)>,
+    grpc: Option<TcpListener>,
+    tls: Option<TcpListener>,
+    certificates: Certificates,
+    lifetime: Duration,
+    access: Arc<Access>,
     http: TcpListener,
     admin: Option<(UnixListener, PathBuf)>,
     pull: Option<pull::Settings>,
@@ -100,12 +113,27 @@ impl Aggregator {
         let pull = config.pull()?;
         let clusters = config.clusters().await?;
         // Sockets first: whoever finds his port taken leaves no store behind.
-        let grpc = listen("--grpc-listen", config.grpc_listen()?).await?;
-        let http = listen("--http-listen", config.http_listen()?).await?;
-        let tls = match config.tls()? {
-            Some((address, tls)) => Some((listen("--tls-listen", address).await?, tls)),
+        let grpc = match config.grpc_listen()? {
+            Some(address) => Some(listen("--grpc-listen", address).await?),
             None => None,
         };
+        let http = listen("--http-listen", config.http_listen()).await?;
+        let mut certificates = Certificates::default();
+        let tls = match config.tls()? {
+            Some(settings) => {
+                let shown = settings.open().map_err(ServeError::Tls)?;
+                certificates.tls = Some(Arc::new(shown));
+                Some(listen("--tls-listen", settings.address).await?)
+            }
+            None => None,
+        };
+        let mut lifetime = enrol::LIFETIME;
+        if let Some((certificate, key, lasts)) = config.enrol()? {
+            let authority = authority(certificate, key).map_err(ServeError::Authority)?;
+            certificates.authority = Some(Arc::new(authority));
+            lifetime = lasts;
+        }
+        let access = Arc::new(Access::new(config.access()?));
         let admin = match &config.admin_socket {
             Some(path) => Some((admin_socket::listen(path).await?, path.clone())),
             None => None,
@@ -122,17 +150,34 @@ impl Aggregator {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             store = %path.display(),
-            grpc = %address(&grpc),
+            grpc = grpc.as_ref().map(address),
             http = %address(&http),
-            tls = tls.as_ref().map(|(listener, _)| address(listener)),
+            tls = tls.as_ref().map(address),
             policy = edition,
             nodes,
             "aggregator starts"
         );
-        let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
-        let plain = LoopbackAuthenticator::new(store_id(store.as_ref()).await?);
+        let metrics = Arc::new(Metrics::new(Arc::clone(&fleet), certificates.clone()));
+        let plain = match grpc {
+            Some(_) => Some(LoopbackAuthenticator::new(store_id(store.as_ref()).await?)),
+            None => None,
+        };
         let authenticator = Arc::new(ByConnection { plain, tls: CertificateAuthenticator });
-        Ok(Self { grpc, tls, http, admin, pull, clusters, store, fleet, metrics, authenticator })
+        Ok(Self {
+            grpc,
+            tls,
+            certificates,
+            lifetime,
+            access,
+            http,
+            admin,
+            pull,
+            clusters,
+            store,
+            fleet,
+            metrics,
+            authenticator,
+        })
     }
 
     /// Serves until it is told to stop, then commits what is under way.
@@ -146,9 +191,10 @@ impl Aggregator {
         );
         let ingest =
             ReportServiceServer::new(ingest).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
-        let query = QueryServiceServer::new(Query::new(Arc::clone(&self.fleet)))
-            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
-        let plans = Plans::load(Arc::clone(&self.fleet), Arc::clone(&self.store)).await?;
+        let query = Query::new(Arc::clone(&self.fleet), Arc::clone(&self.access));
+        let query = QueryServiceServer::new(query).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        let (fleet, store) = (Arc::clone(&self.fleet), Arc::clone(&self.store));
+        let plans = Plans::load(fleet, store, Arc::clone(&self.access)).await?;
         let plans = PlanServiceServer::new(plans).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         reporter.set_serving::<ReportServiceServer<Ingest>>().await;
         reporter.set_serving::<PlanServiceServer<Plans>>().await;
@@ -159,24 +205,50 @@ impl Aggregator {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let limit = connections::limit();
-        // Other machines report; questions are answered on this machine alone, as long as
-        // nobody can show that he may ask them.
-        let tls = serve_tls(self.tls, limit, health.clone(), ingest.clone(), stopped.clone())?;
-        let grpc = server()
-            .add_service(health)
-            .add_service(reflection().build_v1()?)
-            // Many tools still ask the older one alone.
-            .add_service(reflection().build_v1alpha()?)
-            .add_service(ingest)
-            .add_service(query)
-            .add_service(plans)
-            .serve_with_incoming_shutdown(
-                Connections::of(self.grpc, limit).into_stream(),
-                told_to_stop(stopped.clone()),
-            );
         let importer = Importer::new(Arc::clone(&self.fleet), Arc::clone(&self.store));
         let puller = self.pull.map(|settings| Puller::new(settings, importer.clone()));
-        let admin = serve_admin(self.admin, Admin::new(importer, puller.clone()), stopped.clone());
+        let admin = Admin::new(importer, puller.clone(), Arc::clone(&self.access));
+        let admin = AdminServiceServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        let enrol = self.certificates.authority.clone().map(|authority| {
+            EnrolServiceServer::new(Enrol::new(Arc::clone(&self.access), authority, self.lifetime))
+                .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+        });
+        let of_others = self.tls.zip(self.certificates.tls.clone()).map(|(listener, shown)| {
+            // An import may take its time; what agents send is limited where it is taken.
+            Server::builder()
+                .max_concurrent_streams(REQUESTS_PER_CONNECTION)
+                .http2_keepalive_interval(Some(Duration::from_secs(30)))
+                .max_connection_age(CONNECTION_AGE)
+                .add_service(health.clone())
+                .add_service(InterceptedService::new(ingest.clone(), access::shows_certificate))
+                .add_service(InterceptedService::new(query.clone(), access::shows_credential))
+                .add_service(InterceptedService::new(plans.clone(), access::shows_credential))
+                .add_service(InterceptedService::new(admin.clone(), access::shows_credential))
+                .add_optional_service(enrol)
+                .serve_with_incoming_shutdown(
+                    tls::incoming(Connections::of(listener, limit), shown),
+                    told_to_stop(stopped.clone()),
+                )
+        });
+        let of_others = served(of_others);
+        let of_this_machine = match self.grpc {
+            Some(listener) => {
+                let server = server()
+                    .add_service(health)
+                    .add_service(reflection().build_v1()?)
+                    // Many tools still ask the older one alone.
+                    .add_service(reflection().build_v1alpha()?)
+                    .add_service(ingest)
+                    .add_service(query)
+                    .add_service(plans);
+                let connections = Connections::of(listener, limit).into_stream();
+                let stop = told_to_stop(stopped.clone());
+                Some(server.serve_with_incoming_shutdown(connections, stop))
+            }
+            None => None,
+        };
+        let of_this_machine = served(of_this_machine);
+        let admin = serve_admin(self.admin, admin, stopped.clone());
         let router = http::router(Arc::clone(&self.store), Arc::clone(&self.metrics));
         let http = axum::serve(Connections::of(self.http, limit), router)
             .with_graceful_shutdown(told_to_stop(stopped.clone()))
@@ -186,7 +258,7 @@ impl Aggregator {
             tokio::time::sleep(STOP_LIMIT).await;
         };
         let served = async {
-            let (grpc, tls, admin, http) = tokio::join!(grpc, tls, admin, http);
+            let (grpc, tls, admin, http) = tokio::join!(of_this_machine, of_others, admin, http);
             grpc.and(tls).and(admin).map_err(ServeError::from).and(http.map_err(ServeError::Http))
         };
         let watches = watch_for_ever(self.clusters, &self.fleet, &self.store, &self.metrics);
@@ -195,6 +267,7 @@ impl Aggregator {
             () = save_for_ever(&self.fleet, self.store.as_ref()) => Ok(()),
             () = pull_for_ever(puller) => Ok(()),
             () = watches => Ok(()),
+            () = look_for_ever(&self.certificates) => Ok(()),
             () = health::tell::<ReportServiceServer<Ingest>>(self.store.as_ref(), &reporter) => Ok(()),
             () = late => {
                 tracing::warn!("connections were still open when the time to stop was over");
@@ -216,47 +289,55 @@ fn server() -> Server {
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
 }
 
-/// Serves agents over mutual TLS, if that is asked for.
-fn serve_tls<H>(
-    tls: Option<(TcpListener, ServerTlsConfig)>,
-    limit: usize,
-    health: HealthServer<H>,
-    ingest: ReportServiceServer<Ingest>,
-    stopped: watch::Receiver<bool>,
-) -> Result<impl Future<Output = Result<(), tonic::transport::Error>>, ServeError>
-where
-    H: Health,
-{
-    let served = tls
-        .map(|(listener, tls)| {
-            let served = server()
-                .tls_config(tls.timeout(HANDSHAKE_LIMIT))
-                .map_err(ServeError::Tls)?
-                .add_service(health)
-                .add_service(ingest)
-                .serve_with_incoming_shutdown(
-                    Connections::of(listener, limit).into_stream(),
-                    told_to_stop(stopped),
-                );
-            Ok::<_, ServeError>(served)
-        })
-        .transpose()?;
-    Ok(async move {
-        match served {
-            Some(served) => served.await,
-            None => Ok(()),
-        }
+/// Serves, if there is something to serve.
+async fn served(
+    serving: Option<impl Future<Output = Result<(), tonic::transport::Error>>>,
+) -> Result<(), tonic::transport::Error> {
+    match serving {
+        Some(serving) => serving.await,
+        None => Ok(()),
+    }
+}
+
+/// The authority that gives agents their certificates.
+fn authority(certificate: PathBuf, key: PathBuf) -> Result<Reloaded<Authority>, ReloadError> {
+    Reloaded::open("authority", vec![certificate, key], |contents| {
+        let text = |index: usize| contents.get(index).and_then(|one| std::str::from_utf8(one).ok());
+        let (certificate, key) = text(0).zip(text(1)).ok_or("is not text")?;
+        Authority::from_pem(certificate, key).map_err(|error| error.to_string())
     })
+}
+
+/// Looks whether certificates have changed, and says when one is about to end.
+async fn look_for_ever(certificates: &Certificates) {
+    let mut ticks = tokio::time::interval(reload::EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = BTreeSet::new();
+    loop {
+        ticks.tick().await;
+        if let Some(tls) = &certificates.tls {
+            tls.look();
+        }
+        if let Some(authority) = &certificates.authority {
+            authority.look();
+        }
+        let soon = jiff::Timestamp::now() + EXPIRES_SOON;
+        for (certificate, end) in certificates.ends() {
+            // Each is told once, and its successor is another one.
+            if end <= soon && told.insert((certificate, end)) {
+                tracing::warn!(certificate, expires_at = %end, "a certificate is about to expire");
+            }
+        }
+    }
 }
 
 /// Serves administrators on their socket, if there is one. An import may take its time.
 async fn serve_admin(
     admin: Option<(UnixListener, PathBuf)>,
-    service: Admin,
+    service: AdminServiceServer<Admin>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
     let Some((listener, path)) = admin else { return Ok(()) };
-    let service = AdminServiceServer::new(service).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
     let served = Server::builder()
         .max_concurrent_streams(REQUESTS_PER_CONNECTION)
         .add_service(service)

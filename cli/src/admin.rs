@@ -1,4 +1,4 @@
-//! Hands files of feeds to the aggregator, on its socket for administrators.
+//! Hands files of feeds to the aggregator, on its socket for administrators or over https.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,11 @@ use nodeward_proto::v1::import_feed_request::Part;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use crate::address::{Address, Bearer};
 use crate::paths::{self, Found, PathError};
 
 /// A connection must stand in this time.
@@ -48,10 +50,10 @@ pub enum AdminError {
         path: PathBuf,
     },
     /// The aggregator cannot be reached.
-    #[error("the aggregator's socket {path} cannot be reached: {why}")]
+    #[error("the aggregator at {place} cannot be reached: {why}")]
     Unreachable {
-        /// The socket.
-        path: PathBuf,
+        /// Its socket, or its address.
+        place: String,
         /// Why.
         why: String,
     },
@@ -61,6 +63,40 @@ pub enum AdminError {
     /// The aggregator's answer is none that this build understands.
     #[error("the aggregator's answer is not valid: {0}")]
     Invalid(#[from] Invalid),
+}
+
+/// The way to the aggregator.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Its socket on this machine, …
+    pub socket: &'a Path,
+    /// … or its address, where that is https.
+    pub address: &'a Address,
+}
+
+impl Line<'_> {
+    fn unreachable(self, why: String) -> AdminError {
+        let place = if self.address.is_https() {
+            self.address.url.clone()
+        } else {
+            self.socket.display().to_string()
+        };
+        AdminError::Unreachable { place, why }
+    }
+
+    async fn client(
+        self,
+    ) -> Result<AdminServiceClient<InterceptedService<Channel, Bearer>>, AdminError> {
+        let (endpoint, bearer) = if self.address.is_https() {
+            self.address.endpoint().map_err(|why| self.unreachable(why))?
+        } else {
+            let endpoint = Endpoint::from_shared(format!("unix:{}", self.socket.display()));
+            (endpoint.map_err(|error| self.unreachable(error.to_string()))?, Bearer::default())
+        };
+        let channel = endpoint.connect_timeout(CONNECT_LIMIT).connect().await;
+        let channel = channel.map_err(|error| self.unreachable(innermost(&error)))?;
+        Ok(AdminServiceClient::with_interceptor(channel, bearer))
+    }
 }
 
 /// What became of the files.
@@ -123,9 +159,9 @@ impl TryFrom<v1::ImportedFeed> for ImportedFeed {
 }
 
 /// Has the configured feeds pulled.
-pub async fn pull(socket: &Path) -> Result<Pulled, AdminError> {
-    let mut client = AdminServiceClient::new(connect(socket).await?);
-    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
+pub async fn pull(line: &Line<'_>) -> Result<Pulled, AdminError> {
+    let mut client = line.client().await?;
+    let unreachable = |why: String| line.unreachable(why);
     let answer = client.pull_feeds(v1::PullFeedsRequest {}).await;
     let answer = answer.map_err(|status| refused(&status, unreachable))?.into_inner();
     let sources = answer.sources.into_iter().map(|one| {
@@ -141,30 +177,20 @@ pub async fn pull(socket: &Path) -> Result<Pulled, AdminError> {
     Ok(Pulled { sources: sources.collect::<Result<_, Invalid>>()? })
 }
 
-async fn connect(socket: &Path) -> Result<Channel, AdminError> {
-    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
-    Endpoint::from_shared(format!("unix:{}", socket.display()))
-        .map_err(|error| unreachable(error.to_string()))?
-        .connect_timeout(CONNECT_LIMIT)
-        .connect()
-        .await
-        .map_err(|error| unreachable(innermost(&error)))
-}
-
 /// Hands files over.
 pub async fn import(
-    socket: &Path,
+    line: &Line<'_>,
     paths: &[PathBuf],
     is_complete: bool,
     as_of: Option<Timestamp>,
 ) -> Result<Imported, AdminError> {
     let files = found(paths, is_wanted_in_folder)?;
-    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
-    let channel = connect(socket).await?;
+    let unreachable = |why: String| line.unreachable(why);
+    let mut client = line.client().await?;
     let (parts, sent) = mpsc::channel(PARTS);
     let head = v1::ImportHead { is_complete, as_of: as_of.map(timestamp) };
     let sending = tokio::task::spawn_blocking(move || send(&files, head, &parts));
-    let answer = AdminServiceClient::new(channel).import_feed(ReceiverStream::new(sent)).await;
+    let answer = client.import_feed(ReceiverStream::new(sent)).await;
     let sent = sending.await.unwrap_or(Ok(()));
     let answer = match answer {
         // What could not be read here is why the stream ended.
@@ -210,14 +236,14 @@ pub struct ImportedDocuments {
 /// Hands documents about images over. `cluster` is what the cluster of those that tell of
 /// pools is called here.
 pub async fn import_images(
-    socket: &Path,
+    line: &Line<'_>,
     paths: &[PathBuf],
     cluster: Option<&str>,
 ) -> Result<ImportedImages, AdminError> {
     use v1::import_images_request::Part;
     let files = found(paths, image_document::is_wanted_in_folder)?;
-    let unreachable = |why: String| AdminError::Unreachable { path: socket.to_owned(), why };
-    let channel = connect(socket).await?;
+    let unreachable = |why: String| line.unreachable(why);
+    let mut client = line.client().await?;
     let (parts, sent) = mpsc::channel(PARTS);
     let head = v1::ImportImagesHead { cluster: cluster.unwrap_or_default().to_owned() };
     let sending = tokio::task::spawn_blocking(move || {
@@ -233,7 +259,7 @@ pub async fn import_images(
             })
         })
     });
-    let answer = AdminServiceClient::new(channel).import_images(ReceiverStream::new(sent)).await;
+    let answer = client.import_images(ReceiverStream::new(sent)).await;
     let sent = sending.await.unwrap_or(Ok(()));
     let answer = match answer {
         // What could not be read here is why the stream ended.
@@ -275,9 +301,10 @@ fn found(paths: &[PathBuf], is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Foun
 
 fn refused(status: &Status, unreachable: impl Fn(String) -> AdminError) -> AdminError {
     match status.code() {
-        Code::InvalidArgument | Code::FailedPrecondition | Code::PermissionDenied => {
-            AdminError::Refused(status.message().to_owned())
-        }
+        Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::PermissionDenied
+        | Code::Unauthenticated => AdminError::Refused(status.message().to_owned()),
         _ => unreachable(status.message().to_owned()),
     }
 }

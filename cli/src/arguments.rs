@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use nodeward_feeds::scan::ColumnMapping;
 
+use crate::address::Address;
+use crate::ca::Ca;
+
 /// Where an aggregator listens if nothing else is told.
 pub const DEFAULT_AGGREGATOR: &str = "http://127.0.0.1:7443";
 
@@ -32,15 +35,9 @@ pub struct Arguments {
 /// What holds for every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Where the aggregator listens.
-    #[arg(
-        long,
-        global = true,
-        env = AGGREGATOR_VARIABLE,
-        value_name = "URL",
-        default_value = DEFAULT_AGGREGATOR
-    )]
-    pub aggregator: String,
+    /// Where the aggregator is, and what is shown to it.
+    #[command(flatten)]
+    pub aggregator: Address,
 
     /// How the answer is written.
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
@@ -141,6 +138,10 @@ pub enum Command {
     },
     /// Look at one machine on the spot. Needs no aggregator.
     Inspect(Inspect),
+    /// A certificate authority of your own: make it, and issue certificates of nodes, readers,
+    /// administrators, relays and aggregators. Needs no aggregator.
+    #[command(subcommand)]
+    Ca(Ca),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.
@@ -271,7 +272,7 @@ pub enum Feed {
         /// Of when they are, where they do not say so themselves.
         #[arg(long, value_name = "TIME")]
         as_of: Option<Timestamp>,
-        /// The aggregator's socket for administrators.
+        /// The aggregator's socket for administrators; not used where --aggregator is https.
         #[arg(
             long,
             env = "NODEWARD_ADMIN_SOCKET",
@@ -282,7 +283,7 @@ pub enum Feed {
     },
     /// Have the aggregator pull the feeds that it is configured with, now.
     Pull {
-        /// The aggregator's socket for administrators.
+        /// The aggregator's socket for administrators; not used where --aggregator is https.
         #[arg(
             long,
             env = "NODEWARD_ADMIN_SOCKET",
@@ -393,7 +394,7 @@ pub enum Image {
         /// Files, or folders of them: notes lie in FAMILY/VERSION.txt.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// The aggregator's socket for administrators.
+        /// The aggregator's socket for administrators; not used where --aggregator is https.
         #[command(flatten)]
         admin: AdminSocket,
     },
@@ -459,7 +460,7 @@ pub enum ImageOffered {
         /// What their cluster is called here, where the provider calls it otherwise.
         #[arg(long, value_name = "NAME")]
         cluster: Option<String>,
-        /// The aggregator's socket for administrators.
+        /// The aggregator's socket for administrators; not used where --aggregator is https.
         #[command(flatten)]
         admin: AdminSocket,
     },
@@ -468,7 +469,7 @@ pub enum ImageOffered {
 /// Where an aggregator listens for administrators.
 #[derive(Debug, Args)]
 pub struct AdminSocket {
-    /// The aggregator's socket for administrators.
+    /// The aggregator's socket for administrators; not used where --aggregator is https.
     #[arg(
         long,
         env = "NODEWARD_ADMIN_SOCKET",
@@ -618,7 +619,7 @@ pub enum StandingFilter {
 }
 
 /// An age as people write it: days of 24 hours too.
-fn age(text: &str) -> Result<SignedDuration, String> {
+pub(crate) fn age(text: &str) -> Result<SignedDuration, String> {
     let wrong = || "is not an age such as 30d or 12h".to_owned();
     let age = match text.strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok()) {
         Some(days) => SignedDuration::try_from_hours(days.checked_mul(24).ok_or_else(wrong)?)

@@ -25,10 +25,15 @@ use nodeward_proto::v1;
 use nodeward_proto::v1::plan_service_client::PlanServiceClient;
 use nodeward_proto::v1::query_service_client::QueryServiceClient;
 use serde::de::DeserializeOwned;
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
+use crate::address::{Address, Bearer};
 use crate::screen::PlansAnswer;
+
+/// A connection on which a token is shown, if there is one.
+type Line = InterceptedService<Channel, Bearer>;
 
 /// A connection must stand, and a call be answered, in this time.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -106,25 +111,22 @@ pub struct Nodes {
 #[derive(Debug)]
 pub struct Client {
     url: String,
-    service: QueryServiceClient<Channel>,
-    plans: PlanServiceClient<Channel>,
+    service: QueryServiceClient<Line>,
+    plans: PlanServiceClient<Line>,
 }
 
 impl Client {
     /// A client of the aggregator at that address.
-    pub fn new(url: &str) -> Result<Self, AskError> {
-        let invalid = |why: String| AskError::Address { url: url.to_owned(), why };
-        let endpoint =
-            Endpoint::from_shared(url.to_owned()).map_err(|error| invalid(error.to_string()))?;
-        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
-            return Err(invalid("must be like http://127.0.0.1:7443".to_owned()));
-        }
+    pub fn new(address: &Address) -> Result<Self, AskError> {
+        let url = address.url.clone();
+        let invalid = |why: String| AskError::Address { url: url.clone(), why };
+        let (endpoint, bearer) = address.endpoint().map_err(invalid)?;
         let channel = endpoint.connect_timeout(CONNECT_LIMIT).timeout(CALL_LIMIT).connect_lazy();
-        let plans =
-            PlanServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_LIMIT_BYTES);
-        let service =
-            QueryServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT_BYTES);
-        Ok(Self { url: url.to_owned(), service, plans })
+        let plans = PlanServiceClient::with_interceptor(channel.clone(), bearer.clone())
+            .max_decoding_message_size(ANSWER_LIMIT_BYTES);
+        let service = QueryServiceClient::with_interceptor(channel, bearer)
+            .max_decoding_message_size(ANSWER_LIMIT_BYTES);
+        Ok(Self { url, service, plans })
     }
 
     /// All nodes that match, page by page.

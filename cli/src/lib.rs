@@ -5,8 +5,10 @@
 //! ([`knowledge`]), [`scan`] reads a scanner's list, [`screen`] makes the text. Everything
 //! that is shown is an answer of the domain; nothing is judged here.
 
+pub mod address;
 pub mod admin;
 pub mod arguments;
+pub mod ca;
 pub mod client;
 pub mod docs;
 pub mod exit;

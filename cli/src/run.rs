@@ -15,11 +15,13 @@ use nodeward_domain::why::WhyAnswer;
 use nodeward_proto::v1;
 use tonic::Code;
 
-use crate::admin::{self, AdminError};
+use crate::address::Address;
+use crate::admin::{self, AdminError, Line};
 use crate::arguments::{
     AGGREGATOR_VARIABLE, Arguments, Command, DEFAULT_AGGREGATOR, Feed, Global, Import, ImportScan,
     StandingFilter, Support, SupportCheck, Sysctl,
 };
+use crate::ca::CaError;
 use crate::client::{AskError, Client};
 use crate::exit::Exit;
 use crate::inspect::{InspectError, inspect, inspect_sysctl};
@@ -84,6 +86,9 @@ pub enum Failure {
     /// Nothing was imported.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// No certificate was made.
+    #[error(transparent)]
+    Ca(#[from] CaError),
     /// The answer cannot be written.
     #[error(transparent)]
     Screen(#[from] ScreenError),
@@ -203,7 +208,8 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
         }
         Command::Feed(Feed::Import { paths, complete, as_of, admin_socket }) => {
             let _progress = Progress::of("the import");
-            let imported = admin::import(admin_socket, paths, *complete, *as_of).await?;
+            let line = Line { socket: admin_socket, address: aggregator };
+            let imported = admin::import(&line, paths, *complete, *as_of).await?;
             Ok(Shown {
                 text: screen::imported(&imported, style)?,
                 exit: Exit::Clean,
@@ -212,7 +218,8 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
         }
         Command::Feed(Feed::Pull { admin_socket }) => {
             let _progress = Progress::of("the feeds");
-            let pulled = admin::pull(admin_socket).await?;
+            let line = Line { socket: admin_socket, address: aggregator };
+            let pulled = admin::pull(&line).await?;
             let is_failed = pulled.sources.iter().any(|one| one.outcome == "failed");
             let exit = if is_failed { Exit::Incomplete } else { Exit::Clean };
             Ok(Shown { text: screen::pulled(&pulled, style)?, exit, notes: Vec::new() })
@@ -246,6 +253,11 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
             let answer = inspect(arguments, &policy).await?;
             shown(&answer, style)
         }
+        Command::Ca(ca) => Ok(Shown {
+            text: ca.done(jiff::Timestamp::now())?,
+            exit: Exit::Clean,
+            notes: Vec::new(),
+        }),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "nodeward", &mut script);
@@ -257,7 +269,7 @@ pub async fn run(arguments: &Arguments) -> Result<Shown, Failure> {
 
 async fn import_scan(
     asked: &ImportScan,
-    aggregator: &str,
+    aggregator: &Address,
     style: Style<'_>,
 ) -> Result<Shown, Failure> {
     let scan = scan::read(&asked.file, asked.columns.as_ref())?;
@@ -350,11 +362,11 @@ fn style(global: &Global) -> Style<'_> {
     // What stands in the environment, or nowhere, holds for the next command as well.
     let is_understood = std::env::var(AGGREGATOR_VARIABLE)
         .unwrap_or_else(|_| DEFAULT_AGGREGATOR.to_owned())
-        == global.aggregator;
+        == global.aggregator.url;
     Style {
         format: global.output,
         width: width(global.width.map(usize::from), terminal),
-        aggregator: (!is_understood).then_some(global.aggregator.as_str()),
+        aggregator: (!is_understood).then_some(global.aggregator.url.as_str()),
     }
 }
 

@@ -6,9 +6,12 @@
 //! for one component's content, [`answer`] for what a reader is told.
 
 pub mod answer;
+#[cfg(feature = "authority")]
+pub mod authority;
 pub mod content;
 mod convert;
 pub mod digest;
+pub mod identity;
 pub mod report;
 
 /// Generated messages and services of the package `nodeward.v1`.

@@ -29,6 +29,7 @@ impl Default for Authority {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         std::fs::write(folder.path().join("ca.pem"), certificate.pem()).expect("written");
+        std::fs::write(folder.path().join("ca.key"), key.serialize_pem()).expect("written");
         Self { folder, issuer: Issuer::new(params, key) }
     }
 }
@@ -38,6 +39,12 @@ impl Authority {
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// Its own private key.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("ca.key")
     }
 
     /// A certificate of a server on this machine.
@@ -63,9 +70,25 @@ impl Authority {
     /// A certificate of that node; of nobody without a name.
     #[must_use]
     pub fn client(&self, uri: Option<&str>) -> Credential {
-        let mut params = named("client of a test");
-        let name = uri.map(|uri| SanType::URI(uri.try_into().expect("an IA5 string")));
-        params.subject_alt_names.extend(name);
+        self.client_of(uri.as_slice())
+    }
+
+    /// A certificate with all of those names.
+    #[must_use]
+    pub fn client_of(&self, uris: &[&str]) -> Credential {
+        self.issue("client", &client(uris))
+    }
+
+    /// A certificate of that node that ends so many seconds from now; before now, if they are
+    /// negative.
+    ///
+    /// # Panics
+    /// When there is no such date.
+    #[must_use]
+    pub fn client_for(&self, uri: &str, seconds: i64) -> Credential {
+        let end = jiff::Timestamp::now().as_second() + seconds;
+        let mut params = client(&[uri]);
+        params.not_after = time::OffsetDateTime::from_unix_timestamp(end).expect("a date");
         self.issue("client", &params)
     }
 
@@ -82,6 +105,13 @@ impl Authority {
         std::fs::write(&credential.key, key.serialize_pem()).expect("written");
         credential
     }
+}
+
+fn client(uris: &[&str]) -> CertificateParams {
+    let mut params = named("client of a test");
+    let names = uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("an IA5 string")));
+    params.subject_alt_names.extend(names);
+    params
 }
 
 /// Authority and issued certificates must have different names, or OpenSSL refuses them.

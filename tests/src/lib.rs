@@ -14,6 +14,7 @@ pub mod counts;
 pub mod feeds;
 pub mod host;
 pub mod image;
+pub mod in_cluster;
 pub mod journal;
 pub mod judged;
 pub mod kubelet;

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -99,6 +100,8 @@ pub struct Aggregator {
     pub http: String,
     /// Where agents connect over TLS, if they may.
     pub tls: Option<String>,
+    /// What it has logged since it started.
+    log: Arc<Mutex<String>>,
 }
 
 impl Aggregator {
@@ -164,13 +167,20 @@ impl Aggregator {
         })
     }
 
-    fn start_with(store: &Path, grpc: &str, more: impl FnOnce(&mut Command)) -> Self {
+    /// Starts one with further settings.
+    ///
+    /// # Panics
+    /// When it does not say that it starts.
+    #[must_use]
+    pub fn start_with(store: &Path, grpc: &str, more: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(programs::aggregator());
         command
             .args(["serve", "--insecure-loopback", "--log-json", "--http-listen", "127.0.0.1:0"])
             .args(["--grpc-listen", grpc])
             .arg("--store")
             .arg(format!("sqlite:{}", store.display()))
+            // Also where the tests themselves run in a pod.
+            .env_remove("KUBERNETES_SERVICE_HOST")
             .stderr(Stdio::piped());
         more(&mut command);
         let mut program = Program::start(&mut command);
@@ -190,10 +200,28 @@ impl Aggregator {
             said = line;
         };
         // The rest is read, so that the program never waits for a full pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&log);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| {
+                println!("{line}");
+                let mut log = written.lock().expect("nobody panics with it");
+                log.push_str(&line);
+                log.push('\n');
+            });
+        });
         let field = |name: &str| starts["fields"][name].as_str().expect("an address").to_owned();
         let tls = starts["fields"]["tls"].as_str().map(str::to_owned);
-        Self { grpc: field("grpc"), http: field("http"), tls, program }
+        Self { grpc: field("grpc"), http: field("http"), tls, log, program }
+    }
+
+    /// What it has logged since it started.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("nobody panics with it").clone()
     }
 
     /// Its address for agents and readers.

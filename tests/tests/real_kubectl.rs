@@ -27,9 +27,10 @@ mod real_kubectl {
     }
 
     /// Every way in which the manifests run the agent.
-    const WAYS: [&str; 5] = [
+    const WAYS: [&str; 6] = [
         "manifests/base",
         "manifests/overlays/cluster-watch",
+        "manifests/overlays/enrol",
         "manifests/overlays/kubelet-token",
         "manifests/overlays/minimal",
         "manifests/overlays/privileged",
@@ -115,7 +116,8 @@ mod real_kubectl {
             };
             sockets.push(config.socket().expect("a socket").to_owned());
             config.interval().expect("an interval");
-            if container["name"] == "send" {
+            // Over https its files are looked for, which are not here.
+            if container["name"] == "send" && config.tls_ca.is_none() {
                 config.destination().expect("an aggregator");
             }
         }
@@ -164,6 +166,85 @@ mod real_kubectl {
         };
         assert!(takes("collect"));
         assert!(!takes("send"));
+    }
+
+    /// Where a volume of a container is mounted.
+    fn mounted(container: &Value, volume: &str) -> Option<String> {
+        let mounts = container["volumeMounts"].as_array().expect("mounts");
+        let mount = mounts.iter().find(|mount| mount["name"] == volume)?;
+        assert_eq!(mount["readOnly"], true);
+        Some(mount["mountPath"].as_str().expect("text").to_owned())
+    }
+
+    #[test]
+    fn send_alone_enrols_with_a_token_that_is_for_the_aggregator_alone() {
+        let all = rendered("manifests/overlays/enrol");
+        let pod = pod_of("manifests/overlays/enrol");
+        assert_eq!(mounted(&container(&pod, "collect"), "aggregator-token"), None);
+        let send = container(&pod, "send");
+        let folder = mounted(&send, "aggregator-token").expect("the token");
+        let volumes = pod["volumes"].as_array().expect("volumes");
+        let volume = volumes.iter().find(|one| one["name"] == "aggregator-token").expect("it");
+        let source = &volume["projected"]["sources"][0]["serviceAccountToken"];
+        assert_eq!(
+            (&source["audience"], &source["expirationSeconds"]),
+            (&"nodeward".into(), &600.into())
+        );
+        let flag = format!("--token-file={folder}/{}", source["path"].as_str().expect("a path"));
+        let arguments = send["args"].as_array().expect("arguments");
+        assert!(arguments.contains(&Value::String(flag)), "{arguments:?}");
+        let names: Vec<_> = send["env"].as_array().expect("variables").iter().collect();
+        assert!(names.iter().all(|one| one["name"] != "NODEWARD_NODE_NAME"), "claims nothing");
+        // The service is where the agent goes.
+        let of_kind = |kind: &str| all.iter().find(|one| one["kind"] == kind).expect("it is there");
+        let service = of_kind("Service");
+        let port = &service["spec"]["ports"][0];
+        assert_eq!(port["name"], "grpc-tls");
+        let url = format!(
+            "--aggregator=https://{}.{}.svc:{}",
+            service["metadata"]["name"].as_str().expect("a name"),
+            service["metadata"]["namespace"].as_str().expect("a namespace"),
+            port["port"],
+        );
+        assert!(arguments.contains(&Value::String(url)), "{arguments:?}");
+    }
+
+    #[test]
+    fn the_aggregator_takes_its_arguments_and_has_the_rights_that_enrolment_needs() {
+        use nodeward_aggregator::config::{Arguments, Command as AggregatorCommand};
+        let all = rendered("manifests/overlays/enrol");
+        let of_kind = |kind: &str| all.iter().find(|one| one["kind"] == kind).expect("it is there");
+        let set = of_kind("StatefulSet");
+        let pod = &set["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let arguments = container["args"].as_array().expect("arguments");
+        let line = std::iter::once("nodeward-aggregator")
+            .chain(arguments.iter().map(|one| one.as_str().expect("text")));
+        let parsed = Arguments::try_parse_from(line).expect("arguments of the aggregator");
+        let AggregatorCommand::Serve { config } = parsed.command;
+        assert_eq!(config.grpc_listen().expect("over TLS"), None, "nothing in plain text");
+        let tls = config.tls().expect("good").expect("over TLS");
+        let (authority, key, _) = config.enrol().expect("good").expect("agents enrol");
+        for (volume, file) in [("tls", &tls.key), ("authority", &authority), ("authority", &key)] {
+            let folder = mounted(container, volume).expect("mounted");
+            assert!(file.starts_with(&folder), "{}", file.display());
+        }
+        let role = of_kind("ClusterRole");
+        let rights = serde_json::json!([
+            { "apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"] },
+            { "apiGroups": [""], "resources": ["nodes"], "verbs": ["get"] },
+        ]);
+        assert_eq!(role["rules"], rights);
+        let own = &of_kind("Role")["rules"];
+        let pods =
+            serde_json::json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] }]);
+        assert_eq!(*own, pods);
+        assert_eq!(pod["automountServiceAccountToken"], false);
+        for kind in ["ClusterRoleBinding", "RoleBinding"] {
+            assert_eq!(of_kind(kind)["subjects"][0]["name"], pod["serviceAccountName"]);
+        }
+        let access = of_kind("ConfigMap")["data"]["access.toml"].as_str().expect("text");
+        assert!(access.contains("agent = \"nodeward/nodeward-agent\""), "{access}");
     }
 
     #[test]

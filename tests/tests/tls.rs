@@ -81,7 +81,7 @@ async fn whoever_shows_no_good_certificate_is_refused() {
     assert_eq!(reported(connect(&aggregator, &authority, Some(&good)).await).await, Ok(()));
 
     for (what, shown, code) in [
-        ("none", None, Code::Unavailable),
+        ("none", None, Code::Unauthenticated),
         ("of a foreign authority", Some(foreign.client(Some(NODE))), Code::Unavailable),
         ("without a name", Some(authority.client(None)), Code::Unauthenticated),
         (
@@ -102,14 +102,16 @@ async fn whoever_shows_no_good_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn names_that_are_claimed_beside_a_certificate_count_for_nothing() {
+async fn names_that_are_claimed_beside_a_certificate_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::default();
     let aggregator = Aggregator::start_with_tls(&folder.path().join("store.db"), &authority);
     let shown = authority.client(Some(NODE));
     let channel = connect(&aggregator, &authority, Some(&shown)).await.expect("connected");
     let mut client = ReportServiceClient::new(channel);
-    nodeward_tests::reporter::send_as("aks-b", &mut client, report(1, 0)).await.expect("taken");
+    let claims = nodeward_tests::reporter::send_as("aks-b", &mut client, report(1, 0)).await;
+    assert_eq!(claims.expect_err("another's name").code(), Code::PermissionDenied);
+    client.report(report(1, 0)).await.expect("taken");
     let mut reader = aggregator.reader().await;
     let listed = reader.list_nodes(v1::ListNodesRequest::default()).await.expect("listed");
     let names: Vec<String> = listed.into_inner().nodes.into_iter().map(|node| node.node).collect();
@@ -124,7 +126,7 @@ async fn an_agent_may_not_ask() {
     let shown = authority.client(Some(NODE));
     let channel = connect(&aggregator, &authority, Some(&shown)).await.expect("connected");
     let asked = QueryServiceClient::new(channel).list_nodes(v1::ListNodesRequest::default()).await;
-    assert_eq!(asked.expect_err("no reader").code(), Code::Unimplemented);
+    assert_eq!(asked.expect_err("no reader").code(), Code::PermissionDenied);
 }
 
 #[tokio::test]

@@ -1,54 +1,59 @@
-//! Where reports go and who sends them. Over https the node's certificate says who it is;
-//! plain text goes to an aggregator on the same machine alone, which believes a claim.
+//! Where reports go and who sends them. Over https the node's certificate says who it is, one in
+//! files or one that the agent enrols for; plain text goes to an aggregator on the same machine alone, which believes a claim.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::{Config, ConfigError, host_name, invalid};
-use crate::send::Identity;
+use crate::credential::{Credential, Target};
+use crate::send::Way;
 
 const AGGREGATOR: &str = "--aggregator";
 
 impl Config {
-    /// The aggregator's endpoint, and how this agent shows it who it is.
-    pub fn destination(&self) -> Result<(Endpoint, Identity), ConfigError> {
+    /// The way to the aggregator, and how this agent shows it who it is.
+    pub fn destination(&self) -> Result<Way, ConfigError> {
         let url = self.aggregator.as_deref().ok_or(ConfigError::Missing(AGGREGATOR))?;
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|error| invalid(AGGREGATOR, url, error.to_string()))?;
         match endpoint.uri().scheme_str() {
-            Some("https") => self.over_tls(url, endpoint),
+            Some("https") => self.over_tls(&endpoint),
             Some("http") => self.in_plain_text(url, endpoint),
             _ => Err(invalid(AGGREGATOR, url, "must begin with https:// or http://")),
         }
     }
 
-    fn over_tls(&self, url: &str, endpoint: Endpoint) -> Result<(Endpoint, Identity), ConfigError> {
+    fn over_tls(&self, endpoint: &Endpoint) -> Result<Way, ConfigError> {
         let claims = [("--cluster", &self.cluster), ("--node-name", &self.node_name)];
         if let Some((setting, _)) = claims.into_iter().find(|(_, claim)| claim.is_some()) {
             let why = "over https a node's identity comes from its certificate alone";
             return Err(ConfigError::Excluded { setting, why });
         }
-        let [ca, certificate, key] = self.tls_files().map(|(setting, path)| {
-            let path = path.as_ref().ok_or(ConfigError::Missing(setting))?;
-            std::fs::read(path)
-                .map_err(|error| invalid(setting, &path.display().to_string(), error.to_string()))
-        });
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(ca?))
-            .identity(tonic::transport::Identity::from_pem(certificate?, key?));
-        let endpoint =
-            endpoint.tls_config(tls).map_err(|error| invalid(AGGREGATOR, url, cause(&error)))?;
-        Ok((endpoint, Identity::Certificate))
+        let target = Target::of(endpoint.uri()).map_err(ConfigError::Credential)?;
+        let ca = self.tls_ca.clone().ok_or(ConfigError::Missing("--tls-ca"))?;
+        let credential = match (&self.token_file, &self.tls_certificate, &self.tls_key) {
+            (Some(token_file), None, None) => Credential::enrolled(target, ca, token_file.clone()),
+            (None, Some(certificate), Some(key)) => {
+                Credential::files(target, ca, certificate.clone(), key.clone())
+            }
+            (Some(_), ..) => {
+                let why = "a certificate is either enrolled for or read from files";
+                return Err(ConfigError::Excluded { setting: "--token-file", why });
+            }
+            (None, None, _) => {
+                return Err(ConfigError::Missing(
+                    "--token-file, or --tls-certificate with its key,",
+                ));
+            }
+            (None, Some(_), None) => return Err(ConfigError::Missing("--tls-key")),
+        };
+        Ok(Way::Tls(Box::new(credential.map_err(ConfigError::Credential)?)))
     }
 
-    fn in_plain_text(
-        &self,
-        url: &str,
-        endpoint: Endpoint,
-    ) -> Result<(Endpoint, Identity), ConfigError> {
+    fn in_plain_text(&self, url: &str, endpoint: Endpoint) -> Result<Way, ConfigError> {
         if let Some((setting, _)) = self.tls_files().into_iter().find(|(_, path)| path.is_some()) {
             let why = "is for an aggregator at https://";
             return Err(ConfigError::Excluded { setting, why });
@@ -69,25 +74,21 @@ impl Config {
             return Err(invalid(AGGREGATOR, url, why));
         }
         let node = self.node_name.clone().map_or_else(|| host_name(self.host_root()), Ok)?;
-        let identity = Identity::Loopback {
+        Ok(Way::Loopback {
+            endpoint: Box::new(endpoint),
             cluster: label("--cluster", self.cluster.as_deref().unwrap_or("local"))?,
             node: label("--node-name", &node)?,
-        };
-        Ok((endpoint, identity))
+        })
     }
 
-    const fn tls_files(&self) -> [(&'static str, &Option<PathBuf>); 3] {
+    const fn tls_files(&self) -> [(&'static str, &Option<PathBuf>); 4] {
         [
+            ("--token-file", &self.token_file),
             ("--tls-ca", &self.tls_ca),
             ("--tls-certificate", &self.tls_certificate),
             ("--tls-key", &self.tls_key),
         ]
     }
-}
-
-/// The innermost cause: the outer ones say no more than that something failed.
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), cause)
 }
 
 /// A name as it may stand in request metadata.
@@ -135,10 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn https_needs_its_three_files_and_plain_text_none() {
+    fn https_needs_its_files_and_plain_text_none() {
         let config = Config { node_name: None, ..to("https://a:1") };
         let error = config.destination().expect_err("no files").to_string();
         assert_eq!(error, "--tls-ca is needed");
+        let config = Config { tls_ca: Some("/ca".into()), ..config };
+        let error = config.destination().expect_err("nothing to show").to_string();
+        assert!(error.starts_with("--token-file, or --tls-certificate"), "{error}");
+        let config = Config { token_file: Some("/t".into()), tls_key: Some("/k".into()), ..config };
+        let error = config.destination().expect_err("both").to_string();
+        assert!(error.starts_with("--token-file: a certificate is either"), "{error}");
         let config = Config { tls_key: Some("/key".into()), ..to("http://127.0.0.1:1") };
         let error = config.destination().expect_err("one too many").to_string();
         assert!(error.starts_with("--tls-key"), "{error}");

@@ -82,7 +82,7 @@ impl Fleet {
         let advisories = self.advisories();
         let nodes = self.pools();
         let nodes: Vec<_> =
-            nodes.nodes().iter().map(|one| one.of_image(family_by_any_name(&one.sku))).collect();
+            self.stands(&nodes).map(|one| one.of_image(family_by_any_name(&one.sku))).collect();
         let family = family.map(family_by_any_name);
         let images = list(advisories.images().catalogue(), &nodes, family.as_deref());
         ImageList { as_of: now, images }
@@ -140,7 +140,7 @@ impl Fleet {
         let sources = self.sources();
         let pool = match asked.pool.as_str() {
             "" => None,
-            name => Some(find_pool(&pools, &asked.cluster, name)?),
+            name => Some(self.find_pool(&pools, &asked.cluster, name)?),
         };
         let from = match (asked.from.as_str(), &pool) {
             ("", Some(pool)) => commonest(&pools, pool)?,
@@ -275,6 +275,38 @@ impl Fleet {
             packages: ShippedPackages::of_node(&one.packages),
         }))
     }
+
+    /// The nodes that answers are about, of which pool and image are known.
+    fn stands<'a>(&'a self, pools: &'a Pools) -> impl Iterator<Item = &'a super::pools::Stand> {
+        pools.nodes().iter().filter(|one| self.sees(&one.pool.cluster))
+    }
+
+    /// The pool of that name; of an empty cluster that of whichever has it.
+    pub(super) fn find_pool(
+        &self,
+        pools: &Pools,
+        cluster: &str,
+        pool: &str,
+    ) -> Result<PoolKey, NoImage> {
+        let found: BTreeSet<&PoolKey> = self
+            .stands(pools)
+            .map(|node| &node.pool)
+            .filter(|key| key.pool == pool && (cluster.is_empty() || key.cluster == cluster))
+            .collect();
+        let mut all = found.into_iter();
+        match (all.next(), all.next()) {
+            (Some(key), None) => Ok(key.clone()),
+            (None, _) => {
+                let slash = if cluster.is_empty() { "" } else { "/" };
+                Err(NoImage::NoPool { pool: format!("{cluster}{slash}{pool}") })
+            }
+            (Some(first), Some(second)) => {
+                let clusters =
+                    [first, second].into_iter().chain(all).map(|key| key.cluster.clone());
+                Err(NoImage::Ambiguous { pool: pool.to_owned(), clusters: clusters.collect() })
+            }
+        }
+    }
 }
 
 /// Nodes of one image with the same packages and kernel.
@@ -284,28 +316,6 @@ struct Alike {
     os_version_id: String,
     kernel: Option<String>,
     nodes: BTreeSet<(PoolKey, String)>,
-}
-
-/// The pool of that name; of an empty cluster that of whichever has it.
-pub(super) fn find_pool(pools: &Pools, cluster: &str, pool: &str) -> Result<PoolKey, NoImage> {
-    let found: BTreeSet<&PoolKey> = pools
-        .nodes()
-        .iter()
-        .map(|node| &node.pool)
-        .filter(|key| key.pool == pool && (cluster.is_empty() || key.cluster == cluster))
-        .collect();
-    let mut all = found.into_iter();
-    match (all.next(), all.next()) {
-        (Some(key), None) => Ok(key.clone()),
-        (None, _) => {
-            let slash = if cluster.is_empty() { "" } else { "/" };
-            Err(NoImage::NoPool { pool: format!("{cluster}{slash}{pool}") })
-        }
-        (Some(first), Some(second)) => {
-            let clusters = [first, second].into_iter().chain(all).map(|key| key.cluster.clone());
-            Err(NoImage::Ambiguous { pool: pool.to_owned(), clusters: clusters.collect() })
-        }
-    }
 }
 
 /// The image that most nodes of a pool run.

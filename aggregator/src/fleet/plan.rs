@@ -43,7 +43,8 @@ impl Fleet {
     pub fn plan_inputs(&self, request: &PlanRequest, now: Timestamp) -> Vec<PoolInput> {
         let advisories = self.advisories();
         let mut pools: BTreeMap<PoolKey, Vec<Seen>> = BTreeMap::new();
-        for key in advisories.images().catalogue().pool_keys() {
+        let told = advisories.images().catalogue().pool_keys();
+        for key in told.filter(|key| self.sees(&key.cluster)) {
             pools.entry(key.clone()).or_default();
         }
         let all = self.pools();
@@ -104,7 +105,7 @@ impl Fleet {
                 })
             }));
         }
-        for key in catalogue.pool_keys() {
+        for key in catalogue.pool_keys().filter(|key| self.sees(&key.cluster)) {
             if let Some(pool) = catalogue.pool(key) {
                 sightings.push(Observation::Claim {
                     at: pool.as_of,

@@ -40,7 +40,7 @@ impl Fleet {
         now: Timestamp,
     ) -> Result<SupportAnswer, NoSupport> {
         let policy = match asked.policy.as_str() {
-            "" => Cow::Borrowed(&self.policy),
+            "" => Cow::Borrowed(self.policy()),
             edition => Cow::Owned(Policy::edition(edition)?),
         };
         let advisories = self.advisories();

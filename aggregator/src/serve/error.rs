@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::advisories::AdvisoriesError;
 use crate::config::ConfigError;
+use crate::reload::ReloadError;
 use crate::store::StoreError;
 
 /// Why an aggregator could not serve.
@@ -44,7 +45,10 @@ pub enum ServeError {
     Grpc(#[from] tonic::transport::Error),
     /// Certificates or key cannot be used.
     #[error("--tls-certificate, --tls-key, --tls-client-ca: {0}")]
-    Tls(#[source] tonic::transport::Error),
+    Tls(#[source] ReloadError),
+    /// The authority that gives agents their certificates cannot be used.
+    #[error("--authority-certificate, --authority-key: {0}")]
+    Authority(#[source] ReloadError),
     /// Serving HTTP failed.
     #[error("HTTP: {0}")]
     Http(#[source] std::io::Error),

@@ -194,7 +194,7 @@ fn client_of(canned: Canned) -> Client {
     let url = format!("http://{}", incoming.local_addr().expect("bound"));
     let service = QueryServiceServer::new(canned);
     tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
-    Client::new(&url).expect("a good address")
+    Client::new(&Address::plain(&url)).expect("a good address")
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn a_wait_ends_with_the_report_or_on_time() {
 async fn a_server_that_never_answers_does_not_prolong_a_wait() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", silent.local_addr().expect("bound"));
-    let mut client = Client::new(&url).expect("a good address");
+    let mut client = Client::new(&Address::plain(&url)).expect("a good address");
     let began = std::time::Instant::now();
     let wait = Duration::from_millis(300);
     let error = client.node_when_reported("", "a", wait).await.expect_err("nobody answers");
@@ -301,8 +301,11 @@ async fn a_server_that_never_answers_does_not_prolong_a_wait() {
 }
 
 #[test]
-fn only_an_address_in_plain_http_is_taken() {
+fn an_address_is_http_or_https_with_what_is_shown() {
     for url in ["", "nonsense", "https://127.0.0.1:7443", "ftp://127.0.0.1", "127.0.0.1:7443"] {
-        assert!(matches!(Client::new(url), Err(AskError::Address { .. })), "{url}");
+        assert!(
+            matches!(Client::new(&Address::plain(url)), Err(AskError::Address { .. })),
+            "{url}"
+        );
     }
 }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use nodeward_domain::fixes::fleet::{Asked, By, PatchAge};
 
 use super::{Failure, Shown};
+use crate::address::Address;
 use crate::arguments::{
     AskedFixes, ByArgument, Cve, Gate, PatchAge as PatchAgeCommand, ResponsibleArgument,
 };
@@ -56,7 +57,11 @@ impl FixQuestion {
     }
 
     /// Asks the aggregator, and says how the command ends.
-    pub(super) async fn ask(&self, aggregator: &str, style: Style<'_>) -> Result<Shown, Failure> {
+    pub(super) async fn ask(
+        &self,
+        aggregator: &Address,
+        style: Style<'_>,
+    ) -> Result<Shown, Failure> {
         let _progress = Progress::of("the aggregator");
         let answer = Client::new(aggregator)?.patch_age(&self.asked, self.question.by).await?;
         let exit = exit(&answer, self.require_complete);

@@ -17,7 +17,8 @@ use nodeward_feeds::held::Declared;
 use nodeward_proto::v1;
 
 use super::{Failure, Shown, edition};
-use crate::admin;
+use crate::address::Address;
+use crate::admin::{self, Line};
 use crate::arguments::{Image, ImageOffered, KnownImages};
 use crate::client::Client;
 use crate::exit::Exit;
@@ -54,13 +55,17 @@ pub enum ImagesError {
 /// Does what was typed about images.
 pub(super) async fn image(
     command: &Image,
-    aggregator: &str,
+    aggregator: &Address,
     style: Style<'_>,
 ) -> Result<Shown, Failure> {
     match command {
-        Image::Import { paths, admin } => import(&admin.admin_socket, paths, None, style).await,
+        Image::Import { paths, admin } => {
+            import(&Line { socket: &admin.admin_socket, address: aggregator }, paths, None, style)
+                .await
+        }
         Image::Offered(ImageOffered::Import { paths, cluster, admin }) => {
-            import(&admin.admin_socket, paths, cluster.as_deref(), style).await
+            let line = Line { socket: &admin.admin_socket, address: aggregator };
+            import(&line, paths, cluster.as_deref(), style).await
         }
         Image::List { family, known } => {
             let answer = match Local::of(known)? {
@@ -102,13 +107,13 @@ pub(super) async fn image(
 }
 
 async fn import(
-    socket: &std::path::Path,
+    line: &Line<'_>,
     paths: &[PathBuf],
     cluster: Option<&str>,
     style: Style<'_>,
 ) -> Result<Shown, Failure> {
     let _progress = Progress::of("the import");
-    let imported = admin::import_images(socket, paths, cluster).await?;
+    let imported = admin::import_images(line, paths, cluster).await?;
     Ok(Shown {
         text: screen::imported_images(&imported, style)?,
         exit: Exit::Clean,

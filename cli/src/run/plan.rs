@@ -11,6 +11,7 @@ use nodeward_domain::plan::{Check, Plan, export};
 use nodeward_proto::v1;
 
 use super::{Failure, Shown, edition};
+use crate::address::Address;
 use crate::arguments::{CreatePlan, ExportForm, Plan as PlanCommand};
 use crate::client::Client;
 use crate::exit::Exit;
@@ -20,7 +21,7 @@ use crate::screen::{self, Style};
 /// Does what was typed about plans.
 pub(super) async fn plan(
     command: &PlanCommand,
-    aggregator: &str,
+    aggregator: &Address,
     style: Style<'_>,
 ) -> Result<Shown, Failure> {
     let mut client = Client::new(aggregator)?;

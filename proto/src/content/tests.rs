@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use nodeward_domain::facts::kernel_log::{
-    ImportedCondition, ImportedEvent, ImportedFile, ImportedKind, LogClass, LogEvent, LogLine,
+    ImportedCondition, ImportedEvent, ImportedFile, ImportedKind, Journal, JournalRead, LogClass, LogEvent, LogLine,
     LogSource, LostLines,
 };
 use nodeward_domain::facts::{
@@ -164,10 +164,21 @@ fn kernel_log() -> impl Strategy<Value = KernelLog> {
             last_at,
         },
     );
+    let journal = prop_oneof![
+        (NAME, any::<u32>(), any::<u64>(), any::<bool>()).prop_map(
+            |(folder, set_aside, skipped, is_behind)| {
+                JournalRead::Followed(Journal { folder, set_aside, skipped, is_behind })
+            }
+        ),
+        (TEXT, TEXT)
+            .prop_map(|(place, why)| JournalRead::Unreadable(Unavailable { place, why })),
+        Just(JournalRead::NotTold),
+    ];
     let found = (vec(file, 0..3), vec(condition, 0..3), vec(finding, 0..3), any::<u32>());
-    (source, vec(event, 0..3), proptest::option::of(lost), found).prop_map(
-        |(source, events, lost, (imported, conditions, findings, left_out))| KernelLog {
+    (source, journal, vec(event, 0..3), proptest::option::of(lost), found).prop_map(
+        |(source, journal, events, lost, (imported, conditions, findings, left_out))| KernelLog {
             source,
+            journal,
             events,
             lost,
             imported,

@@ -45,6 +45,7 @@ pub fn generate(root: &Path) -> Result<Vec<Generated>, CodegenError> {
             "nodeward/v1/documents.proto",
             "nodeward/v1/query.proto",
             "nodeward/v1/admin.proto",
+            "nodeward/v1/enrol.proto",
         ],
         "nodeward.v1",
         "proto/src/gen",
