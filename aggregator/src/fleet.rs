@@ -115,6 +115,7 @@ impl Fleet {
             contents: Arc::clone(&self.contents),
             pools: Arc::clone(&self.pools),
             are_pools_old: Arc::clone(&self.are_pools_old),
+            clusters: Arc::clone(&self.clusters),
             spoilt: Arc::clone(&self.spoilt),
             seen: clusters,
         }

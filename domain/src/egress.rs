@@ -100,7 +100,8 @@ fn endpoint_of(text: &str) -> Result<Endpoint, EndpointError> {
         None => PORT,
     };
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
-    if !is_address && !(host.contains('.') && is_name(host)) {
+    let is_host = is_address || host.contains('.') && is_name(host);
+    if !is_host {
         return Err(malformed());
     }
     Ok(Endpoint { host: host.to_lowercase(), port })

@@ -74,7 +74,7 @@ impl Watched {
         let advisories = Advisories::starter().expect("the starter feed");
         let fleet = Fleet::load(policy, advisories, &*store, Timestamp::now()).await;
         let fleet = Arc::new(fleet.expect("a fleet"));
-        let metrics = Arc::new(Metrics::new(Arc::clone(&fleet)));
+        let metrics = Arc::new(Metrics::new(Arc::clone(&fleet), Default::default()));
         Self { fleet, store, metrics, watches: Vec::new() }
     }
 

@@ -588,6 +588,8 @@ mod real_journal {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             packages: host::Kept::default(),
+            remembered: Default::default(),
+            beyond: Default::default(),
             log: LogWatch::with(npd::read(folder.path()).expect("good rules")),
         });
         let log = look(&host);

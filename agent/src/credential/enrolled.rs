@@ -212,6 +212,8 @@ fn held(answer: v1::EnrolResponse, key: NewKey) -> Result<Held, CredentialError>
 
 #[cfg(test)]
 mod tests {
+    use x509_parser::prelude::FromDer as _;
+
     use super::*;
 
     #[test]

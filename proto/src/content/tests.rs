@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use nodeward_domain::facts::kernel_log::{
-    ImportedCondition, ImportedEvent, ImportedFile, ImportedKind, Journal, JournalRead, LogClass, LogEvent, LogLine,
-    LogSource, LostLines,
+    ImportedCondition, ImportedEvent, ImportedFile, ImportedKind, Journal, JournalRead, LogClass,
+    LogEvent, LogLine, LogSource, LostLines,
 };
 use nodeward_domain::facts::{
     Cni, CniConfiguration, CniPlugin, CniRoutes, Containerd, CriAnswer, DatabaseLock,
@@ -170,8 +170,7 @@ fn kernel_log() -> impl Strategy<Value = KernelLog> {
                 JournalRead::Followed(Journal { folder, set_aside, skipped, is_behind })
             }
         ),
-        (TEXT, TEXT)
-            .prop_map(|(place, why)| JournalRead::Unreadable(Unavailable { place, why })),
+        (TEXT, TEXT).prop_map(|(place, why)| JournalRead::Unreadable(Unavailable { place, why })),
         Just(JournalRead::NotTold),
     ];
     let found = (vec(file, 0..3), vec(condition, 0..3), vec(finding, 0..3), any::<u32>());

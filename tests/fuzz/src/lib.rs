@@ -27,7 +27,7 @@ const fn of(name: &'static str, run: fn(&[u8]) -> bool, what: &'static str) -> T
 }
 
 /// All of them.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 28] = [
     of("osv", feeds::osv, "OSV records; what is read can be stored and comes back the same"),
     of("openvex", feeds::openvex, "OpenVEX documents; the same"),
     of("oval", feeds::oval, "OVAL definitions; the same"),

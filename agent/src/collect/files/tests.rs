@@ -25,6 +25,7 @@ fn told(files: &[(&str, &str)], also: impl FnOnce(&Path)) -> (Files, Vec<String>
         kubelet_token_file: None,
         packages: Kept::default(),
         remembered: Default::default(),
+        beyond: Default::default(),
         log: crate::collect::LogWatch::default(),
     };
     let ComponentState::Files(State::Present(files)) = collect(&host).state else {

@@ -116,7 +116,7 @@ fn set(node: &mut NodeObject, kind: &str, status: ConditionStatus, reason: &str)
 }
 
 /// What the checks say of a node that has been so for `minutes`, looked at every ten.
-fn judged(node: State<NodeObject>, truth: &ClusterTruth, minutes: i64) -> Vec<Judged> {
+fn judged(node: &State<NodeObject>, truth: &ClusterTruth, minutes: i64) -> Vec<Judged> {
     let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
     let mut history = NodeHistory::default();
     for ago in (0..=minutes).rev().step_by(10) {
@@ -132,7 +132,7 @@ fn judged(node: State<NodeObject>, truth: &ClusterTruth, minutes: i64) -> Vec<Ju
 }
 
 fn failing(node: &NodeObject, truth: &ClusterTruth, minutes: i64) -> Vec<&'static str> {
-    judged(State::Present(Arc::new(node.clone())), truth, minutes)
+    judged(&State::Present(Arc::new(node.clone())), truth, minutes)
         .into_iter()
         .filter(|one| matches!(one.verdict.outcome, Outcome::Fail { .. }))
         .map(|one| one.check.reason)
@@ -236,7 +236,7 @@ fn each_check_fails_alone() {
 #[test]
 fn every_check_is_unknown_while_the_api_server_does_not_answer() {
     let unavailable = Unavailable { place: "API server".to_owned(), why: "silent".to_owned() };
-    let all = judged(State::Unavailable(unavailable), &truth(), 0);
+    let all = judged(&State::Unavailable(unavailable), &truth(), 0);
     assert_eq!(all.len(), CHECKS.len());
     for one in all {
         let outcome = one.verdict.outcome;
@@ -255,7 +255,7 @@ fn who_repairs_a_node_that_is_not_ready_hangs_on_how_long_and_on_what_keeps_the_
     let mut node = well();
     set(&mut node, "Ready", ConditionStatus::False, "KubeletNotReady");
     let turn = |node: &NodeObject, minutes| {
-        let all = judged(State::Present(Arc::new(node.clone())), &truth(), minutes);
+        let all = judged(&State::Present(Arc::new(node.clone())), &truth(), minutes);
         let one = all.into_iter().find(|one| one.check.reason == "NodeNotReady");
         one.expect("asked").verdict.outcome
     };
@@ -285,7 +285,7 @@ fn who_repairs_a_node_that_is_not_ready_hangs_on_how_long_and_on_what_keeps_the_
 #[test]
 fn a_windows_label_that_its_kernel_contradicts_is_not_believed() {
     let forged = windows("20348.9999.261111", "10.0.20348.5499");
-    let all = judged(State::Present(Arc::new(forged)), &truth(), 0);
+    let all = judged(&State::Present(Arc::new(forged)), &truth(), 0);
     let of = |reason| {
         let one = all.iter().find(|one| one.check.reason == reason).expect("asked");
         one.verdict.outcome.word()
@@ -297,7 +297,7 @@ fn a_windows_label_that_its_kernel_contradicts_is_not_believed() {
 #[test]
 fn a_cluster_without_a_ready_node_is_unknown_until_every_machine_is_shut_down() {
     let outcome = |truth: &ClusterTruth| {
-        let all = judged(State::Present(Arc::new(well())), truth, 0);
+        let all = judged(&State::Present(Arc::new(well())), truth, 0);
         let one = all.into_iter().find(|one| one.check.reason == "ClusterWithoutReadyNode");
         one.expect("asked").verdict.outcome
     };
