@@ -410,7 +410,7 @@ async fn watch_for_ever(
             tracing::error!(%error, "the watch of a cluster broke off");
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What names the store to the peers of this machine, see `LoopbackAuthenticator`: random,

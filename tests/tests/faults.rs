@@ -114,7 +114,7 @@ const NEEDED: [(Component, &str); Component::COLLECTED.len() - 2] = [
         Component::Extensions,
         "/var/lib/waagent/Microsoft.AKS.Compute.AKS.Linux.AKSNode-1.412.0/config/HandlerState",
     ),
-    (Component::Files, "/etc/systemd/system/kubelet.service"),
+    (Component::Files, "/etc/systemd/system/chronyd.service.d/10-chrony-restarts.conf"),
     (Component::NodeAccess, "/etc/passwd"),
     (Component::NodeAccess, "/proc/1187/stat"),
     (Component::Certificates, "/etc/ssl/certs/ca-certificates.crt"),

@@ -100,7 +100,7 @@ pub async fn addresses(
                     why = Some(NoAddress::NotResolved(format!(
                         "{nameserver} answers {}",
                         answer.code_name()
-                    )))
+                    )));
                 }
                 Err(silence) => why = Some(silence.of(*nameserver, each)),
             }

@@ -259,7 +259,8 @@ impl Follower {
             if std::mem::take(&mut is_first) {
                 self.tell(News::Begins(self.kind)).await?;
             }
-            let (objects, metadata) = self.objects(text)?;
+            let (objects, metadata) = self.objects(&text)?;
+            drop(text);
             self.tell(News::There(objects)).await?;
             if metadata.next.is_empty() {
                 self.tell(News::Listed(self.kind)).await?;
@@ -272,9 +273,9 @@ impl Follower {
         }
     }
 
-    /// The objects of a page. The page's text is given back before anything waits.
-    fn objects(&self, text: Vec<u8>) -> Result<(Vec<Object>, wire::ListMetadata), AskError> {
-        let text = String::from_utf8_lossy(&text);
+    /// The objects of a page.
+    fn objects(&self, text: &[u8]) -> Result<(Vec<Object>, wire::ListMetadata), AskError> {
+        let text = String::from_utf8_lossy(text);
         let page: wire::Page<'_> =
             serde_json::from_str(&text).map_err(|error| AskError::Unreadable(error.to_string()))?;
         let items = page.items.unwrap_or_default();

@@ -32,7 +32,8 @@ impl Served {
             Policy::edition(DEFAULT_EDITION).expect("the edition"),
             Advisories::starter().expect("the starter feed"),
         ));
-        let metrics = Arc::new(Metrics::new(Arc::clone(&fleet), Certificates::default()));
+        let metrics =
+            Arc::new(Metrics::new(Arc::clone(&fleet), crate::metrics::Certificates::default()));
         let authenticator = Arc::new(LoopbackAuthenticator::new("store".to_owned()));
         let ingest = Arc::new(Ingest::new(fleet, Arc::new(store), authenticator, metrics));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::host::{HostRoot, Kept};
-use crate::probe::{Probes, Recording};
+use crate::probe::Probes;
 use crate::reads::Asked;
 
 /// What is told of a root with these files.
@@ -20,7 +20,7 @@ fn told(files: &[(&str, &str)], also: impl FnOnce(&Path)) -> (Files, Vec<String>
     let asked = Asked::noting();
     let host = Host {
         root: HostRoot::open(folder.path()).expect("a directory").noting(asked.clone()),
-        probes: Probes::Recorded(Box::new(Recording::default())),
+        probes: Probes::Recorded(Box::default()),
         containerd_socket: String::new(),
         kubelet_token_file: None,
         packages: Kept::default(),

@@ -45,11 +45,8 @@ const ALIASES: [(&str, &str); 2] = [
 /// What is seen of sshd. Processes that cannot be listed cost the component.
 pub(super) fn read(root: &HostRoot) -> Result<Sshd, HostError> {
     let processes = find_processes(root, "sshd")?;
-    let has_file = match root.exists(CONFIGURATION) {
-        Ok(has_file) => has_file,
-        // Something is there that cannot be looked at.
-        Err(_) => true,
-    };
+    // What cannot be looked at is there.
+    let has_file = root.exists(CONFIGURATION).unwrap_or(true);
     let has_program = !root.existing(&PROGRAMS)?.is_empty();
     if processes.is_empty() && !has_file && !has_program {
         return Ok(Sshd::NotThere);

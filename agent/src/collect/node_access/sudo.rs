@@ -18,9 +18,8 @@ const FILES: usize = 256;
 
 /// What is seen of sudo.
 pub(super) fn read(root: &HostRoot) -> Sudo {
-    match root.exists(SUDOERS) {
-        Ok(false) => return Sudo::NotThere,
-        Ok(true) | Err(_) => {}
+    if root.exists(SUDOERS) == Ok(false) {
+        return Sudo::NotThere;
     }
     let mut reading = Reading { root, rules: 0, files: 0 };
     match reading.file(SUDOERS, 0) {
