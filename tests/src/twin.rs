@@ -76,8 +76,10 @@ pub struct Twin {
     #[serde(default)]
     cluster: TwinCluster,
     /// So many other nodes of the pool run its image, and show what the host root does.
+    #[serde(default)]
     siblings: usize,
     /// Who logged in, and when, besides those that `wtmp` has.
+    #[serde(default)]
     logins: BTreeMap<String, jiff::Timestamp>,
     /// What they answer besides in the first rounds, one each; the last one stays.
     #[serde(default)]
