@@ -76,8 +76,8 @@ pub const fn depends_on(component: Component) -> &'static [Component] {
         C::Kubelet => &[C::Containerd, C::TimeSync],
         // What the API server says of a node, its kubelet has told it, or has not.
         C::NodeObject => &[C::Kubelet],
-        // Run by the kubelet, in the pod network.
-        C::SystemPods => &[C::Kubelet, C::Cni],
+        // Run by the kubelet; the pod network the runtime has below it.
+        C::SystemPods => &[C::Kubelet],
         // A pod of the kubelet's on AKS, which does not serve before the API server answered.
         C::KubeProxy => &[C::Kubelet, C::ApiServer],
     }

@@ -33,7 +33,7 @@ async fn main() {
     let authority = Authority::default();
     let containerd = Containerd::start();
     containerd.write_network();
-    sleeping_processes(PROCESSES);
+    let _sleeping = sleeping_processes(PROCESSES);
     let tracked = connections(CONNECTIONS);
     let aggregator = Aggregator::start_with_tls(&folder.path().join("store.db"), &authority);
     let socket = containerd.socket();

@@ -111,6 +111,7 @@ impl Node {
                 named => Beyond::asking(endpoints(named).expect("endpoints")),
             },
             packages: Kept::default(),
+            remembered: Default::default(),
             log: LogWatch::default(),
         }
     }

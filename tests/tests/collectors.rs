@@ -51,7 +51,7 @@ fn asked() -> (BTreeMap<Component, BTreeSet<String>>, BTreeSet<String>) {
     for name in project::hosts() {
         look(&HostCopy::of(&name));
     }
-    for check in registry() {
+    for check in registry().filter(|check| !check.component.is_of_cluster()) {
         for (_, twin) in Twin::of(check.reason) {
             look(&twin.made());
         }

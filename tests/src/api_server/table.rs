@@ -70,7 +70,7 @@ pub(super) fn list(
             "metadata": metadata,
             "items": objects.iter().map(|object| partial(object)).collect::<Vec<_>>(),
         }),
-        Form::Table => table(resource, objects, metadata, true, now),
+        Form::Table => table(resource, objects, &metadata, true, now),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn one(
         Form::Metadata => partial(object),
         Form::Table => {
             let metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
-            table(resource, &[object], metadata, columns, now)
+            table(resource, &[object], &metadata, columns, now)
         }
     }
 }
@@ -104,7 +104,7 @@ fn partial(object: &Value) -> Value {
 fn table(
     resource: Resource,
     objects: &[&Value],
-    metadata: Value,
+    metadata: &Value,
     with_columns: bool,
     now: Timestamp,
 ) -> Value {

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::mount::{MsFlags, mount};
 
@@ -39,17 +39,18 @@ fn run(program: &str, arguments: &[&str]) -> bool {
     output.status.success()
 }
 
-/// Starts processes that sleep.
+/// Starts processes that sleep. With process 1 of their namespace all of them end.
 ///
 /// # Panics
 /// When there are too many.
-pub fn sleeping_processes(count: usize) {
-    for _ in 0..count {
+#[must_use]
+pub fn sleeping_processes(count: usize) -> Vec<Child> {
+    let start = |_| {
         let mut sleep = Command::new("sleep");
         sleep.arg("infinity").stdin(Stdio::null());
-        // Nobody waits for it: with process 1 all of them end.
-        let _ = sleep.spawn().expect("a process");
-    }
+        sleep.spawn().expect("a process")
+    };
+    (0..count).map(start).collect()
 }
 
 /// A file system at a place that is made for it.

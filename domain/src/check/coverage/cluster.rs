@@ -36,7 +36,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "cluster.zero_ready",
-        rule: "",
+        rule: "zero-ready-zero-running-30d",
         asks: "Has the cluster had no Ready node, and for how long?",
         told: Told::By(&["ClusterWithoutReadyNode"]),
     },
@@ -64,13 +64,13 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "k8s.skew",
-        rule: "",
+        rule: "kubernetes-upgrade-by-customer",
         asks: "Is the kubelet more than three minor versions older than the API server, or newer?",
         told: Told::By(&["KubeletVersionSkew"]),
     },
     Question {
         id: "meta.taint",
-        rule: "",
+        rule: "system-metadata-immutable",
         asks: "Does the node carry the provider's taints?",
         told: Told::InPart(
             &["ProviderTaintMissing"],
@@ -102,7 +102,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "node.notready",
-        rule: "",
+        rule: "auto-restart-node",
         asks: "Is the node Ready, and how far has the provider's repair come?",
         told: Told::By(&["NodeNotReady"]),
     },
@@ -150,6 +150,18 @@ pub(super) const QUESTIONS: &[Question] = &[
         rule: "",
         asks: "Will the platform soon move, freeze or reboot the machine?",
         told: Told::By(&["MachineEventScheduled"]),
+    },
+    Question {
+        id: "win.age",
+        rule: "node-image-age",
+        asks: "Is the image of a Windows node older than the provider supports?",
+        told: Told::By(&["WindowsImageUnsupportedAge"]),
+    },
+    Question {
+        id: "win.retired",
+        rule: "os-retirement",
+        asks: "Has the support of a node's Windows ended?",
+        told: Told::By(&["WindowsRetired"]),
     },
     Question {
         id: "claims.node",

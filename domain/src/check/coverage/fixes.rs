@@ -179,8 +179,8 @@ pub(super) const QUESTIONS: &[Question] = &[
     },
     Question {
         id: "win.behind",
-        rule: "",
+        rule: "windows-not-self-updating",
         asks: "Does a Windows node lack the month's update?",
-        told: Told::By(&["WindowsUpdateMissing", "WindowsImageUnsupportedAge", "WindowsRetired"]),
+        told: Told::By(&["WindowsUpdateMissing"]),
     },
 ];
