@@ -130,6 +130,10 @@ pub fn read(folder: &Path) -> Result<Imported, NpdError> {
 
 fn limited(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
+    // A FIFO would be waited for, and nobody may write to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is no regular file"));
+    }
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LIMIT_BYTES {

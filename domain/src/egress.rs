@@ -87,7 +87,9 @@ pub fn endpoints(asked: &[String]) -> Result<Vec<Endpoint>, EndpointError> {
 /// One endpoint as a person names it. A name has a dot, so that a mistake in a list's name
 /// is seen.
 fn endpoint_of(text: &str) -> Result<Endpoint, EndpointError> {
-    let malformed = || EndpointError::Malformed(text.to_owned());
+    // What stands before an `@` may be a password.
+    let shown = text.rsplit_once('@').map_or(text, |(_, shown)| shown);
+    let malformed = || EndpointError::Malformed(shown.to_owned());
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or_else(malformed)?;

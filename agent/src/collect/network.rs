@@ -17,8 +17,9 @@ use crate::reads::Read;
 
 const INTERFACES: &str = "/sys/class/net";
 
-/// How plugins name links to pods: Azure CNI, Calico, Cilium, and the bridge plugin or kubenet.
-const POD_LINKS: [&str; 4] = ["azv", "cali", "lxc", "veth"];
+/// How plugins name links to pods: Azure CNI, Calico, Cilium, the bridge plugin or kubenet,
+/// Amazon's and Google's.
+const POD_LINKS: [&str; 6] = ["azv", "cali", "eni", "gke", "lxc", "veth"];
 
 /// So many interfaces are looked at, and so many links to pods.
 const LOOKED_AT: usize = 128;
@@ -81,10 +82,15 @@ pub(super) fn collect(host: &Host) -> Collected {
 fn read(root: &HostRoot) -> Result<State<Network>, HostError> {
     let mut interfaces = Vec::new();
     let mut pod_link_mtus = BTreeSet::new();
-    let (pod_links, others): (Vec<String>, Vec<String>) = root
+    let default_routes = routes::defaults(root)?;
+    let (pod_links, mut others): (Vec<String>, Vec<String>) = root
         .list(INTERFACES)?
         .into_iter()
         .partition(|name| POD_LINKS.iter().any(|start| name.starts_with(start)));
+    // What the checks are about is looked at however many others there are.
+    let is_other =
+        |name: &String| name != "lo" && !default_routes.iter().any(|route| route.link == *name);
+    others.sort_by_key(|name| (is_other(name), name.clone()));
     for name in others.into_iter().take(LOOKED_AT) {
         match interface(root, name) {
             // It is gone since it was listed.
@@ -100,10 +106,11 @@ fn read(root: &HostRoot) -> Result<State<Network>, HostError> {
             }
         }
     }
+    interfaces.sort_by(|a: &Interface, b: &Interface| a.name.cmp(&b.name));
     Ok(State::Present(Arc::new(Network {
         interfaces,
         pod_link_mtus: pod_link_mtus.into_iter().take(MTUS).collect(),
-        default_routes: routes::defaults(root)?,
+        default_routes,
         netfilter: filter::read(root),
     })))
 }

@@ -83,9 +83,13 @@ fn not_enabled(history: &NodeHistory, scope: &Scope, policy: &Policy, _: Timesta
     let own: Vec<&Extension> = extensions
         .extensions
         .iter()
-        .filter(|extension| extension.is_in_use() && !extension.state.is_empty())
+        .filter(|extension| extension.is_in_use())
         .filter(|extension| policy.provider_extensions.has(&extension.name))
         .collect();
+    if let Some(untold) = own.iter().find(|extension| extension.state.is_empty()) {
+        let why = format!("extension {} does not say how it is", untold.name);
+        return Verdict::unknown(why, Vec::new());
+    }
     let is_enabled = |extension: &&Extension| extension.state.eq_ignore_ascii_case("Enabled");
     let off: Vec<&Extension> = own.iter().copied().filter(|one| !is_enabled(one)).collect();
     let message = match off.as_slice() {

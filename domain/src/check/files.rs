@@ -196,7 +196,8 @@ fn evidence(one: &Difference<'_>) -> Evidence {
 fn drifted(history: &NodeHistory, scope: &Scope<'_>, _: &Policy, _: Timestamp) -> Verdict {
     let compared = verdict_or!(Compared::of(history, scope));
     if let Err(why) = compared.enough() {
-        return Verdict::unknown(why, Vec::new());
+        // No fault of a small pool, which would never be complete: nothing is said of it.
+        return Verdict::not_applicable(why);
     }
     let (mut found, mut unseen, mut undecided) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for file in &compared.files.files {
@@ -223,7 +224,10 @@ fn drifted(history: &NodeHistory, scope: &Scope<'_>, _: &Policy, _: Timestamp) -
     if !undecided.is_empty() {
         return compared.open("the pool's other nodes do not agree", &undecided);
     }
-    compared.pass()
+    match unlisted(compared.files) {
+        Some(why) => Verdict::unknown(why, Vec::new()),
+        None => compared.pass(),
+    }
 }
 
 /// Without enough others one check says so: the others would say the same of the same.

@@ -302,6 +302,18 @@ impl KernelLog {
         self.events.iter().find(|event| event.class == class)
     }
 
+    /// How many entries of the journal are damaged that may have told of that class; none where
+    /// none are.
+    #[must_use]
+    pub fn skipped(&self, class: LogClass) -> Option<u64> {
+        let is_there = !class.is_kernels() || matches!(self.source, LogSource::Journal { .. });
+        match &self.journal {
+            JournalRead::Followed(journal) if is_there => Some(journal.skipped),
+            _ => None,
+        }
+        .filter(|skipped| *skipped > 0)
+    }
+
     /// Whether the journal has more than could be read yet, of which lines of that class may
     /// be a part.
     #[must_use]

@@ -77,7 +77,7 @@ impl Watch {
             watched.is_left_to_files = false;
             let folder = match path.as_str() {
                 "" => machines.clone().map_err(|error| (true, error)),
-                path if is_never_read(path) => {
+                path if is_never_read(root, path) => {
                     watched.idle = format!("{path} may hold secrets, and is never read");
                     continue;
                 }

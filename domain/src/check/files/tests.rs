@@ -94,8 +94,8 @@ fn without_enough_others_that_agree_nothing_passes() {
     let own = node(vec![file(PATH, "a")]);
     let outcome = judged("FileDrifted", &own, &[own.clone(), own.clone()]);
     let why = "2 other nodes of pool p on its image tell of their files, 3 that agree are needed";
-    assert_eq!(outcome, Outcome::Unknown(why.to_owned()));
-    assert_eq!(words(&own, &[]), ["unknown", "not_applicable", "not_applicable"]);
+    assert_eq!(outcome, Outcome::NotApplicable(why.to_owned()));
+    assert_eq!(words(&own, &[]), ["not_applicable"; 3]);
     let other = |digest| node(vec![file(PATH, digest)]);
     let torn = [other("b"), other("b"), other("b"), other("c"), other("c"), other("c")];
     assert_eq!(words(&own, &torn), ["unknown", "pass", "pass"]);

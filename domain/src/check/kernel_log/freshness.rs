@@ -179,6 +179,11 @@ fn quiet(log: &KernelLog, class: LogClass, now: Timestamp) -> Verdict {
         let evidence = vec![Evidence::new(path, "not read to its end", "")];
         return Verdict::unknown("the journal has more than could be read yet", evidence);
     }
+    if let Some(skipped) = log.skipped(class) {
+        let evidence = vec![Evidence::new(path, format!("{} damaged", counted(skipped)), "0")];
+        let why = "entries of the journal are damaged; one of these may be among them";
+        return Verdict::unknown(why, evidence);
+    }
     let minutes = DECAY.as_secs() / 60;
     let actual = match log.event(class) {
         Some(event) => {

@@ -151,7 +151,7 @@ fn keys_are_held_against_those_of_the_pool() {
     assert_eq!(word(REASON, more.clone(), 3), "pass");
     more.accounts[1].keys.push("SHA256:c".to_owned());
     assert_eq!(word(REASON, more, 3), "fail");
-    assert_eq!(word(REASON, own(&["SHA256:a", "SHA256:b"]), 2), "unknown");
+    assert_eq!(word(REASON, own(&["SHA256:a", "SHA256:b"]), 2), "not_applicable");
     let mut unread = access();
     unread.unread_keys.push(UnreadPlace { path: "/root".to_owned(), why: "EACCES".to_owned() });
     assert_eq!(word(REASON, unread, 3), "unknown");
