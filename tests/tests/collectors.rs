@@ -122,12 +122,39 @@ fn variants() -> Vec<HostCopy> {
             "kube-proxy\0--config=/var/lib/kube-proxy/config.conf\0",
         );
         let logs = std::fs::read_dir(copy.inside("/var/log/pods")).expect("pods");
-        let pod = logs.flatten().next().expect("kube-proxy's").file_name();
+        let mut pods = logs.flatten().map(|pod| pod.file_name());
+        let is_proxy = |pod: &std::ffi::OsString| pod.to_string_lossy().contains("kube-proxy");
+        let pod = pods.find(is_proxy).expect("kube-proxy's");
         let uid = pod.to_str().and_then(|name| name.rsplit_once('_')).expect("a UID").1;
         let volume = format!(
             "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~configmap/kube-proxy/config.conf"
         );
         written(copy, &volume, "healthzBindAddress: 127.0.0.1:10256\n");
+    });
+    // The journal alone tells of the kernel, and some of it is in memory or rotated.
+    variant("aks-ubuntu-2204", &|copy| {
+        let machine = "log/journal/c0ffee00c0ffee00c0ffee00c0ffee00";
+        let journal = copy.inside(&format!("/var/{machine}/system.journal"));
+        let volatile = copy.inside(&format!("/run/{machine}"));
+        std::fs::create_dir_all(&volatile).expect("made");
+        let rotated =
+            "system@0005f3b2a1c04d7e8f90a1b2c3d4e5f6-000000000000002a-0005f3b2a1c04d7e.journal";
+        for place in [&volatile, journal.parent().expect("a folder")] {
+            std::fs::copy(&journal, place.join(rotated)).expect("copied");
+        }
+        gone(copy, "/dev/kmsg");
+    });
+    variant("aks-ubuntu-2204", &|copy| {
+        let machine = "log/journal/c0ffee00c0ffee00c0ffee00c0ffee00";
+        let volatile = copy.inside(&format!("/run/{machine}"));
+        std::fs::create_dir_all(&volatile).expect("made");
+        let journal = copy.inside(&format!("/var/{machine}/system.journal"));
+        let rotated =
+            "system@0005f3b2a1c04d7e8f90a1b2c3d4e5f6-000000000000002a-0005f3b2a1c04d7e.journal";
+        for name in ["system.journal", rotated] {
+            std::fs::copy(&journal, volatile.join(name)).expect("copied");
+        }
+        std::fs::remove_dir_all(copy.inside("/var/log/journal")).expect("it is there");
     });
     // As kubeadm has it: the authorities stand in the kubeconfig itself.
     variant("aks-ubuntu-2204", &|copy| {

@@ -165,6 +165,8 @@ fn is_no_fault((component, path): (Component, &str), fault: Fault) -> bool {
             fault,
             Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
         ),
+        // What is read of it ends before the credentials do.
+        Component::ApiServer => fault == Fault::Truncated,
         // It ended while it was looked at: then that one question is open.
         Component::Tunnel => matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot),
         // apt needs no file and passes over folders; where one ends does not matter.
@@ -224,6 +226,8 @@ fn shares(path: &str, other: Component) -> bool {
         "/proc/stat" => {
             matches!(other, Component::Kernel | Component::KernelLog | Component::Reboot)
         }
+        // By it the API server's name is looked up.
+        "/run/systemd/resolve/stub-resolv.conf" => other == Component::ApiServer,
         _ => path.ends_with("/stat") && looks_through_processes(other),
     }
 }
@@ -271,7 +275,9 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                     // Whether such a process has ended and waits for its parent.
                     Component::ProcessLimits => path.ends_with("/stat"),
                     // How it lies there is told of every file of these places.
-                    Component::Files => path.starts_with("/etc/"),
+                    Component::Files => {
+                        path.starts_with("/etc/") || path == "/var/lib/kubelet/kubeconfig"
+                    }
                     // A copy of the file is read there too.
                     Component::NodeAccess => path.starts_with("/etc/ssh"),
                     _ => false,

@@ -27,7 +27,11 @@ const LOCAL_DNS: &str = "localdns.service";
 pub(super) const READS: &[Read] = &[
     Read::of(&[RESOLV_CONF], "Nameservers, search list and options."),
     Read::of(&[UPLINK], "The same, where the node asks systemd-resolved's stub."),
-    Read::usually(&[], "the kubelet's `resolvConf`", "The same, of what it hands to pods."),
+    Read::usually(
+        &["/etc/{name}.conf"],
+        "the kubelet's `resolvConf`",
+        "The same, of what it hands to pods.",
+    ),
     Read::usually(
         &["udp://{address}:53"],
         "the nameservers of these files, at the most three of each",

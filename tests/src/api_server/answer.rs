@@ -404,7 +404,7 @@ fn list(
         metadata["continue"] = json!(format!("{revision}:{end}"));
         metadata["remainingItemCount"] = json!(all.len() - end);
     }
-    Does::Answer(json_answer(200, &table::list(form, selected.resource, &page, metadata, now)))
+    Does::Answer(json_answer(200, &table::list(form, selected.resource, &page, &metadata, now)))
 }
 
 /// `a=b,c=d`.

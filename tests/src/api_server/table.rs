@@ -43,7 +43,7 @@ pub(super) fn list(
     form: Form,
     resource: Resource,
     objects: &[&Value],
-    metadata: Value,
+    metadata: &Value,
     now: Timestamp,
 ) -> Value {
     match form {
@@ -70,7 +70,7 @@ pub(super) fn list(
             "metadata": metadata,
             "items": objects.iter().map(|object| partial(object)).collect::<Vec<_>>(),
         }),
-        Form::Table => table(resource, objects, &metadata, true, now),
+        Form::Table => table(resource, objects, metadata, true, now),
     }
 }
 
