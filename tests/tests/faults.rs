@@ -166,7 +166,7 @@ fn is_no_fault((component, path): (Component, &str), fault: Fault) -> bool {
             Fault::Missing | Fault::Empty | Fault::Truncated | Fault::LinkOutOfTheRoot
         ),
         // What is read of it ends before the credentials do.
-        Component::ApiServer => fault == Fault::Truncated,
+        Component::ApiServer => matches!(fault, Fault::Truncated | Fault::Huge),
         // It ended while it was looked at: then that one question is open.
         Component::Tunnel => matches!(fault, Fault::Missing | Fault::LinkOutOfTheRoot),
         // apt needs no file and passes over folders; where one ends does not matter.
