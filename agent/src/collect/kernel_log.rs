@@ -368,7 +368,7 @@ impl Watch {
         for (index, watched) in self.monitors.iter_mut().enumerate() {
             let path = match &watched.monitor.follows {
                 _ if watched.is_kernels() => continue,
-                Follows::Filelog(Filelog { path, .. }) if is_never_read(path) => {
+                Follows::Filelog(Filelog { path, .. }) if is_never_read(root, path) => {
                     watched.idle = format!("{path} may hold secrets, and is never read");
                     continue;
                 }
@@ -500,8 +500,19 @@ impl Watch {
 }
 
 /// Whether a file holds what no collector reads, whoever asks for it, or may lead there.
-fn is_never_read(path: &str) -> bool {
-    path.split('/').any(|part| part == "..") || NEVER.iter().any(|read| read.covers(path))
+fn is_never_read(root: &HostRoot, path: &str) -> bool {
+    let parts = || path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let plain = parts().fold(String::new(), |plain, part| plain + "/" + part);
+    let is_never = |path: &str| NEVER.iter().any(|read| read.covers(path));
+    if parts().any(|part| part == "..") || is_never(&plain) {
+        return true;
+    }
+    // Whatever it is called, what a link leads to is what would be read.
+    match root.leads_to(&plain) {
+        Ok(place) => is_never(&place),
+        Err(HostError::Missing { .. }) => false,
+        Err(_) => true,
+    }
 }
 
 /// The zone of the host's clocks; UTC where it has none.

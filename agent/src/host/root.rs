@@ -368,6 +368,23 @@ impl HostRoot {
             .map_err(|errno| HostError::system(path, errno))
     }
 
+    /// Where a path leads over all its links, below the root; what is there is not opened.
+    pub fn leads_to(&self, path: &str) -> Result<String, HostError> {
+        let place = |handle: &OwnedFd| {
+            let link = format!("/proc/self/fd/{}", handle.as_raw_fd());
+            std::fs::read_link(link).map_err(|error| HostError::reading(path, &error))
+        };
+        let (below, root) = (place(&self.handle(path, true)?)?, place(&self.directory)?);
+        match below.strip_prefix(&root) {
+            Ok(inside) => Ok(format!("/{}", inside.to_string_lossy())),
+            // Of what was taken away since the kernel names another place.
+            Err(_) => Err(HostError::Malformed {
+                path: path.to_owned(),
+                why: "where it leads cannot be told".to_owned(),
+            }),
+        }
+    }
+
     /// When what is there was last written, by the host's clock.
     pub fn modified(&self, path: &str) -> Result<Timestamp, HostError> {
         let stat = stat(path, self.handle(path, true)?.as_fd())?;

@@ -202,7 +202,15 @@ fn a_rule_does_not_lead_to_secrets() {
     let root = Root::new();
     root.write("dev/kmsg", "6,1,1000000,-;hello\n");
     root.write("etc/shadow", "root:secret\n");
-    for path in ["/etc/shadow", "/var/log/../../etc/shadow"] {
+    fs::create_dir_all(root.0.path().join("var/log")).expect("made");
+    std::os::unix::fs::symlink("/etc/shadow", root.0.path().join("var/log/app.log")).expect("made");
+    for path in [
+        "/etc/shadow",
+        "/var/log/../../etc/shadow",
+        "/etc//shadow",
+        "/etc/./shadow",
+        "/var/log/app.log",
+    ] {
         let rules = serde_json::json!({
             "plugin": "filelog", "logPath": path,
             "pluginConfig": {"timestamp": ".", "message": ".*", "timestampFormat": "2006"},
