@@ -36,7 +36,7 @@ pub(super) const READS: &[Read] = &[
     Read::usually(&["/var/lib/kubelet"], "the kubelet's `--root-dir`", "The same, if it is there."),
     Read::usually(
         &[],
-        "the file that the kubelet's process runs",
+        "the kubelet's link `/proc/PID/exe`",
         "Whether the process that tells of `--root-dir` runs the file on disk.",
     ),
     Read::usually(

@@ -399,11 +399,13 @@ impl Watch {
                 _ if watched.is_kernels() => continue,
                 // Followed in the journal already, or not to be followed anywhere.
                 Follows::Journald { .. } if !watched.is_left_to_files => continue,
-                Follows::Filelog(Filelog { path, .. }) if is_never_read(root, path) => {
-                    watched.idle = format!("{path} may hold secrets, and is never read");
-                    continue;
-                }
-                Follows::Filelog(Filelog { path, .. }) => path,
+                Follows::Filelog(Filelog { path, .. }) => match kept_from(root, path) {
+                    None => path,
+                    Some(why) => {
+                        watched.idle = why;
+                        continue;
+                    }
+                },
                 // Why the journal is not read stands there already.
                 Follows::Kmsg | Follows::Journald { .. } => match programs {
                     Some(path) => path,
@@ -533,19 +535,21 @@ impl Watch {
     }
 }
 
-/// Whether a file holds what no collector reads, whoever asks for it, or may lead there.
-fn is_never_read(root: &HostRoot, path: &str) -> bool {
+/// Why a file is not read, whoever asks for it: it holds what no collector reads, or where it
+/// leads cannot be told. None where it may be read, or is not there.
+fn kept_from(root: &HostRoot, path: &str) -> Option<String> {
+    let secret = || Some(format!("{path} may hold secrets, and is never read"));
     let parts = || path.split('/').filter(|part| !matches!(*part, "" | "."));
     let plain = parts().fold(String::new(), |plain, part| plain + "/" + part);
     let is_never = |path: &str| NEVER.iter().any(|read| read.covers(path));
     if parts().any(|part| part == "..") || is_never(&plain) {
-        return true;
+        return secret();
     }
     // Whatever it is called, what a link leads to is what would be read.
     match root.leads_to(&plain) {
-        Ok(place) => is_never(&place),
-        Err(HostError::Missing { .. }) => false,
-        Err(_) => true,
+        Ok(place) if is_never(&place) => secret(),
+        Ok(_) | Err(HostError::Missing { .. }) => None,
+        Err(error) => Some(format!("{path}: {error}")),
     }
 }
 

@@ -428,6 +428,23 @@ impl HostRoot {
             .map_err(|errno| HostError::system(path, errno))
     }
 
+    /// Where a path leads over all its links, below the root; what is there is not opened.
+    pub fn leads_to(&self, path: &str) -> Result<String, HostError> {
+        let place = |handle: &OwnedFd| {
+            std::fs::read_link(own_link(handle.as_fd()))
+                .map_err(|error| HostError::reading(path, &error))
+        };
+        let (below, root) = (place(&self.handle(path, true)?)?, place(&self.directory)?);
+        match below.strip_prefix(&root) {
+            Ok(inside) => Ok(format!("/{}", inside.to_string_lossy())),
+            // Of what was taken away since the kernel names another place.
+            Err(_) => Err(HostError::Malformed {
+                path: path.to_owned(),
+                why: "where it leads cannot be told".to_owned(),
+            }),
+        }
+    }
+
     /// When what is there was last written, by the host's clock.
     pub fn modified(&self, path: &str) -> Result<Timestamp, HostError> {
         let stat = stat(path, self.handle(path, true)?.as_fd())?;
@@ -456,23 +473,6 @@ impl HostRoot {
         fstatat(&folder, "exe", AtFlags::empty())
             .map(Identity::from)
             .map_err(|errno| HostError::system(&path, errno))
-    }
-
-    /// Where a path leads over all its links, below the root; what is there is not opened.
-    pub fn leads_to(&self, path: &str) -> Result<String, HostError> {
-        let place = |handle: &OwnedFd| {
-            let link = format!("/proc/self/fd/{}", handle.as_raw_fd());
-            std::fs::read_link(link).map_err(|error| HostError::reading(path, &error))
-        };
-        let (below, root) = (place(&self.handle(path, true)?)?, place(&self.directory)?);
-        match below.strip_prefix(&root) {
-            Ok(inside) => Ok(format!("/{}", inside.to_string_lossy())),
-            // Of what was taken away since the kernel names another place.
-            Err(_) => Err(HostError::Malformed {
-                path: path.to_owned(),
-                why: "where it leads cannot be told".to_owned(),
-            }),
-        }
     }
 
     /// What lies there itself, which is neither opened nor, if it is a link, followed.
@@ -618,9 +618,14 @@ fn stat(path: &str, handle: BorrowedFd<'_>) -> Result<FileStat, HostError> {
     fstat(handle).map_err(|errno| HostError::system(path, errno))
 }
 
+/// The link of procfs by which this process names what a handle is of.
+fn own_link(handle: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", handle.as_raw_fd())
+}
+
 /// Opens what a handle names, whatever has become of its path since.
 fn reopen(handle: BorrowedFd<'_>, flags: OFlag) -> Result<OwnedFd, Errno> {
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    let path = own_link(handle);
     open(path.as_str(), flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Mode::empty())
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::facts::kernel_log::{Journal, JournalRead, LogClass};
 
-use super::{Budget, Clock, Watch, is_never_read, seconds};
+use super::{Budget, Clock, Watch, kept_from, seconds};
 use crate::host::{HostError, HostRoot};
 use crate::journal::{Entry, Folder, Look, Looked};
 use crate::npd::Follows;
@@ -77,11 +77,13 @@ impl Watch {
             watched.is_left_to_files = false;
             let folder = match path.as_str() {
                 "" => machines.clone().map_err(|error| (true, error)),
-                path if is_never_read(root, path) => {
-                    watched.idle = format!("{path} may hold secrets, and is never read");
-                    continue;
+                path => {
+                    if let Some(why) = kept_from(root, path) {
+                        watched.idle = why;
+                        continue;
+                    }
+                    named(root, path).map_err(|error| (FOLDERS.contains(&path), error))
                 }
-                path => named(root, path).map_err(|error| (FOLDERS.contains(&path), error)),
             };
             match folder {
                 Ok(folder) => {

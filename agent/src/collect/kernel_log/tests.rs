@@ -223,6 +223,21 @@ fn a_rule_does_not_lead_to_secrets() {
 }
 
 #[test]
+fn a_log_that_leads_nowhere_says_so_itself() {
+    let root = Root::new();
+    root.write("dev/kmsg", "6,1,1000000,-;hello\n");
+    fs::create_dir_all(root.0.path().join("var/log")).expect("made");
+    std::os::unix::fs::symlink("loop.log", root.0.path().join("var/log/loop.log")).expect("made");
+    let rules = serde_json::json!({
+        "plugin": "filelog", "logPath": "/var/log/loop.log",
+        "pluginConfig": {"timestamp": ".", "message": ".*", "timestampFormat": "2006"},
+    });
+    let log = seen(&root.host(&[("a.json", &rules.to_string())]));
+    let idle = &log.imported[0].idle;
+    assert!(idle.starts_with("/var/log/loop.log: ELOOP"), "{idle}");
+}
+
+#[test]
 fn what_is_found_is_bounded() {
     let root = Root::new();
     let rules: Vec<_> = (0..100)
