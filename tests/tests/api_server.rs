@@ -393,9 +393,10 @@ mod corpus {
             }
             // Ages are counted by the server: its clock stands where that of the capture stood.
             let events = read("events.txt");
-            let rows_of = events.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let mut rows_of =
+                events.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
             // An age that has seconds says it to the second.
-            let columns = rows_of.filter(|row| row[1].ends_with('s')).last().expect("a young one");
+            let columns = rows_of.rfind(|row| row[1].ends_with('s')).expect("a young one");
             let about = |one: &&Value| {
                 one["reason"] == *columns[3]
                     && one["metadata"]["namespace"] == *columns[0]
@@ -405,8 +406,7 @@ mod corpus {
             };
             let list = json("events.json");
             let all = list["items"].as_array().expect("a list");
-            let seen =
-                all.iter().filter(about).last().expect("it is among them")["lastTimestamp"].clone();
+            let seen = all.iter().rfind(about).expect("it is among them")["lastTimestamp"].clone();
             let seen: Timestamp = seen.as_str().expect("text").parse().expect("an instant");
             let age: SignedDuration = columns[1].parse().expect("a duration");
             server.stop_clock_at(seen + age);

@@ -86,7 +86,7 @@ fn entries_are_read_in_order_over_all_lists() {
         let writer = lines(1000, is_compact);
         assert!(writer.lists().len() > 5);
         assert_eq!(messages(&writer.bytes(FileState::Archived)), expected(1..=1000));
-        assert_eq!(messages(&lines(0, is_compact).bytes(FileState::Online)), expected(1..=0));
+        assert!(messages(&lines(0, is_compact).bytes(FileState::Online)).is_empty());
     }
 }
 
