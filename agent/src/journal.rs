@@ -1,5 +1,5 @@
 //! Files of systemd's journal, read as they lie on disk, without its library and without
-//! a child process. Source: https://systemd.io/JOURNAL_FILE_FORMAT.
+//! a child process. Source: <https://systemd.io/JOURNAL_FILE_FORMAT>.
 //!
 //! Whoever writes such a file is a stranger: every offset is held against the file before
 //! it is followed, what is chained must lead forward, and of nothing more is read or

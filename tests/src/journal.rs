@@ -1,6 +1,6 @@
 //! Writes files of systemd's journal for host roots, as small as they can be: no hash
 //! tables, which reading in order needs as little as journalctl(1) does without a match.
-//! Source: https://systemd.io/JOURNAL_FILE_FORMAT.
+//! Source: <https://systemd.io/JOURNAL_FILE_FORMAT>.
 
 use std::collections::BTreeMap;
 

@@ -638,6 +638,8 @@ mod real_journal {
         assert_eq!(log.findings.iter().map(|one| one.count).max(), Some(2));
         // Nothing else is asked for than what is declared, and what the rules name.
         let ruled = [
+            "/run/log/journal".to_owned(),
+            "/var/log/other".to_owned(),
             format!("/var/log/other/{id}/system.journal"),
             "/var/log/other/system.journal".to_owned(),
         ];

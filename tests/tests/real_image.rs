@@ -16,8 +16,8 @@ mod real_image {
     use nodeward_domain::answer::NodeAnswer;
     use nodeward_domain::component::Component;
     use nodeward_domain::facts::{
-        ChronyAnswer, ComponentState, Containerd as Facts, CriAnswer, Limit, LiveValue, Namespace,
-        Reboot,
+        ChronyAnswer, ComponentState, Containerd as Facts, CriAnswer, Limit, LiveValue,
+        NameserverAnswer, Namespace, Reboot,
     };
     use nodeward_domain::observed::{State, Unavailable};
     use nodeward_tests::containerd::Containerd;
@@ -217,6 +217,16 @@ mod real_image {
         }
     }
 
+    /// Another network may have other nameservers behind the same addresses.
+    fn ask_no_nameserver(states: &mut States, why: &str) {
+        let Some(ComponentState::Dns(State::Present(dns))) = states.get_mut(&Component::Dns) else {
+            panic!("no dns")
+        };
+        for nameserver in &mut Arc::make_mut(dns).nameservers {
+            nameserver.answer = NameserverAnswer::NotAsked { why: why.to_owned() };
+        }
+    }
+
     fn executable(mut states: States) -> String {
         containerd(&mut states).process.as_ref().expect("a process").executable.clone()
     }
@@ -291,6 +301,9 @@ mod real_image {
                     let why =
                         format!("the agent is not in the host's {} namespace", namespace.link());
                     hide(states, namespace, &why);
+                    if namespace == Namespace::Network {
+                        ask_no_nameserver(states, &why);
+                    }
                 }
                 // Another process may have been started with another configuration.
                 let seen = containerd(&mut inside.clone()).clone();

@@ -20,7 +20,9 @@ use tonic::transport::Channel;
 
 /// Every component has been reported and judged.
 fn is_whole(answer: &NodeAnswer) -> bool {
-    answer.components.iter().all(|component| component.state == "present")
+    // Nodes of AKS today have no Docker, and nobody asked where this one reaches.
+    let read = ["present", "absent", "not_applicable"];
+    answer.components.iter().all(|component| read.contains(&component.state.as_str()))
 }
 
 fn reporting(aggregator: &Aggregator, host: &Path, name: &str, node: &str) -> Program {

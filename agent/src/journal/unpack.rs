@@ -67,7 +67,7 @@ fn limited(mut decoder: impl Read, limit_bytes: usize) -> io::Result<(Vec<u8>, b
 }
 
 /// The length of the whole, then one block: literals, and copies of what came before.
-/// Source: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md.
+/// Source: <https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md>.
 fn lz4(packed: &[u8], limit_bytes: usize) -> Option<(Vec<u8>, bool)> {
     let (length, mut rest) = packed.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
