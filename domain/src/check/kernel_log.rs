@@ -19,8 +19,9 @@ use crate::responsibility::{Action, Responsible, Turn};
 use classes::{
     conntrack_full, container_out_of_memory, corruption_reported, filesystem_error,
     filesystem_shutdown, fork_rejected, hard_lockup, hardware_corrected, hardware_fatal,
-    hardware_recoverable, io_error, io_error_repeated, memory_error, oops, out_of_memory,
-    rcu_stall, remounted_read_only, soft_lockup, task_hung, unregister_netdevice,
+    hardware_recoverable, hardware_untold, io_error, io_error_repeated, memory_error, memory_lost,
+    oops, out_of_memory, rcu_stall, remounted_read_only, soft_lockup, task_hung,
+    unregister_netdevice,
 };
 use freshness::{Freshness, counted};
 
@@ -176,7 +177,7 @@ pub(super) const CHECKS: &[Check] = &[
         ..of(
             "HardwareErrorFatal",
             Severity::Critical,
-            "The firmware told of a hardware error that cannot be survived, within 30 minutes",
+            "The firmware or the processor told of a hardware error that cannot be survived, within 30 minutes",
             NPD_KERNEL,
             hardware_fatal,
         )
@@ -186,7 +187,7 @@ pub(super) const CHECKS: &[Check] = &[
         ..of(
             "HardwareErrorRecoverable",
             Severity::Warning,
-            "The firmware told of a hardware error that was not put right, within 30 minutes",
+            "The firmware or the processor told of a hardware error that was not put right, within 30 minutes",
             NPD_KERNEL,
             hardware_recoverable,
         )
@@ -194,7 +195,7 @@ pub(super) const CHECKS: &[Check] = &[
     of(
         "HardwareErrorCorrected",
         Severity::Information,
-        "The firmware told of a hardware error that was put right, within 30 minutes",
+        "The firmware or the processor told of a hardware error that was put right, within 30 minutes",
         NPD_KERNEL,
         hardware_corrected,
     ),
@@ -204,6 +205,23 @@ pub(super) const CHECKS: &[Check] = &[
         "Memory had an error that was put right, within 30 minutes",
         "https://docs.kernel.org/admin-guide/RAS/main.html",
         memory_error,
+    ),
+    Check {
+        responsible: "provider; customer without one",
+        ..of(
+            "MemoryErrorUncorrected",
+            Severity::Critical,
+            "Memory had an error that was not put right, within 30 minutes: who used it is killed",
+            "https://docs.kernel.org/admin-guide/mm/hwpoison.html",
+            memory_lost,
+        )
+    },
+    of(
+        "HardwareErrorLogged",
+        Severity::Information,
+        "The processor told of hardware errors within 30 minutes, and not which",
+        "https://docs.kernel.org/admin-guide/RAS/main.html",
+        hardware_untold,
     ),
     of(
         "KernelLogGap",

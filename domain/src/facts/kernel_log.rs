@@ -162,14 +162,19 @@ classes! {
     FsRemountRo "fs_remount_ro",
     /// A network device cannot be removed, because somebody still holds it.
     UnregisterNetdevice "unregister_netdevice",
-    /// The firmware told of an error that the hardware has put right.
+    /// The firmware or the processor told of an error that the hardware has put right.
     CperCorrected "cper_corrected",
-    /// The firmware told of an error that was not put right, and can be survived.
+    /// The firmware or the processor told of an error that was not put right, and can be
+    /// survived.
     CperRecoverable "cper_recoverable",
-    /// The firmware told of an error that cannot be survived.
+    /// The firmware or the processor told of an error that cannot be survived.
     CperFatal "cper_fatal",
     /// Memory had an error that was put right.
     MemoryCe "memory_ce",
+    /// Memory had an error that was not put right.
+    MemoryUe "memory_ue",
+    /// The processor told that there were errors of the hardware, and not which.
+    MachineCheckLogged "machine_check_logged",
     /// containerd met a file system that calls itself damaged: a line of its own, in the
     /// journal.
     FsCorruptionReported "fs_corruption_reported",

@@ -166,7 +166,9 @@ pub(super) const QUESTIONS: &[Question] = &[
             "HardwareErrorFatal",
             "HardwareErrorRecoverable",
             "HardwareErrorCorrected",
+            "HardwareErrorLogged",
             "MemoryError",
+            "MemoryErrorUncorrected",
         ]),
     },
     Question {

@@ -329,3 +329,24 @@ pub(super) fn memory_error(
     let what = "memory had an error that was put right";
     any(history, now, LogClass::MemoryCe, what, watch_hardware())
 }
+
+pub(super) fn memory_lost(
+    history: &NodeHistory,
+    scope: &Scope,
+    _: &Policy,
+    now: Timestamp,
+) -> Verdict {
+    let what = "memory had an error that was not put right";
+    hardware(history, scope, now, LogClass::MemoryUe, what)
+}
+
+pub(super) fn hardware_untold(
+    history: &NodeHistory,
+    _: &Scope,
+    _: &Policy,
+    now: Timestamp,
+) -> Verdict {
+    let what = "the processor met errors of the hardware; the line does not say which";
+    let at = "what the daemon that takes them has kept: rasdaemon or mcelog".to_owned();
+    any(history, now, LogClass::MachineCheckLogged, what, Action::Investigate { at })
+}

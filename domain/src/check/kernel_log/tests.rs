@@ -276,3 +276,18 @@ fn damaged_files_of_the_journal_are_told_of() {
         "/dev/kmsg: nothing of note; 1 entry of the journal is damaged; 2 files of the journal were set aside as damaged"
     );
 }
+
+#[test]
+fn memory_that_is_lost_is_the_turn_of_whose_hardware_it_is() {
+    let lost = || lines(LogClass::MemoryUe, &[10]);
+    let verdict = judged("MemoryErrorUncorrected", lost(), None, 20);
+    let Outcome::Fail { message, responsible, .. } = verdict.outcome else { panic!("passed") };
+    assert_eq!(message, "memory had an error that was not put right: sda");
+    assert_eq!(responsible, crate::responsibility::Responsible::Provider);
+    // What was put right is another story.
+    let verdict = judged("MemoryError", lost(), None, 20);
+    assert_eq!(verdict.outcome, Outcome::Pass);
+    let logged = lines(LogClass::MachineCheckLogged, &[10]);
+    assert_eq!(judged("HardwareErrorLogged", logged.clone(), None, 20).outcome.word(), "fail");
+    assert_eq!(judged("HardwareErrorCorrected", logged, None, 20).outcome, Outcome::Pass);
+}
