@@ -35,3 +35,4 @@ pub mod standing;
 pub mod support;
 pub mod version;
 pub mod why;
+pub mod wildcard;

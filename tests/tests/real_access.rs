@@ -2,15 +2,16 @@
 //! that make and use them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use nodeward_agent::collect::COLLECTORS;
+use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{Certificates, ComponentState, NodeAccess};
 use nodeward_domain::observed::State;
 use nodeward_tests::host::HostCopy;
+use nodeward_tests::judged::Judged;
 
 /// The copy of a host root of which the files are written anew that a test is about.
 fn copy() -> HostCopy {
@@ -71,12 +72,13 @@ mod real_sshd {
     ];
 
     /// What `sshd -T` says, by name, several values of one behind each other.
-    fn tested(folder: &Path) -> BTreeMap<&'static str, String> {
+    fn tested(folder: &Path, more: &[&str]) -> BTreeMap<&'static str, String> {
         let sshd = installed("sshd");
         let script = "mount --bind \"$1\" /etc/ssh && mount -t tmpfs none /run && \
-                      mkdir /run/sshd && exec \"$2\" -T";
+                      mkdir /run/sshd && shift && exec \"$@\"";
         let mut command = Command::new(installed("unshare"));
-        command.args(["--mount", "sh", "-c", script, "sh"]).arg(folder).arg(sshd);
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(folder);
+        command.arg(sshd).arg("-T").args(more);
         let mut told: BTreeMap<&'static str, String> = BTreeMap::new();
         for line in said(&mut command).lines() {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));
@@ -127,20 +129,76 @@ mod real_sshd {
         ("PasswordAuthentication no\nInclude sshd_config.d/none*.conf\n", &[(".hidden", "")]),
     ];
 
+    /// A copy with these files of sshd, and the folder in which they lie.
+    fn written(text: &str, others: &[(&str, &str)]) -> (HostCopy, PathBuf) {
+        let host = copy();
+        let folder = host.inside("/etc/ssh");
+        std::fs::remove_dir_all(&folder).expect("it is there");
+        write(&folder.join("sshd_config"), text);
+        for (name, text) in others {
+            write(&folder.join("sshd_config.d").join(name), text);
+        }
+        let key = folder.join("ssh_host_ed25519_key");
+        let mut keygen = Command::new(installed("ssh-keygen"));
+        said(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
+        (host, folder)
+    }
+
     #[test]
     fn settings_are_read_as_sshd_reads_them() {
         for (text, others) in CONFIGURATIONS {
-            let host = copy();
-            let folder = host.inside("/etc/ssh");
-            std::fs::remove_dir_all(&folder).expect("it is there");
-            write(&folder.join("sshd_config"), text);
-            for (name, text) in others {
-                write(&folder.join("sshd_config.d").join(name), text);
-            }
-            let key = folder.join("ssh_host_ed25519_key");
-            let mut keygen = Command::new(installed("ssh-keygen"));
-            said(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
-            assert_eq!(read(&host), tested(&folder), "{text:?} with {others:?}");
+            let (host, folder) = written(text, others);
+            assert_eq!(read(&host), tested(&folder, &[]), "{text:?} with {others:?}");
+        }
+    }
+
+    /// sshd says what it would do with a connection of root's from an address: it lets root in
+    /// by a password where the check finds that.
+    #[tokio::test]
+    async fn match_blocks_count_as_they_do_for_sshd() {
+        const IN: &str = "  PermitRootLogin yes\n  PasswordAuthentication yes\n";
+        const OUT: &str = "PermitRootLogin no\nPasswordAuthentication no\n\
+                           KbdInteractiveAuthentication no\n";
+        let included: &[(&str, &str)] = &[("a", "Match Address 10.0.0.0/8\nPermitRootLogin yes\n")];
+        let configurations: [(String, &[(&str, &str)], bool); 12] = [
+            (OUT.to_owned(), &[], false),
+            (format!("{OUT}Match User root\n{IN}"), &[], true),
+            (format!("{OUT}Match User a,r*\n{IN}"), &[], true),
+            (format!("{OUT}Match User *,!root\n{IN}"), &[], false),
+            (format!("{OUT}Match Address 10.0.0.0/8\n{IN}"), &[], true),
+            (format!("{OUT}Match User a Address 10.0.0.0/8\n{IN}"), &[], false),
+            // It takes the place of what stands before it, also for everybody.
+            (format!("{OUT}Match all\n{IN}"), &[], true),
+            (format!("{}Match all\nPermitRootLogin no\n", IN.trim_start()), &[], false),
+            (format!("{OUT}Match User root\nPermitRootLogin no\nMatch all\n{IN}"), &[], false),
+            // A block ends with the next, and the first that says something counts.
+            (format!("{OUT}Match User root\nUsePAM yes\nMatch User a\n{IN}"), &[], false),
+            // Around an included block stands the one that includes it.
+            (
+                format!(
+                    "{OUT}Match User root\nPasswordAuthentication yes\nInclude sshd_config.d/a\n"
+                ),
+                included,
+                true,
+            ),
+            (
+                format!("{OUT}Match User a\nPasswordAuthentication yes\nInclude sshd_config.d/a\n"),
+                included,
+                false,
+            ),
+        ];
+        for (text, others, is_let_in) in configurations {
+            let (host, folder) = written(&text, others);
+            let connection = "user=root,host=a.example,addr=10.1.2.3,laddr=10.0.0.4,lport=22";
+            let told = tested(&folder, &["-C", connection]);
+            let by_sshd =
+                told["PermitRootLogin"] == "yes" && told["PasswordAuthentication"] == "yes";
+            assert_eq!(by_sshd, is_let_in, "{text} {told:?}");
+            let round = host.round(COLLECTOR_LIMIT).await;
+            let judged = Judged::of(Component::NodeAccess, &round);
+            let outcome = &judged.check("SshRootLoginByPassword").outcome;
+            assert_eq!(outcome == "fail", is_let_in, "{text}: {outcome}");
+            assert!(is_let_in || outcome == "pass", "{text}: {outcome}");
         }
     }
 }

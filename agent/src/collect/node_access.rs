@@ -37,8 +37,8 @@ pub(super) const READS: &[Read] = &[
     Read::usually(
         &["/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/**"],
         "`Include` in sshd's configuration",
-        "Nine settings that say who is let in and how, as they hold for connections that no \
-         `Match` block is about.",
+        "Nine settings that say who is let in and how, and of each `Match` block where it \
+         stands, what a connection must show, and which of them it sets.",
     ),
     Read::of(
         &["/etc/passwd"],

@@ -2,6 +2,8 @@
 //! in, and are the keys that may log in those of the pool's other nodes? Addresses that people
 //! came from are not looked at. Who enters by a pod leaves no record here.
 
+mod root;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::component::Component;
 use crate::facts::NodeAccess;
-use crate::facts::node_access::{Account, AccountLogins, Logins, Sshd, SshdSettings};
+use crate::facts::node_access::{Account, AccountLogins, Logins, Sudo};
 use crate::node::NodeHistory;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
@@ -26,7 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
         summary: "Whoever guesses root's password is let in by sshd, which as it ships asks root for a key",
         policy: PolicyLink::None,
         source: "https://man.openbsd.org/sshd_config",
-        judge: root_by_password,
+        judge: root::by_password,
     },
     Check {
         reason: "LoginRecent",
@@ -61,39 +63,6 @@ fn customer(scope: &Scope, action: Action) -> Turn {
     Turn { responsible: Responsible::Customer, action: by_hand(scope, action), valid_until: None }
 }
 
-fn root_by_password(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
-    let (access, since) = verdict_or!(facts(&history.node_access, ABSENT));
-    let Sshd::There { settings, .. } = &access.sshd else {
-        return Verdict::not_applicable("there is no sshd");
-    };
-    if !access.sshd.answers() {
-        return Verdict::not_applicable("sshd does not run");
-    }
-    if let SshdSettings::Unreadable(unread) = settings {
-        return Verdict::unknown(format!("{}: {}", unread.path, unread.why), Vec::new());
-    }
-    let names = ["PermitRootLogin", "PasswordAuthentication", "KbdInteractiveAuthentication"];
-    let mut evidence = Vec::new();
-    let mut values = Vec::new();
-    for name in names {
-        let Some(setting) = access.sshd.setting(name) else {
-            return Verdict::unknown(format!("{name} is not told"), Vec::new());
-        };
-        let source = if setting.source.is_empty() { "sshd's default" } else { &setting.source };
-        evidence.push(Evidence::new(source, format!("{name} {}", setting.value), ""));
-        values.push(setting.value.as_str());
-    }
-    // `yes` alone lets root in by a password, which both ways of asking for one may do.
-    let is_let_in = values.first() == Some(&"yes") && values.iter().skip(1).any(|on| *on == "yes");
-    if !is_let_in {
-        return Verdict::pass(evidence);
-    }
-    let action =
-        Action::Repair { what: "set PermitRootLogin prohibit-password, reload sshd".into() };
-    let message = "sshd lets root in by a password";
-    Verdict::fail(message, since, customer(scope, action), evidence)
-}
-
 fn recent(history: &NodeHistory, scope: &Scope, _: &Policy, now: Timestamp) -> Verdict {
     verdict_or!(of_a_provider(scope, "asks people to leave it alone"));
     let (access, _) = verdict_or!(facts(&history.node_access, ABSENT));
@@ -115,10 +84,16 @@ fn recent(history: &NodeHistory, scope: &Scope, _: &Policy, now: Timestamp) -> V
             since.map_or("no record".to_owned(), |since| format!("records since {since:.0}"));
         return Verdict::pass(vec![Evidence::new(place, format!("{kept}, no login of late"), "")]);
     };
-    let evidence = found.iter().map(|one| {
+    let logins = found.iter().map(|one| {
         let AccountLogins { account, last_at, count } = one;
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
         Evidence::new(&place, format!("{account} logged in {times}, last {last_at:.0}"), "")
+    });
+    let mut evidence = shortened(logins.collect());
+    // What somebody who is logged in may do.
+    evidence.push(match &access.sudo {
+        Sudo::Unreadable(unread) => Evidence::new(&unread.path, access.sudo.to_string(), ""),
+        Sudo::NotThere | Sudo::Read(_) => Evidence::new("sudo", access.sudo.to_string(), ""),
     });
     let message = format!("{} logged in {:.0}", last.account, last.last_at);
     let at = "what was changed on the node by hand: it is lost with the next image".to_owned();
@@ -128,7 +103,7 @@ fn recent(history: &NodeHistory, scope: &Scope, _: &Policy, now: Timestamp) -> V
         // One that is yet to come by a wrong clock is told of until it is past for so long.
         valid_until: last.last_at.checked_add(RECENT).ok(),
     };
-    Verdict::fail(message, last.last_at.min(now), turn, shortened(evidence.collect()))
+    Verdict::fail(message, last.last_at.min(now), turn, evidence)
 }
 
 fn keys_drifted(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {

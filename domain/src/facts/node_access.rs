@@ -46,14 +46,37 @@ pub enum Sshd {
 pub enum SshdSettings {
     /// It could not be read.
     Unreadable(UnreadPlace),
-    /// Those that are looked for, by name. What stands in `Match` blocks holds for some
-    /// connections alone, and is not among them.
+    /// Those that are looked for, by name.
     Read {
-        /// Each of them, those that nothing sets too.
+        /// Each of them, those that nothing sets too, as it holds where no block says otherwise.
         settings: Vec<SshdSetting>,
-        /// How many `Match` blocks there are that say something else for some.
+        /// `Match` blocks, in the order in which they count: what they set takes the place of
+        /// what is set outside, for the connections that they are about.
+        blocks: Vec<SshdBlock>,
+        /// How many blocks there are; more than are told where they are too many, or where the
+        /// agent does not tell of any.
         match_blocks: u32,
     },
+}
+
+/// A `Match` block, sshd_config(5).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SshdBlock {
+    /// The file and the line where it begins, `FILE:LINE`.
+    pub place: String,
+    /// What a connection must show, all of it; none for every connection.
+    pub criteria: Vec<SshdCriterion>,
+    /// What it sets of what is looked for, the first value of each.
+    pub settings: Vec<SshdSetting>,
+}
+
+/// One thing that a connection must show.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SshdCriterion {
+    /// Which, in lower case: `user`, `group`, `host`, `address` and others.
+    pub name: String,
+    /// The patterns, as they are written; empty for those that have none.
+    pub patterns: String,
 }
 
 /// One setting, as it is in force for every connection that no `Match` block is about.
@@ -125,6 +148,26 @@ pub struct AccountLogins {
 }
 
 impl Sshd {
+    /// The `Match` blocks that are told.
+    #[must_use]
+    pub fn blocks(&self) -> &[SshdBlock] {
+        match self {
+            Self::There { settings: SshdSettings::Read { blocks, .. }, .. } => blocks,
+            Self::NotThere | Self::There { .. } => &[],
+        }
+    }
+
+    /// How many `Match` blocks there are of which nothing is told.
+    #[must_use]
+    pub fn untold_blocks(&self) -> usize {
+        match self {
+            Self::There { settings: SshdSettings::Read { blocks, match_blocks, .. }, .. } => {
+                usize::try_from(*match_blocks).unwrap_or(usize::MAX).saturating_sub(blocks.len())
+            }
+            Self::NotThere | Self::There { .. } => 0,
+        }
+    }
+
     /// The value of a setting.
     #[must_use]
     pub fn setting(&self, name: &str) -> Option<&SshdSetting> {
@@ -140,6 +183,18 @@ impl Sshd {
     #[must_use]
     pub const fn answers(&self) -> bool {
         matches!(self, Self::There { runs: true, .. } | Self::There { starts_on_connect: true, .. })
+    }
+}
+
+impl std::fmt::Display for Sudo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotThere => f.write_str("no sudo"),
+            Self::Unreadable(_) => f.write_str("rules of sudo could not be read"),
+            Self::Read(0) => f.write_str("sudo asks everybody for a password"),
+            Self::Read(1) => f.write_str("1 rule of sudo asks for no password"),
+            Self::Read(rules) => write!(f, "{rules} rules of sudo ask for no password"),
+        }
     }
 }
 
@@ -170,6 +225,6 @@ impl Headline for NodeAccess {
                 }
             }
         };
-        format!("{sshd}, {accounts} with {keys}, {logins}")
+        format!("{sshd}, {accounts} with {keys}, {}, {logins}", self.sudo)
     }
 }

@@ -1,9 +1,13 @@
 //! sshd's configuration, sshd_config(5): the first value that is given of a keyword holds, in
 //! the order of the lines, with the files of `Include` where that stands. What stands behind
-//! `Match` holds for some connections alone. Held against `sshd -T` by a test.
+//! `Match`, up to the next one or the end of the file, takes the place of what holds else, for
+//! the connections that it is about. Held against `sshd -T` by a test.
 
 use nodeward_domain::facts::UnreadPlace;
-use nodeward_domain::facts::node_access::{Sshd, SshdSetting, SshdSettings};
+use nodeward_domain::facts::node_access::{
+    Sshd, SshdBlock, SshdCriterion, SshdSetting, SshdSettings,
+};
+use nodeward_domain::wildcard::fits;
 
 use super::super::time_sync::units;
 use super::{unread, unread_at};
@@ -22,6 +26,12 @@ const DEPTH: usize = 16;
 
 /// So many files are read.
 const FILES: usize = 256;
+
+/// So many `Match` blocks are told; the others are counted.
+const BLOCKS: usize = 64;
+
+/// Criteria of `Match` that have no patterns behind them.
+const ALONE: [&str; 4] = ["all", "canonical", "final", "invalid-user"];
 
 /// The settings that are read: keyword, default, and whether each further value counts too.
 const KEYWORDS: [(&str, &str, bool); 9] = [
@@ -79,9 +89,10 @@ fn told_beside(arguments: &[String]) -> Option<String> {
 }
 
 fn settings(root: &HostRoot) -> SshdSettings {
-    let mut reading = Reading { root, found: Vec::new(), match_blocks: 0, files: 0 };
+    let mut reading =
+        Reading { root, found: Vec::new(), blocks: Vec::new(), match_blocks: 0, files: 0 };
     // Without a file sshd does not start.
-    if let Err(unread) = reading.file(CONFIGURATION, 0) {
+    if let Err(unread) = reading.file(CONFIGURATION, 0, Context { block: None, is_for_all: true }) {
         return SshdSettings::Unreadable(unread);
     }
     let settings = KEYWORDS.iter().map(|(name, default, is_several)| {
@@ -96,19 +107,33 @@ fn settings(root: &HostRoot) -> SshdSettings {
         }
         setting
     });
-    SshdSettings::Read { settings: settings.collect(), match_blocks: reading.match_blocks }
+    SshdSettings::Read {
+        settings: settings.collect(),
+        blocks: reading.blocks,
+        match_blocks: reading.match_blocks,
+    }
+}
+
+/// Whom a line is about.
+#[derive(Clone, Copy)]
+struct Context {
+    /// Those of a block, by its place among those that are told.
+    block: Option<usize>,
+    /// Everybody, as sshd takes it when it starts: outside of blocks, and behind `Match all`.
+    is_for_all: bool,
 }
 
 /// What was read so far, in the order in which sshd takes it.
 struct Reading<'a> {
     root: &'a HostRoot,
     found: Vec<SshdSetting>,
+    blocks: Vec<SshdBlock>,
     match_blocks: u32,
     files: usize,
 }
 
 impl Reading<'_> {
-    fn file(&mut self, path: &str, depth: usize) -> Result<(), UnreadPlace> {
+    fn file(&mut self, path: &str, depth: usize, outside: Context) -> Result<(), UnreadPlace> {
         if depth > DEPTH {
             return Err(unread_at(path, format!("files include each other {DEPTH} deep")));
         }
@@ -118,27 +143,59 @@ impl Reading<'_> {
         }
         let bytes = self.root.read(path, LIMIT_BYTES).map_err(|error| unread(&error))?;
         // A `Match` of an included file ends with it.
-        let mut is_for_all = true;
-        for line in String::from_utf8_lossy(&bytes).lines() {
+        let mut context = outside;
+        for (number, line) in (1..).zip(String::from_utf8_lossy(&bytes).lines()) {
             let Some((keyword, arguments)) = words(line) else { continue };
+            let place = format!("{path}:{number}");
             match keyword.as_str() {
-                "match" => {
-                    is_for_all = arguments.len() == 1 && arguments[0].eq_ignore_ascii_case("all");
-                    self.match_blocks = self.match_blocks.saturating_add(1);
-                }
-                "include" if is_for_all => {
+                "match" => context = self.block(place, &arguments, outside),
+                "include" => {
+                    let before = self.blocks.len();
                     for pattern in &arguments {
-                        self.include(pattern, depth + 1)?;
+                        self.include(pattern, depth + 1, context)?;
+                    }
+                    // Blocks of included files count before what stands behind them.
+                    if self.blocks.len() > before
+                        && let Some(block) = context.block.and_then(|block| self.blocks.get(block))
+                    {
+                        let SshdBlock { place, criteria, .. } = block.clone();
+                        context.block = self.add(place, criteria);
                     }
                 }
-                keyword if is_for_all => self.set(keyword, &arguments, path),
-                _ => {}
+                keyword => self.set(keyword, &arguments, path, &place, context),
             }
         }
         Ok(())
     }
 
-    fn set(&mut self, keyword: &str, arguments: &[String], path: &str) {
+    /// A block that begins: where one stands around it, a connection must show the criteria of
+    /// both.
+    fn block(&mut self, place: String, arguments: &[String], outside: Context) -> Context {
+        let own = criteria(arguments);
+        let is_for_all = outside.is_for_all && own.is_empty();
+        let around = outside.block.and_then(|block| self.blocks.get(block));
+        let mut criteria = around.map(|block| block.criteria.clone()).unwrap_or_default();
+        criteria.extend(own);
+        Context { block: self.add(place, criteria), is_for_all }
+    }
+
+    fn add(&mut self, place: String, criteria: Vec<SshdCriterion>) -> Option<usize> {
+        self.match_blocks = self.match_blocks.saturating_add(1);
+        if self.blocks.len() >= BLOCKS {
+            return None;
+        }
+        self.blocks.push(SshdBlock { place, criteria, settings: Vec::new() });
+        Some(self.blocks.len() - 1)
+    }
+
+    fn set(
+        &mut self,
+        keyword: &str,
+        arguments: &[String],
+        path: &str,
+        place: &str,
+        context: Context,
+    ) {
         let keyword =
             ALIASES.iter().find(|(old, _)| *old == keyword).map_or(keyword, |(_, new)| new);
         let known = KEYWORDS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(keyword));
@@ -158,13 +215,27 @@ impl Reading<'_> {
         // The older word for the same.
         let value =
             if value == "without-password" { "prohibit-password".to_owned() } else { value };
-        let (name, source) = ((*name).to_owned(), path.to_owned());
-        self.found.push(SshdSetting { name, value, source });
+        if context.is_for_all {
+            let (name, value, source) = ((*name).to_owned(), value.clone(), path.to_owned());
+            self.found.push(SshdSetting { name, value, source });
+        }
+        let block = context.block.and_then(|block| self.blocks.get_mut(block));
+        if let Some(block) =
+            block.filter(|block| !block.settings.iter().any(|one| one.name == *name))
+        {
+            let (name, source) = ((*name).to_owned(), place.to_owned());
+            block.settings.push(SshdSetting { name, value, source });
+        }
     }
 
     /// The files of a pattern of glob(7), in the order of their names. A pattern of no file
     /// is none, as for sshd.
-    fn include(&mut self, pattern: &str, depth: usize) -> Result<(), UnreadPlace> {
+    fn include(
+        &mut self,
+        pattern: &str,
+        depth: usize,
+        context: Context,
+    ) -> Result<(), UnreadPlace> {
         let path = match pattern.starts_with('/') {
             true => pattern.to_owned(),
             false => format!("{FOLDER}/{pattern}"),
@@ -177,7 +248,7 @@ impl Reading<'_> {
         if !is_pattern(name) {
             return match self.root.exists(&path) {
                 Ok(false) => Ok(()),
-                _ => self.file(&path, depth),
+                _ => self.file(&path, depth, context),
             };
         }
         let names = match self.root.list(folder) {
@@ -185,41 +256,35 @@ impl Reading<'_> {
             names => names.map_err(|error| unread(&error))?,
         };
         // A name that begins with a dot is matched by its dot alone.
-        let is_meant = |one: &&String| {
-            (name.starts_with('.') || !one.starts_with('.'))
-                && fits(name.as_bytes(), one.as_bytes())
-        };
+        let is_meant =
+            |one: &&String| (name.starts_with('.') || !one.starts_with('.')) && fits(name, one);
         for one in names.iter().filter(is_meant) {
-            self.file(&format!("{folder}/{one}"), depth)?;
+            self.file(&format!("{folder}/{one}"), depth, context)?;
         }
         Ok(())
     }
 }
 
-/// Whether a name fits a pattern of `*` and `?`. Of several stars only the last one is ever
-/// tried anew, so that no pattern takes long.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut letter) = (0, 0);
-    // Behind the last star, and from which letter on it was tried last.
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(own) = name.get(letter) {
-        match pattern.get(at) {
-            Some(b'*') => {
-                at += 1;
-                star = Some((at, letter));
+/// What a `Match` asks of a connection: criteria with their patterns, also as
+/// `criterion=patterns`. `all` asks nothing.
+fn criteria(arguments: &[String]) -> Vec<SshdCriterion> {
+    let mut all = Vec::new();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let (name, patterns) = match word.split_once('=') {
+            Some((name, patterns)) => (name.to_ascii_lowercase(), patterns.to_owned()),
+            None => {
+                let name = word.to_ascii_lowercase();
+                let is_alone = ALONE.contains(&name.as_str());
+                let patterns = if is_alone { None } else { words.next().cloned() };
+                (name, patterns.unwrap_or_default())
             }
-            Some(wanted) if *wanted == b'?' || wanted == own => {
-                at += 1;
-                letter += 1;
-            }
-            _ => {
-                let Some((behind, tried)) = star else { return false };
-                (at, letter) = (behind, tried + 1);
-                star = Some((behind, letter));
-            }
+        };
+        if name != "all" {
+            all.push(SshdCriterion { name, patterns });
         }
     }
-    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+    all
 }
 
 /// The keyword of a line in lower case, and its arguments; none of an empty line.

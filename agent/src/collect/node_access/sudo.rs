@@ -42,18 +42,14 @@ impl Reading<'_> {
         }
         let bytes = self.root.read(path, LIMIT_BYTES).map_err(|error| unread(&error))?;
         let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
-        for line in text.lines().map(str::trim) {
+        for line in text.lines().map(|line| without_comment(line).trim()) {
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("@include" | "#include"), Some(file)) => self.include(file, depth)?,
                 (Some("@includedir" | "#includedir"), Some(folder)) => {
                     self.folder(folder, depth)?;
                 }
-                _ if line.starts_with('#') => {}
-                _ => {
-                    let rule = line.split('#').next().unwrap_or_default();
-                    self.rules = self.rules.saturating_add(u32::from(asks_for_none(rule)));
-                }
+                _ => self.rules = self.rules.saturating_add(u32::from(asks_for_none(line))),
             }
         }
         Ok(())
@@ -79,6 +75,33 @@ impl Reading<'_> {
         }
         Ok(())
     }
+}
+
+/// A line up to its comment. `#` before a number is no comment, but a user, a group or a runas
+/// by number, wherever it stands; `#include` and `#includedir` are none either.
+fn without_comment(line: &str) -> &str {
+    if line.trim_start().starts_with("#include") {
+        return line;
+    }
+    let mut is_quoted = false;
+    let mut letters = line.char_indices().peekable();
+    while let Some((place, letter)) = letters.next() {
+        match letter {
+            '\\' => {
+                letters.next();
+            }
+            '"' => is_quoted = !is_quoted,
+            '#' if !is_quoted => {
+                let rest = &line[place + 1..];
+                let number = rest.strip_prefix('-').unwrap_or(rest);
+                if !number.starts_with(|letter: char| letter.is_ascii_digit()) {
+                    return &line[..place];
+                }
+            }
+            _ => {}
+        }
+    }
+    line
 }
 
 /// Whether a rule has the tag `NOPASSWD`, or a default does the same to all.
@@ -119,6 +142,29 @@ mod tests {
             ("more", "Defaults:d !authenticate\n"),
         ];
         assert_eq!(seen(&files), Sudo::Read(3));
+    }
+
+    #[test]
+    fn a_user_by_number_is_no_comment() {
+        for (line, expected) in [
+            ("#1001 ALL=(ALL) NOPASSWD: ALL", 1),
+            ("  #1001 ALL=(ALL) NOPASSWD: ALL # why", 1),
+            ("a, #1001 ALL=(ALL) NOPASSWD: ALL", 1),
+            ("%#998 ALL=(ALL) NOPASSWD: ALL", 1),
+            ("a ALL=(#0) NOPASSWD: ALL", 1),
+            ("a ALL=(#-1) NOPASSWD: ALL", 1),
+            ("a ALL=(ALL) NOPASSWD: /bin/x \\#y, /bin/z", 1),
+            ("a ALL=(ALL) /bin/x \\#y, NOPASSWD: /bin/z", 1),
+            ("Defaults passprompt=\"# %u\", !authenticate", 1),
+            ("Defaults:#1001 !authenticate", 1),
+            ("# 1001 ALL=(ALL) NOPASSWD: ALL", 0),
+            ("#a ALL=(ALL) NOPASSWD: ALL", 0),
+            ("## was #1001 ALL=(ALL) NOPASSWD: ALL", 0),
+            ("a ALL=(ALL) ALL # NOPASSWD for #1001", 0),
+            ("#-a ALL=(ALL) NOPASSWD: ALL", 0),
+        ] {
+            assert_eq!(seen(&[("sudoers", line)]), Sudo::Read(expected), "{line}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::*;
 use crate::check::{Outcome, Outside, find};
 use crate::facts::ComponentState;
 use crate::facts::files::UnreadPlace;
-use crate::facts::node_access::{SshdSetting, Sudo};
+use crate::facts::node_access::{Sshd, SshdBlock, SshdCriterion, SshdSetting, SshdSettings, Sudo};
 use crate::observed::State;
 use crate::platform::Platform;
 use crate::policy::DEFAULT_EDITION;
@@ -30,6 +30,7 @@ fn access() -> NodeAccess {
                     setting("PasswordAuthentication", "no"),
                     setting("PermitRootLogin", "no"),
                 ],
+                blocks: Vec::new(),
                 match_blocks: 0,
             },
         },
@@ -115,6 +116,90 @@ fn root_is_let_in_by_a_password_only_where_both_are_said() {
     assert_eq!(word(REASON, unread, 0), "unknown");
 }
 
+/// Settings outside of blocks in the order of `with`, and blocks: criteria, and what they set.
+fn with_blocks(outside: [&str; 3], told: &[(&str, &str)]) -> NodeAccess {
+    let [root, password, interactive] = outside;
+    let mut access = with(root, password, interactive);
+    let Sshd::There { settings: SshdSettings::Read { blocks, match_blocks, .. }, .. } =
+        &mut access.sshd
+    else {
+        panic!("read")
+    };
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+        words.chunks(2).map(|pair| (pair[0].to_owned(), pair[1..].concat())).collect()
+    }
+    for (line, (criteria, set)) in (10..).zip(told) {
+        let place = format!("/etc/ssh/sshd_config:{line}");
+        let criteria = pairs(criteria).into_iter();
+        let settings = pairs(set).into_iter();
+        blocks.push(SshdBlock {
+            criteria: criteria.map(|(name, patterns)| SshdCriterion { name, patterns }).collect(),
+            settings: settings
+                .map(|(name, value)| SshdSetting { name, value, source: place.clone() })
+                .collect(),
+            place,
+        });
+        *match_blocks += 1;
+    }
+    access
+}
+
+#[test]
+fn a_match_block_may_let_root_in_where_nothing_else_does() {
+    const REASON: &str = "SshRootLoginByPassword";
+    const ROOT: &str = "PermitRootLogin yes";
+    const PASSWORD: &str = "PasswordAuthentication yes";
+    let both = format!("{ROOT} {PASSWORD}");
+    let (closed, half) = (["no", "no", "no"], ["no", "yes", "no"]);
+    let told =
+        |outside: [&str; 3], blocks: &[(&str, &str)]| word(REASON, with_blocks(outside, blocks), 0);
+    for (outside, blocks, expected) in [
+        (closed, vec![("user a", both.as_str())], "pass"),
+        (closed, vec![("user root", both.as_str())], "fail"),
+        (closed, vec![("user *,!root", both.as_str())], "pass"),
+        (closed, vec![("", both.as_str())], "fail"),
+        (closed, vec![("address 10.0.0.0/8", both.as_str())], "fail"),
+        (closed, vec![("user root address 10.0.0.0/8", both.as_str())], "fail"),
+        (closed, vec![("user a address 10.0.0.0/8", both.as_str())], "pass"),
+        (closed, vec![("invalid-user", both.as_str())], "pass"),
+        (closed, vec![("group admins", both.as_str())], "unknown"),
+        (closed, vec![("new-criterion x", both.as_str())], "unknown"),
+        (closed, vec![("address 10.0.0.0/8", ROOT)], "pass"),
+        (half, vec![("address 10.0.0.0/8", ROOT)], "fail"),
+        (["yes", "no", "no"], vec![("address 10.0.0.0/8", PASSWORD)], "fail"),
+        // What a block sets takes the place of what is set outside.
+        (["yes", "yes", "no"], vec![("", "PermitRootLogin no")], "pass"),
+        (["yes", "yes", "no"], vec![("user root", "PermitRootLogin no")], "pass"),
+        (["yes", "yes", "no"], vec![("address 10.0.0.0/8", "PermitRootLogin no")], "fail"),
+        // Of several the first counts.
+        (half, vec![("user root", "PermitRootLogin no"), ("address ::1", ROOT)], "pass"),
+        (half, vec![("address ::1", ROOT), ("user root", "PermitRootLogin no")], "fail"),
+        // Whether two are about one connection is not looked at.
+        (closed, vec![("address ::1", ROOT), ("host a", PASSWORD)], "unknown"),
+        (closed, vec![("user root", ROOT), ("host a", PASSWORD)], "fail"),
+    ] {
+        assert_eq!(told(outside, &blocks), expected, "{outside:?} {blocks:?}");
+    }
+    let verdict = judged(REASON, with_blocks(half, &[("address ::1", ROOT)]), 0, day(0));
+    let Outcome::Fail { message, .. } = &verdict.outcome else { panic!("{verdict:?}") };
+    assert!(message.contains("/etc/ssh/sshd_config:10"), "{message}");
+    assert_eq!(verdict.evidence[0].source, "/etc/ssh/sshd_config:10");
+    assert_eq!(verdict.evidence[0].actual, "Match address ::1");
+    // Another account with the number of root.
+    let mut other = with_blocks(closed, &[("user toor", &both)]);
+    assert_eq!(word(REASON, other.clone(), 0), "pass");
+    other.accounts.push(Account { name: "toor".to_owned(), uid: 0, ..account(&[]) });
+    assert_eq!(word(REASON, other, 0), "fail");
+    // Blocks of which nothing is told.
+    let mut untold = with_blocks(closed, &[("user a", &both)]);
+    if let Sshd::There { settings: SshdSettings::Read { match_blocks, .. }, .. } = &mut untold.sshd
+    {
+        *match_blocks = 3;
+    }
+    assert_eq!(word(REASON, untold, 0), "unknown");
+}
+
 #[test]
 fn a_login_is_told_of_for_thirty_days_and_then_ends_by_itself() {
     let mut own = access();
@@ -129,7 +214,9 @@ fn a_login_is_told_of_for_thirty_days_and_then_ends_by_itself() {
     let verdict = judged("LoginRecent", own.clone(), 0, day(29));
     assert_eq!(verdict.outcome.word(), "fail");
     assert_eq!(verdict.valid_until, Some(day(30)));
-    assert_eq!(verdict.evidence.len(), 1, "{:?}", verdict.evidence);
+    let told: Vec<&str> = verdict.evidence.iter().map(|one| one.actual.as_str()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[1], "1 rule of sudo asks for no password");
     assert_eq!(judged("LoginRecent", own.clone(), 0, day(30)).outcome, Outcome::Pass);
     // One of a clock that ran ahead is no old one.
     assert_eq!(judged("LoginRecent", own.clone(), 0, day(-1)).outcome.word(), "fail");

@@ -3,7 +3,7 @@
 use nodeward_domain::facts::files::{FileContent, FileForm, ManagedFile};
 use nodeward_domain::facts::kubelet::{Certificate, CertificateContent};
 use nodeward_domain::facts::node_access::{
-    Account, AccountLogins, Logins, Sshd, SshdSetting, SshdSettings, Sudo,
+    Account, AccountLogins, Logins, Sshd, SshdBlock, SshdCriterion, SshdSetting, SshdSettings, Sudo,
 };
 use nodeward_domain::facts::{
     CertificateStore, Certificates, Docker, Files, KubeletRuntime, NodeAccess, StoredCertificates,
@@ -41,11 +41,19 @@ pub(super) fn files() -> impl Strategy<Value = Files> {
 
 pub(super) fn node_access() -> impl Strategy<Value = NodeAccess> {
     let setting =
-        (NAME, TEXT, TEXT).prop_map(|(name, value, source)| SshdSetting { name, value, source });
+        || (NAME, TEXT, TEXT).prop_map(|(name, value, source)| SshdSetting { name, value, source });
+    let criterion = (NAME, TEXT).prop_map(|(name, patterns)| SshdCriterion { name, patterns });
+    let block = (NAME, vec(criterion, 0..3), vec(setting(), 0..3))
+        .prop_map(|(place, criteria, settings)| SshdBlock { place, criteria, settings });
     let settings = prop_oneof![
         place().prop_map(SshdSettings::Unreadable),
-        (vec(setting, 0..3), any::<u32>())
-            .prop_map(|(settings, match_blocks)| SshdSettings::Read { settings, match_blocks }),
+        (vec(setting(), 0..3), vec(block, 0..3), any::<u32>()).prop_map(
+            |(settings, blocks, match_blocks)| SshdSettings::Read {
+                settings,
+                blocks,
+                match_blocks
+            }
+        ),
     ];
     let sshd = prop_oneof![
         Just(Sshd::NotThere),

@@ -2,7 +2,7 @@
 
 use nodeward_domain::facts as domain;
 use nodeward_domain::facts::node_access::{
-    Account, AccountLogins, Logins, Sshd, SshdSetting, SshdSettings, Sudo,
+    Account, AccountLogins, Logins, Sshd, SshdBlock, SshdCriterion, SshdSetting, SshdSettings, Sudo,
 };
 
 use super::files::PLACES;
@@ -15,6 +15,8 @@ use crate::v1::node_access as wire;
 const ACCOUNTS: usize = 1024;
 const KEYS: usize = 1024;
 const SETTINGS: usize = 64;
+const BLOCKS: usize = 256;
+const CRITERIA: usize = 64;
 
 impl From<&domain::NodeAccess> for v1::NodeAccess {
     fn from(access: &domain::NodeAccess) -> Self {
@@ -77,35 +79,66 @@ impl TryFrom<v1::NodeAccess> for domain::NodeAccess {
 }
 
 fn sshd_out(runs: bool, starts_on_connect: bool, settings: &SshdSettings) -> wire::Sshd {
-    let (unread, settings, match_blocks) = match settings {
-        SshdSettings::Unreadable(unread) => (Some(unread.into()), Vec::new(), 0),
-        SshdSettings::Read { settings, match_blocks } => {
-            let settings = settings.iter().map(|setting| wire::Setting {
-                name: setting.name.clone(),
-                value: setting.value.clone(),
-                source: setting.source.clone(),
-            });
-            (None, settings.collect(), *match_blocks)
+    let mut sshd = wire::Sshd { runs, starts_on_connect, ..wire::Sshd::default() };
+    match settings {
+        SshdSettings::Unreadable(unread) => sshd.unread = Some(unread.into()),
+        SshdSettings::Read { settings, blocks, match_blocks } => {
+            sshd.settings = settings.iter().map(setting_out).collect();
+            sshd.blocks = blocks.iter().map(block_out).collect();
+            sshd.match_blocks = *match_blocks;
         }
+    }
+    sshd
+}
+
+fn setting_out(setting: &SshdSetting) -> wire::Setting {
+    wire::Setting {
+        name: setting.name.clone(),
+        value: setting.value.clone(),
+        source: setting.source.clone(),
+    }
+}
+
+fn block_out(block: &SshdBlock) -> wire::Block {
+    let criterion = |one: &SshdCriterion| wire::Criterion {
+        name: one.name.clone(),
+        patterns: one.patterns.clone(),
     };
-    wire::Sshd { runs, starts_on_connect, unread, settings, match_blocks }
+    wire::Block {
+        place: block.place.clone(),
+        criteria: block.criteria.iter().map(criterion).collect(),
+        settings: block.settings.iter().map(setting_out).collect(),
+    }
 }
 
 fn sshd_in(sshd: wire::Sshd) -> Result<Sshd, Invalid> {
     let settings = match sshd.unread {
         Some(unread) => SshdSettings::Unreadable(unread.try_into()?),
         None => SshdSettings::Read {
-            settings: list("settings", sshd.settings, SETTINGS, |setting| {
-                Ok(SshdSetting {
-                    name: name("name", setting.name)?,
-                    value: text(setting.value),
-                    source: text(setting.source),
-                })
-            })?,
+            settings: list("settings", sshd.settings, SETTINGS, setting_in)?,
+            blocks: list("blocks", sshd.blocks, BLOCKS, block_in)?,
             match_blocks: sshd.match_blocks,
         },
     };
     Ok(Sshd::There { runs: sshd.runs, starts_on_connect: sshd.starts_on_connect, settings })
+}
+
+fn setting_in(setting: wire::Setting) -> Result<SshdSetting, Invalid> {
+    Ok(SshdSetting {
+        name: name("name", setting.name)?,
+        value: text(setting.value),
+        source: text(setting.source),
+    })
+}
+
+fn block_in(block: wire::Block) -> Result<SshdBlock, Invalid> {
+    Ok(SshdBlock {
+        place: name("place", block.place)?,
+        criteria: list("criteria", block.criteria, CRITERIA, |one| {
+            Ok(SshdCriterion { name: name("name", one.name)?, patterns: text(one.patterns) })
+        })?,
+        settings: list("settings", block.settings, SETTINGS, setting_in)?,
+    })
 }
 
 fn account_out(account: &Account) -> wire::Account {

@@ -56,7 +56,7 @@ fn files_are_included_where_it_stands_in_the_order_of_their_names() {
     assert_eq!(value(&included, "PasswordAuthentication"), "no");
     // A `Match` of an included file ends with it.
     assert_eq!(value(&included, "Port"), "2222");
-    let SshdSettings::Read { settings, match_blocks } = read(&included) else { panic!("read") };
+    let SshdSettings::Read { settings, match_blocks, .. } = read(&included) else { panic!("read") };
     assert_eq!(match_blocks, 1);
     let source = settings.iter().find(|one| one.name == "PasswordAuthentication");
     assert_eq!(source.expect("told").source, "/etc/ssh/sshd_config.d/50-cloud.conf");
@@ -95,20 +95,47 @@ fn a_daemon_that_is_told_more_than_its_files_is_known_by_its_arguments() {
     }
 }
 
+/// The blocks of these files: place, criteria, and what is set there.
+fn blocks(files: &[(&str, &str)]) -> Vec<(String, String, String)> {
+    let SshdSettings::Read { blocks, .. } = read(files) else { panic!("read") };
+    let told = blocks.into_iter().map(|block| {
+        let criteria = block.criteria.iter().map(|one| format!("{} {}", one.name, one.patterns));
+        let set = block.settings.iter().map(|one| format!("{} {}", one.name, one.value));
+        let place = block.place.strip_prefix("/etc/ssh/").unwrap_or(&block.place).to_owned();
+        (place, criteria.collect::<Vec<_>>().join(" "), set.collect::<Vec<_>>().join(", "))
+    });
+    told.collect()
+}
+
 #[test]
-fn a_pattern_fits_as_in_a_shell_and_none_takes_long() {
-    for (pattern, name, expected) in [
-        ("*.conf", "a.conf", true),
-        ("*.conf", "a.conf.old", false),
-        ("5?-*", "50-cloud", true),
-        ("5?-*", "5-cloud", false),
-        ("*", "", true),
-        ("a*b*c", "axxbxxbc", true),
-        ("a*b*c", "axxc", false),
-        ("", "a", false),
-    ] {
-        assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
-    }
-    let (pattern, name) = ("*a".repeat(100), "a".repeat(250) + "b");
-    assert!(!fits(pattern.as_bytes(), name.as_bytes()));
+fn a_match_lasts_until_the_next_one_or_the_end_of_its_file() {
+    let told = |place: &str, criteria: &str, set: &str| {
+        (place.to_owned(), criteria.to_owned(), set.to_owned())
+    };
+    let text = "PermitRootLogin no\nMatch User root,a Address=10.0.0.0/8\n  PermitRootLogin yes\n\
+                PermitRootLogin no\nmatch all\nPasswordAuthentication no\n";
+    let expected = [
+        told("sshd_config:2", "user root,a address 10.0.0.0/8", "PermitRootLogin yes"),
+        told("sshd_config:5", "", "PasswordAuthentication no"),
+    ];
+    assert_eq!(blocks(&[("sshd_config", text)]), expected);
+    // Around the blocks of an included file stands the one that includes it, which goes on
+    // behind it.
+    let files = [
+        ("sshd_config", "Match User root\nInclude b\nPubkeyAuthentication no\n"),
+        ("b", "UsePAM yes\nMatch Address 10.0.0.0/8\nPasswordAuthentication yes\n"),
+    ];
+    let expected = [
+        told("sshd_config:1", "user root", "UsePAM yes"),
+        told("b:2", "user root address 10.0.0.0/8", "PasswordAuthentication yes"),
+        told("sshd_config:1", "user root", "PubkeyAuthentication no"),
+    ];
+    assert_eq!(blocks(&files), expected);
+    let alone = [("sshd_config", "Match invalid-user\nPermitRootLogin yes\n")];
+    assert_eq!(blocks(&alone), [told("sshd_config:1", "invalid-user ", "PermitRootLogin yes")]);
+    let many = "Match User a\n".repeat(100);
+    let SshdSettings::Read { blocks, match_blocks, .. } = read(&[("sshd_config", &many)]) else {
+        panic!("read")
+    };
+    assert_eq!((blocks.len(), match_blocks), (BLOCKS, 100));
 }
