@@ -71,12 +71,42 @@ fn a_failed_unit_is_the_turn_of_whoever_brought_it() {
     };
     let aks = Platform::Aks;
     assert_eq!(responsible(&judge(aks, &[&providers])), &Responsible::Provider);
-    assert_eq!(responsible(&judge(aks, &[&own, &providers])), &Responsible::Customer);
+    // The provider's units lie in that folder too: it blames nobody.
+    let missing = "who brought mine.service".to_owned();
+    assert_eq!(responsible(&judge(aks, &[&own, &providers])), &Responsible::Unknown { missing });
+    assert_eq!(responsible(&judge(Platform::Plain, &[&own])), &Responsible::Customer);
     let missing = "who brought fwupd-refresh.service".to_owned();
     assert_eq!(responsible(&judge(aks, &[&of_a_package])), &Responsible::Unknown { missing });
     assert_eq!(responsible(&judge(Platform::Plain, &[&providers])), &Responsible::Customer);
     let elsewhere = [unit("kubelet.service", "failed"), unit("chrony.service", "failed")];
     assert_eq!(judge(aks, &elsewhere.each_ref()).outcome, Outcome::Pass);
+}
+
+/// Units that AgentBaker lays on its images or switches on there, of today and of former times.
+#[test]
+fn units_of_the_image_and_of_its_provisioning_are_the_providers() {
+    for name in [
+        "reconcile-private-hosts.service",
+        "logrotate.service",
+        "bind-mount.service",
+        "dhcpv6.service",
+        "ensure-no-dup.service",
+        "kms.service",
+        "teleportd.service",
+        "emit-kubelet-active-flags.service",
+        "format-mount-nvme-root.service",
+        "kubelet-monitor.timer",
+        "label-nodes.service",
+        "package-update.service",
+        "update_certs_mariner.service",
+        "localdns-exporter@3-1.service",
+    ] {
+        let mut failed = unit(name, "failed");
+        failed.path = format!("/etc/systemd/system/{name}");
+        let looks = vec![facts_of("degraded", vec![failed], &[])];
+        let verdict = judged("UnitFailed", Platform::Aks, looks);
+        assert_eq!(responsible(&verdict), &Responsible::Provider, "{name}");
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ const ESSENTIAL: [&str; 9] = [
 /// Who brought a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
-    /// The operator of the node.
+    /// The operator of a node that no provider runs.
     Customer,
     /// It cannot be said.
     Unknown,
@@ -52,23 +52,20 @@ enum Owner {
 }
 
 impl Owner {
-    /// By its name and where its file lies: what the provider brings the edition lists, what a
-    /// package brings lies below `/usr`, and what else lies in the folder of administrators
-    /// somebody put there.
+    /// By its name: what the provider brings the edition lists. Where its file lies tells
+    /// nothing, for the provider's own lie in the folder of administrators too.
     fn of(unit: &RemarkableUnit, scope: &Scope, policy: &Policy) -> Self {
         match scope.platform {
             Platform::Kubernetes | Platform::Plain => Self::Customer,
             Platform::Unknown => Self::Unknown,
             Platform::Aks if policy.provider_units.has(&unit.name) => Self::Provider,
-            Platform::Aks if policy.provider_units.names.is_empty() => Self::Unknown,
-            Platform::Aks if unit.path.starts_with("/etc/systemd/system/") => Self::Customer,
             Platform::Aks => Self::Unknown,
         }
     }
 }
 
-/// Whose turn it is with these units. The customer's comes first: what a customer's unit does
-/// may be what breaks another.
+/// Whose turn it is with these units. One of which nobody knows who brought it comes before the
+/// provider's: it may be what breaks that, and a ticket would ask the wrong one.
 fn turn(units: &[&RemarkableUnit], scope: &Scope, policy: &Policy) -> Turn {
     let of = |unit: &RemarkableUnit| Owner::of(unit, scope, policy);
     let first = units.iter().min_by_key(|unit| of(unit));
