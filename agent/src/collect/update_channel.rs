@@ -54,7 +54,8 @@ pub(super) const READS: &[Read] = &[
     Read::of(
         &["/etc/apt/apt.conf.d/{name}", APT_FILE],
         "`APT::Periodic::Enable` and `APT::Periodic::Unattended-Upgrade`. Other values, such as \
-         the password of a proxy, are passed over byte by byte.",
+         the password of a proxy, are passed over byte by byte. Of the file that sets the last of \
+         these when it was written.",
     ),
     Read::of(&[PROGRAM, SNAPD], "Whether it is there."),
     Read::of(&[STAMP], "When it was written, which is when upgrades were last brought."),
@@ -105,6 +106,7 @@ fn apt(host: &Host) -> Result<Option<AptPeriodic>, HostError> {
         enable: String::new(),
         unattended_upgrade: String::new(),
         file: String::new(),
+        configured_at: None,
         last_run: last_run(host),
     };
     let files = names.into_iter().filter(|name| counts(name));
@@ -125,6 +127,11 @@ fn apt(host: &Host) -> Result<Option<AptPeriodic>, HostError> {
             }
         }
     }
+    // A file that is gone since, or of a copy that does not keep times, has none.
+    apt.configured_at = match apt.file.as_str() {
+        "" => None,
+        file => host.modified(file).ok(),
+    };
     Ok(Some(apt))
 }
 

@@ -8,15 +8,20 @@ use super::{
     verdict_or,
 };
 use crate::component::Component;
-use crate::facts::{DaemonUnit, LastRun, UpdateChannel};
+use crate::facts::{AptPeriodic, DaemonUnit, LastRun, UpdateChannel};
 use crate::node::NodeHistory;
 use crate::platform::Platform;
 use crate::policy::Policy;
 use crate::pool::NodeOsChannel;
 use crate::responsibility::{Action, Responsible, Turn};
 
-/// apt runs daily: after so long without it does not.
+/// apt runs daily: after so long without it does not. Where it is told to run less often, twice
+/// as long as that.
 const STALE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// On a system that is up for so long its timer, which runs daily and makes up for what was
+/// missed, has come at least once.
+const FIRST_RUN: SignedDuration = SignedDuration::from_hours(2 * 24);
 
 const STAMP: &str = "/var/lib/apt/periodic/upgrade-stamp";
 
@@ -54,7 +59,7 @@ pub(super) const CHECKS: &[Check] = &[
     check(
         "UnattendedUpgradesStale",
         Severity::Warning,
-        "Unattended upgrades are on and have not run for a week",
+        "Unattended upgrades are on and have not run for a week, or never on a node that is up for two days",
         DEBIAN,
         stale,
     ),
@@ -126,13 +131,18 @@ fn stale(history: &NodeHistory, scope: &Scope, _: &Policy, now: Timestamp) -> Ve
         (Some("unattended-upgrades"), Some(apt)) => apt,
         _ => return Verdict::not_applicable("unattended-upgrades is off"),
     };
+    let look = Action::Investigate { at: "journalctl --unit apt-daily-upgrade".to_owned() };
     let at = match &apt.last_run {
-        LastRun::Never => return Verdict::not_applicable("it has not run yet"),
+        LastRun::Never => return never_ran(history, scope, apt, look, now),
         LastRun::Unreadable(why) => return Verdict::unknown(why, Vec::new()),
         LastRun::At(at) => *at,
     };
-    let evidence = vec![Evidence::new(STAMP, format!("written at {at:.0}"), "within 7 days")];
-    let stale_from = at.checked_add(STALE).unwrap_or(Timestamp::MAX);
+    let stale = apt
+        .interval()
+        .map_or(STALE, |days| STALE.max(SignedDuration::from_hours(48 * i64::from(days))));
+    let expected = format!("within {} days", stale.as_hours() / 24);
+    let evidence = vec![Evidence::new(STAMP, format!("written at {at:.0}"), expected)];
+    let stale_from = at.checked_add(stale).unwrap_or(Timestamp::MAX);
     if now <= stale_from {
         let mut verdict = Verdict::pass(evidence);
         verdict.valid_until = stale_from.checked_add(SignedDuration::from_secs(1)).ok();
@@ -140,8 +150,35 @@ fn stale(history: &NodeHistory, scope: &Scope, _: &Policy, now: Timestamp) -> Ve
     }
     let days = now.duration_since(at).as_hours() / 24;
     let message = format!("unattended-upgrades last ran {days} days ago");
-    let look = Action::Investigate { at: "journalctl --unit apt-daily-upgrade".to_owned() };
     Verdict::fail(message, stale_from, customer(by_hand(scope, look)), evidence)
+}
+
+/// It is on, and there is no trace that it ever ran: no fault of a node that came up just now, or
+/// on which it was switched on just now.
+fn never_ran(
+    history: &NodeHistory,
+    scope: &Scope,
+    apt: &AptPeriodic,
+    look: Action,
+    now: Timestamp,
+) -> Verdict {
+    let stamp = Evidence::new(STAMP, "not there", "written daily");
+    let Some(booted_at) = history.kernel.present().and_then(|kernel| kernel.booted_at) else {
+        let why = "it has not run yet, and since when the node is up is not known";
+        return Verdict::unknown(why, vec![stamp]);
+    };
+    let on_since = apt.configured_at.map_or(booted_at, |at| at.max(booted_at));
+    let late_from = on_since.checked_add(FIRST_RUN).unwrap_or(Timestamp::MAX);
+    let evidence = vec![stamp, Evidence::new("/proc/stat", format!("up since {booted_at:.0}"), "")];
+    if now <= late_from {
+        let why = format!("it has not run yet: it is on, and the node up, since {on_since:.0}");
+        let mut verdict = Verdict::not_applicable(why);
+        verdict.valid_until = late_from.checked_add(SignedDuration::from_secs(1)).ok();
+        return verdict;
+    }
+    let days = now.duration_since(on_since).as_hours() / 24;
+    let message = format!("unattended-upgrades is on for {days} days and never ran");
+    Verdict::fail(message, late_from, customer(by_hand(scope, look)), evidence)
 }
 
 fn not_automatic(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
@@ -169,16 +206,30 @@ fn not_automatic(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp)
         // Other systems have other ways, such as whole images.
         return Verdict::not_applicable("neither apt nor dnf-automatic is there");
     }
+    // It is configured, and what would start it does not: whoever looks at the file is misled.
+    let asleep = channel.apt.as_ref().filter(|apt| apt.upgrades()).map(|_| {
+        match channel.timer("apt-daily-upgrade.timer") {
+            Some(state) => {
+                format!("unattended-upgrades is configured, and its timer is {}", state.word())
+            }
+            None => "unattended-upgrades is configured, and its timer is not there".to_owned(),
+        }
+    });
     let (message, what) = match scope.platform {
         Platform::Aks => (
-            "channel Unmanaged leaves updates to the node, and nothing on it brings any",
+            "channel Unmanaged leaves updates to the node, and nothing on it brings any".to_owned(),
             "set the channel to NodeImage or SecurityPatch",
         ),
+        Platform::Kubernetes | Platform::Plain | Platform::Unknown if asleep.is_some() => (
+            "nothing on the node brings updates by itself".to_owned(),
+            "enable apt-daily-upgrade.timer, or keep updating it by hand",
+        ),
         Platform::Kubernetes | Platform::Plain | Platform::Unknown => (
-            "nothing on the node brings updates by itself",
+            "nothing on the node brings updates by itself".to_owned(),
             "switch on unattended-upgrades or dnf-automatic, or keep updating it by hand",
         ),
     };
+    let message = asleep.map_or(message.clone(), |asleep| format!("{message}: {asleep}"));
     let turn = customer(Action::Repair { what: what.to_owned() });
     Verdict::fail(message, since, turn, evidence(channel, "on"))
 }
@@ -190,27 +241,52 @@ mod tests {
 
     use super::*;
     use crate::check::{Outcome, find};
-    use crate::facts::{AptPeriodic, ComponentState, UnitFileState};
+    use crate::facts::{ComponentState, Kernel, KernelImages, UnitFileState};
     use crate::observed::State;
     use crate::policy::DEFAULT_EDITION;
 
     fn judged(reason: &str, platform: Platform, last_run: LastRun) -> Verdict {
+        judged_after(reason, platform, last_run, (Some(0), None), UnitFileState::Enabled)
+    }
+
+    /// On a node that is up for so many hours and was configured so many hours ago, with its
+    /// timer in that state.
+    fn judged_after(
+        reason: &str,
+        platform: Platform,
+        last_run: LastRun,
+        (up_hours, configured_hours): (Option<i64>, Option<i64>),
+        timer: UnitFileState,
+    ) -> Verdict {
+        let ago = |hours: i64| Timestamp::UNIX_EPOCH - SignedDuration::from_hours(hours);
+        let configured_at = configured_hours.map(ago);
         let channel = UpdateChannel {
             apt: Some(AptPeriodic {
                 has_unattended_upgrade: true,
                 enable: String::new(),
                 unattended_upgrade: "1".to_owned(),
                 file: "/etc/apt/apt.conf.d/20auto-upgrades".to_owned(),
+                configured_at,
                 last_run,
             }),
-            timers: vec![DaemonUnit {
-                name: "apt-daily-upgrade.timer".to_owned(),
-                state: UnitFileState::Enabled,
-            }],
+            timers: vec![DaemonUnit { name: "apt-daily-upgrade.timer".to_owned(), state: timer }],
             ..UpdateChannel::default()
         };
         let mut history = NodeHistory::default();
         let at = Timestamp::UNIX_EPOCH;
+        if let Some(hours) = up_hours {
+            let kernel = Kernel {
+                release: "6.1.0".to_owned(),
+                version: String::new(),
+                boot_id: String::new(),
+                booted_at: Some(ago(hours)),
+                images: KernelImages::Releases(Vec::new()),
+                tainted: 0,
+                command_line: Vec::new(),
+            };
+            let state = ComponentState::Kernel(State::Present(Arc::new(kernel)));
+            history.observe(state, at, Duration::ZERO);
+        }
         let state = ComponentState::UpdateChannel(State::Present(Arc::new(channel)));
         history.observe(state, at, Duration::ZERO);
         let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
@@ -240,5 +316,43 @@ mod tests {
         let unread = LastRun::Unreadable("EACCES".to_owned());
         let verdict = judged("UnattendedUpgradesStale", Platform::Plain, unread);
         assert!(matches!(verdict.outcome, Outcome::Unknown(_)), "{verdict:?}");
+    }
+
+    #[test]
+    fn what_is_on_and_never_ran_is_no_healthy_channel() {
+        let judge = |up_hours, configured_hours| {
+            let (platform, timer) = (Platform::Plain, UnitFileState::Enabled);
+            let hours = (up_hours, configured_hours);
+            judged_after("UnattendedUpgradesStale", platform, LastRun::Never, hours, timer)
+        };
+        let young = judge(Some(48), None);
+        assert!(matches!(young.outcome, Outcome::NotApplicable(_)), "{young:?}");
+        assert_eq!(young.valid_until, Timestamp::from_second(1).ok());
+        let Outcome::Fail { message, since, .. } = judge(Some(72), Some(500)).outcome else {
+            panic!("it passed")
+        };
+        assert!(message.contains("never ran"), "{message}");
+        assert_eq!(since, Timestamp::UNIX_EPOCH - SignedDuration::from_hours(24));
+        // On a node that is up for long it was switched on just now.
+        let switched_on = judge(Some(500), Some(1));
+        assert!(matches!(switched_on.outcome, Outcome::NotApplicable(_)), "{switched_on:?}");
+        assert!(matches!(judge(None, None).outcome, Outcome::Unknown(_)));
+    }
+
+    #[test]
+    fn a_timer_that_is_off_is_told_beside_the_configuration_that_is_on() {
+        for (timer, word) in
+            [(UnitFileState::Masked, "masked"), (UnitFileState::Disabled, "disabled")]
+        {
+            let verdict = judged_after(
+                "UpdatesNotAutomatic",
+                Platform::Plain,
+                LastRun::Never,
+                (Some(0), None),
+                timer,
+            );
+            let Outcome::Fail { message, .. } = verdict.outcome else { panic!("it passed") };
+            assert!(message.ends_with(&format!("its timer is {word}")), "{message}");
+        }
     }
 }

@@ -32,6 +32,8 @@ pub struct AptPeriodic {
     pub unattended_upgrade: String,
     /// The file that sets the last of these; empty when none does.
     pub file: String,
+    /// When that file was written; none where that is not known.
+    pub configured_at: Option<Timestamp>,
     /// When upgrades were last brought.
     pub last_run: LastRun,
 }
@@ -87,6 +89,14 @@ impl AptPeriodic {
         let is_enabled = self.enable.is_empty() || is_on(&self.enable);
         self.has_unattended_upgrade && is_enabled && is_on(&self.unattended_upgrade)
     }
+
+    /// How many days lie between two runs, as the configuration says; none where it says so in
+    /// another unit, such as `12h`, or `always`. Source: apt's `apt.systemd.daily`.
+    #[must_use]
+    pub fn interval(&self) -> Option<u32> {
+        let value = &self.unattended_upgrade;
+        value.strip_suffix('d').unwrap_or(value).parse().ok()
+    }
 }
 
 impl Headline for UpdateChannel {
@@ -115,6 +125,7 @@ mod tests {
             enable: enable.to_owned(),
             unattended_upgrade: unattended_upgrade.to_owned(),
             file: String::new(),
+            configured_at: None,
             last_run: LastRun::Never,
         }
     }
@@ -140,6 +151,15 @@ mod tests {
             with(AptPeriodic { has_unattended_upgrade: false, ..apt("", "1") }, enabled),
         ] {
             assert_eq!(none.unattended(), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_told_in_days() {
+        for (value, days) in
+            [("1", Some(1)), ("14", Some(14)), ("7d", Some(7)), ("12h", None), ("always", None)]
+        {
+            assert_eq!(apt("", value).interval(), days, "{value}");
         }
     }
 

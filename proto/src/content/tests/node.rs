@@ -73,13 +73,16 @@ pub(super) fn update_channel() -> impl Strategy<Value = UpdateChannel> {
         time().prop_map(|at| at.map_or(LastRun::Never, LastRun::At)),
         TEXT.prop_map(LastRun::Unreadable),
     ];
-    let apt = (any::<bool>(), TEXT, TEXT, TEXT, last_run).prop_map(
-        |(has_unattended_upgrade, enable, unattended_upgrade, file, last_run)| AptPeriodic {
-            has_unattended_upgrade,
-            enable,
-            unattended_upgrade,
-            file,
-            last_run,
+    let apt = (any::<bool>(), TEXT, TEXT, TEXT, time(), last_run).prop_map(
+        |(has_unattended_upgrade, enable, unattended_upgrade, file, configured_at, last_run)| {
+            AptPeriodic {
+                has_unattended_upgrade,
+                enable,
+                unattended_upgrade,
+                file,
+                configured_at,
+                last_run,
+            }
         },
     );
     let state = prop_oneof![

@@ -2,7 +2,7 @@
 
 use nodeward_domain::facts as domain;
 
-use crate::convert::{Invalid, list, name, text, timestamp_in, timestamp_out};
+use crate::convert::{Invalid, list, name, optional_timestamp, text, timestamp_in, timestamp_out};
 use crate::v1;
 use crate::v1::update_channel::{Apt, LivePatch, Timer, apt::LastRun, timer::State};
 
@@ -74,6 +74,7 @@ impl From<&domain::AptPeriodic> for Apt {
             enable: apt.enable.clone(),
             unattended_upgrade: apt.unattended_upgrade.clone(),
             file: apt.file.clone(),
+            configured_at: apt.configured_at.map(timestamp_out),
             last_run: match &apt.last_run {
                 domain::LastRun::Never => None,
                 domain::LastRun::At(at) => Some(LastRun::LastRunAt(timestamp_out(*at))),
@@ -92,6 +93,7 @@ impl TryFrom<Apt> for domain::AptPeriodic {
             enable: text(apt.enable),
             unattended_upgrade: text(apt.unattended_upgrade),
             file: text(apt.file),
+            configured_at: optional_timestamp("configured_at", apt.configured_at)?,
             last_run: match apt.last_run {
                 None => domain::LastRun::Never,
                 Some(LastRun::LastRunAt(at)) => {
