@@ -142,7 +142,8 @@ impl WhyAnswer {
         if condition != Condition::Well {
             incomplete.extend(repair.unknown.iter().cloned());
         }
-        let turn = turn(condition, answer, &causes, &repair);
+        let turn =
+            turn(condition, answer, &causes, &repair).or_else(|| beside.first().map(beside_turn));
         let since = match condition {
             Condition::Well => None,
             Condition::Ill => broken_since,
@@ -213,14 +214,18 @@ impl WhyAnswer {
         self
     }
 
-    /// Findings, incomplete or clean: a known finding beats incompleteness.
+    /// Findings, incomplete or clean: a known finding beats incompleteness, also one that
+    /// breaks nothing, and one of a node that has fallen silent. What an upgrade breaks is none.
     #[must_use]
     pub const fn standing(&self) -> Standing {
-        match self.condition {
-            Condition::Ill => Standing::Findings,
-            Condition::Silent => Standing::Incomplete,
-            Condition::Well | Condition::Maintenance if self.complete => Standing::Clean,
-            Condition::Well | Condition::Maintenance => Standing::Incomplete,
+        let is_broken = match self.condition {
+            Condition::Ill | Condition::Silent => !self.causes.is_empty(),
+            Condition::Well | Condition::Maintenance => false,
+        };
+        match (is_broken || !self.beside.is_empty(), self.condition, self.complete) {
+            (true, ..) => Standing::Findings,
+            (false, Condition::Silent, _) | (false, _, false) => Standing::Incomplete,
+            (false, _, true) => Standing::Clean,
         }
     }
 }
@@ -306,6 +311,15 @@ fn turn(
         ),
     };
     Some(Turn { responsible, action, because })
+}
+
+/// Whose turn it is with a finding that breaks nothing, where nothing else is to be done.
+fn beside_turn(finding: &Finding) -> Turn {
+    Turn {
+        responsible: finding.responsible.clone(),
+        action: finding.action.clone(),
+        because: format!("{} was found, and keeps the node from nothing", finding.reason),
+    }
 }
 
 /// What happened, as it was seen: starts of the node, states of the components that take part,

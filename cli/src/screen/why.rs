@@ -80,13 +80,19 @@ fn verdict(answer: &WhyAnswer) -> String {
         answer.since.map_or_else(String::new, |at| format!(" since {}", moment(at, answer.as_of)));
     let (said, means) = match answer.condition {
         Condition::Well => {
-            return match answer.incomplete.len() {
+            let mut told = match answer.incomplete.len() {
                 0 => "well: nothing keeps the node from its work".to_owned(),
-                number => format!(
-                    "nothing that is known keeps the node from its work; {}",
-                    count(number, "thing is unknown", "things are unknown")
-                ),
+                _ => "nothing that is known keeps the node from its work".to_owned(),
             };
+            for (number, one, more) in [
+                (answer.beside.len(), "finding breaks nothing", "findings break nothing"),
+                (answer.incomplete.len(), "thing is unknown", "things are unknown"),
+            ] {
+                if number > 0 {
+                    told.push_str(&format!("; {}", count(number, one, more)));
+                }
+            }
+            return told;
         }
         Condition::Ill => ("ILL", ""),
         Condition::Silent => ("SILENT", ": how the node is nobody knows"),

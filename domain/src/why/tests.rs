@@ -117,16 +117,45 @@ fn a_silent_node_is_not_called_ill_or_well() {
     silent.last_report_at = Some(at(20));
     let told = why(&silent, None);
     assert_eq!((told.condition, told.since), (Condition::Silent, Some(at(20))));
-    assert_eq!(told.standing(), Standing::Incomplete);
+    // A finding that is known beats what is not.
+    assert_eq!(told.standing(), Standing::Findings);
     assert_eq!(told.repair.state, RepairState::Untold);
+    silent.findings.clear();
+    assert_eq!(why(&silent, None).standing(), Standing::Incomplete);
 }
 
 #[test]
 fn what_breaks_nothing_makes_no_node_ill() {
     let told = why(&node(vec![change(0)], 10), None);
-    assert_eq!((told.condition, told.responsible), (Condition::Well, None));
+    assert_eq!((told.condition, told.since), (Condition::Well, None));
     assert_eq!(told.beside.len(), 1);
     assert_eq!(told.chain, []);
+}
+
+#[test]
+fn what_breaks_nothing_is_a_finding_and_somebodys_turn_all_the_same() {
+    let mut known = node(vec![change(0)], 10);
+    let told = why(&known, None);
+    assert_eq!(told.responsible, Some(Responsible::Customer));
+    assert_eq!(told.action, Some(Action::Revert { change: "99-proxy.toml".to_owned() }));
+    assert!(told.because.starts_with("Changed was found"), "{}", told.because);
+    assert_eq!(told.standing(), Standing::Findings);
+    // Beside it something else is not known.
+    known.incomplete.push("one thing".to_owned());
+    assert_eq!(why(&known, None).standing(), Standing::Findings);
+    known.findings.clear();
+    assert_eq!(why(&known, None).standing(), Standing::Incomplete);
+    known.incomplete.clear();
+    let told = why(&known, None);
+    assert_eq!((told.standing(), told.responsible), (Standing::Clean, None));
+    // What an upgrade breaks is no outage; what else was found stays one.
+    let view = view(false, Some(Exclusion::Upgrade));
+    let down = || finding("Down", Severity::Critical, 0);
+    assert_ne!(why(&node(vec![down()], 10), Some(&view)).standing(), Standing::Findings);
+    let mut beside = change(0);
+    beside.component = Component::Packages;
+    let told = why(&node(vec![down(), beside], 10), Some(&view));
+    assert_eq!((told.condition, told.standing()), (Condition::Maintenance, Standing::Findings));
 }
 
 #[test]
