@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+use nodeward_domain::address::shown;
 use nodeward_domain::egress::endpoints;
 use serde::Deserialize;
 
@@ -119,13 +120,13 @@ pub struct Config {
 
     /// Endpoints outside of the cluster that are looked at: NAME or NAME:PORT, or the lists
     /// aks-public and aks-china. None is, without this; without a value the first of them.
+    // Nothing else stands without a name: a value may follow behind a blank.
     #[arg(
         long,
         env = "NODEWARD_EGRESS",
         value_name = "ENDPOINT",
         value_delimiter = ',',
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "aks-public"
     )]
     pub egress: Option<Vec<String>>,
@@ -163,7 +164,7 @@ pub enum ConfigError {
     Invalid {
         /// The setting.
         setting: &'static str,
-        /// Its value.
+        /// Its value, without what may be a password.
         value: String,
         /// What is wrong with it.
         why: String,
@@ -182,7 +183,7 @@ pub enum ConfigError {
 }
 
 fn invalid(setting: &'static str, value: &str, why: impl Into<String>) -> ConfigError {
-    ConfigError::Invalid { setting, value: value.to_owned(), why: why.into() }
+    ConfigError::Invalid { setting, value: shown(value).into_owned(), why: why.into() }
 }
 
 impl Config {

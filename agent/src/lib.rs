@@ -8,6 +8,7 @@
 //! read is declared beside them in the words of [`reads`]. [`npd`] reads the rules of
 //! node-problem-detector that a configuration names, [`journal`] the files of systemd's journal.
 
+pub mod arguments;
 pub mod collect;
 pub mod config;
 pub mod credential;

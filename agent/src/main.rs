@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
+use nodeward_agent::arguments::parsed;
 use nodeward_agent::config::{Arguments, Command, Config, ConfigError};
 use nodeward_agent::service::{self, ServiceError};
 use tracing_subscriber::EnvFilter;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn start() -> Result<(), ServiceError> {
-    let command = Arguments::parse().command;
+    let command = parsed::<Arguments>().command;
     let (Command::Run { config } | Command::Collect { config } | Command::Send { config }) =
         &command;
     let config = configured(config);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+use nodeward_domain::address::shown;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use serde::Deserialize;
 
@@ -274,7 +275,7 @@ impl Config {
     /// The file of the embedded store.
     pub fn store(&self) -> Result<PathBuf, ConfigError> {
         let store = self.store.as_deref().ok_or(ConfigError::NoStore)?;
-        sqlite::path_of(store).ok_or_else(|| ConfigError::Store(store.to_owned()))
+        sqlite::path_of(store).ok_or_else(|| ConfigError::Store(shown(store).into_owned()))
     }
 
     /// What is pulled, how often, and by whose authorities; none when nothing is.
@@ -282,10 +283,9 @@ impl Config {
         if self.feed.is_empty() {
             return Ok(None);
         }
-        let sources = self
-            .feed
-            .iter()
-            .map(|text| pull::Source::read(text).ok_or_else(|| ConfigError::Feed(text.clone())));
+        let sources = self.feed.iter().map(|text| {
+            pull::Source::read(text).ok_or_else(|| ConfigError::Feed(shown(text).into_owned()))
+        });
         let interval = match &self.feed_interval {
             None => pull::INTERVAL,
             Some(text) => text

@@ -11,6 +11,7 @@
 pub mod access;
 pub mod admin;
 pub mod advisories;
+pub mod arguments;
 pub mod cluster;
 pub mod config;
 pub mod connections;

@@ -4,7 +4,7 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use nodeward_aggregator::arguments::parsed;
 use nodeward_aggregator::config::{Arguments, Command};
 use nodeward_aggregator::serve::{ServeError, serve};
 use tracing_subscriber::EnvFilter;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn start() -> Result<(), ServeError> {
-    let Command::Serve { config } = Arguments::parse().command;
+    let Command::Serve { config } = parsed::<Arguments>().command;
     let config = config.with_file();
     start_logs(config.as_ref().is_ok_and(|config| config.log_json));
     let config = config?;

@@ -78,6 +78,9 @@ impl Address {
         let endpoint =
             Endpoint::from_shared(self.url.clone()).map_err(|error| error.to_string())?;
         let uri = endpoint.uri();
+        if uri.authority().is_some_and(|one| one.as_str().contains('@')) {
+            return Err("has a user before its host: none is asked for".to_owned());
+        }
         match uri.scheme_str() {
             Some("http" | "https") if uri.host().is_some() => {}
             _ => return Err("must be like http://127.0.0.1:7443 or https://HOST:7444".to_owned()),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nodeward_domain::address::shown;
 use nodeward_domain::advisory::FeedStatus;
 use nodeward_feeds::image_document;
 use nodeward_feeds::intake::is_wanted_in_folder;
@@ -77,7 +78,7 @@ pub struct Line<'a> {
 impl Line<'_> {
     fn unreachable(self, why: String) -> AdminError {
         let place = if self.address.is_https() {
-            self.address.url.clone()
+            shown(&self.address.url).into_owned()
         } else {
             self.socket.display().to_string()
         };

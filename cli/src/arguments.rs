@@ -580,7 +580,6 @@ pub struct Inspect {
         value_name = "ENDPOINT",
         value_delimiter = ',',
         num_args = 0..=1,
-        require_equals = true,
         default_missing_value = "aks-public"
     )]
     pub egress: Option<Vec<String>>,

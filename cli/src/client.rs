@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nodeward_domain::address::shown;
 use nodeward_domain::advisory::FeedStatus;
 use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{NodeAnswer, NodeRow, Standing};
@@ -118,7 +119,7 @@ pub struct Client {
 impl Client {
     /// A client of the aggregator at that address.
     pub fn new(address: &Address) -> Result<Self, AskError> {
-        let url = address.url.clone();
+        let url = shown(&address.url).into_owned();
         let invalid = |why: String| AskError::Address { url: url.clone(), why };
         let (endpoint, bearer) = address.endpoint().map_err(invalid)?;
         let channel = endpoint.connect_timeout(CONNECT_LIMIT).timeout(CALL_LIMIT).connect_lazy();

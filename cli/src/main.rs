@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use nodeward_agent::arguments::parsed;
 use nodeward_cli::arguments::Arguments;
 use nodeward_cli::exit::Exit;
 use nodeward_cli::inert;
@@ -13,7 +13,7 @@ use nodeward_feeds::causes::with_causes;
 
 fn main() -> ExitCode {
     // clap ends the process by itself for --help, --version and mistakes, with 2.
-    let arguments = Arguments::parse();
+    let arguments: Arguments = parsed();
     match start(&arguments) {
         Ok(shown) => show(&shown).unwrap_or_else(|error| fail(&error)),
         Err(error) => fail(&error),

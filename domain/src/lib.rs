@@ -6,6 +6,7 @@
 //! [`answer`] folds the verdicts into what every screen shows. There is no clock,
 //! no input or output and no environment here: `now` is an argument.
 
+pub mod address;
 pub mod advisory;
 pub mod answer;
 pub mod auto_repair;

@@ -19,6 +19,9 @@ impl Config {
         let url = self.aggregator.as_deref().ok_or(ConfigError::Missing(AGGREGATOR))?;
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|error| invalid(AGGREGATOR, url, error.to_string()))?;
+        if endpoint.uri().authority().is_some_and(|one| one.as_str().contains('@')) {
+            return Err(invalid(AGGREGATOR, url, "has a user before its host: none is asked for"));
+        }
         match endpoint.uri().scheme_str() {
             Some("https") => self.over_tls(&endpoint),
             Some("http") => self.in_plain_text(url, endpoint),
