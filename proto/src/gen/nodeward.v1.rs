@@ -626,8 +626,30 @@ pub mod node_access {
         pub unread: ::core::option::Option<super::UnreadPlace>,
         #[prost(message, repeated, tag = "4")]
         pub settings: ::prost::alloc::vec::Vec<Setting>,
+        /// How many there are, told or not.
         #[prost(uint32, tag = "5")]
         pub match_blocks: u32,
+        #[prost(message, repeated, tag = "6")]
+        pub blocks: ::prost::alloc::vec::Vec<Block>,
+    }
+    /// A Match block, in the order in which they count.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Block {
+        /// FILE:LINE.
+        #[prost(string, tag = "1")]
+        pub place: ::prost::alloc::string::String,
+        #[prost(message, repeated, tag = "2")]
+        pub criteria: ::prost::alloc::vec::Vec<Criterion>,
+        #[prost(message, repeated, tag = "3")]
+        pub settings: ::prost::alloc::vec::Vec<Setting>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Criterion {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        /// Empty for those that have none.
+        #[prost(string, tag = "2")]
+        pub patterns: ::prost::alloc::string::String,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Setting {
@@ -1074,6 +1096,9 @@ pub mod update_channel {
         /// The file that sets unattended_upgrade; empty when none does.
         #[prost(string, tag = "4")]
         pub file: ::prost::alloc::string::String,
+        /// When that file was written; left out where that is not known.
+        #[prost(message, optional, tag = "7")]
+        pub configured_at: ::core::option::Option<::prost_types::Timestamp>,
         /// Left out when upgrades were never brought.
         #[prost(oneof = "apt::LastRun", tags = "5, 6")]
         pub last_run: ::core::option::Option<apt::LastRun>,
