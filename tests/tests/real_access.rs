@@ -172,7 +172,7 @@ mod real_sshd {
             (format!("{}Match all\nPermitRootLogin no\n", IN.trim_start()), &[], false),
             (format!("{OUT}Match User root\nPermitRootLogin no\nMatch all\n{IN}"), &[], false),
             // A block ends with the next, and the first that says something counts.
-            (format!("{OUT}Match User root\nUsePAM yes\nMatch User a\n{IN}"), &[], false),
+            (format!("{OUT}Match User root\nX11Forwarding no\nMatch User a\n{IN}"), &[], false),
             // Around an included block stands the one that includes it.
             (
                 format!(

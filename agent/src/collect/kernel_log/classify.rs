@@ -250,7 +250,7 @@ fn xfs(line: &str) -> Told<'_> {
 }
 
 /// fs/btrfs/messages.c, transaction.h and disk-io.c. Behind the device may stand the state of
-/// the file system, `sda2 state E`, since 6.0 `sda2: state E`.
+/// the file system, since 5.17: `sda2 state E`, of some kernels `sda2: state E`.
 fn btrfs(line: &str) -> Told<'_> {
     if line == "BTRFS: forced readonly" {
         return Some((LogClass::FsRemountRo, ""));
@@ -333,7 +333,7 @@ fn firmware(line: &str) -> Told<'_> {
 
 /// What the processor itself tells. arch/x86/kernel/cpu/mce/core.c: the state of a bank, of
 /// which bits 61 (not put right) and 57 (the processor's state is lost) are looked at, Intel SDM
-/// volume 3B, 17.3.2.2; or that there were some, which a daemon of its own was to take.
+/// volume 3B, IA32_MCi_STATUS; or that there were some, which a daemon of its own was to take.
 /// drivers/edac/mce_amd.c says the same in words.
 fn machine_check(line: &str) -> Told<'_> {
     const UNCORRECTED: u64 = 1 << 61;

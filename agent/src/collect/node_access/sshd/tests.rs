@@ -123,10 +123,10 @@ fn a_match_lasts_until_the_next_one_or_the_end_of_its_file() {
     // behind it.
     let files = [
         ("sshd_config", "Match User root\nInclude b\nPubkeyAuthentication no\n"),
-        ("b", "UsePAM yes\nMatch Address 10.0.0.0/8\nPasswordAuthentication yes\n"),
+        ("b", "PermitEmptyPasswords no\nMatch Address 10.0.0.0/8\nPasswordAuthentication yes\n"),
     ];
     let expected = [
-        told("sshd_config:1", "user root", "UsePAM yes"),
+        told("sshd_config:1", "user root", "PermitEmptyPasswords no"),
         told("b:2", "user root address 10.0.0.0/8", "PasswordAuthentication yes"),
         told("sshd_config:1", "user root", "PubkeyAuthentication no"),
     ];
