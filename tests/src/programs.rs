@@ -93,5 +93,22 @@ fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(super::project::root());
+    as_from_a_shell(&mut command);
     command
+}
+
+/// Takes away what cargo tells a test of its own package. Some build scripts, such as ring's,
+/// are run again when these differ, and with them half of the workspace: here, and once more
+/// with the next build from a shell.
+pub(crate) fn as_from_a_shell(command: &mut Command) {
+    let told = |name: &str| {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+        of_package.iter().any(|prefix| name.starts_with(prefix))
+            || ["CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&name)
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(told) {
+            command.env_remove(name);
+        }
+    }
 }

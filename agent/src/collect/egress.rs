@@ -73,6 +73,7 @@ fn errand(host: &Host, endpoint: &Endpoint) -> Result<Errand, HostError> {
         endpoint: endpoint.clone(),
         path: None,
         names: resolver::names(host, &endpoint.host)?,
+        server_name: None,
         authorities: Vec::new(),
     })
 }
