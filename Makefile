@@ -31,5 +31,5 @@ bench: ## Measure time, memory and bytes beside peers, and print the figures
 prove: ## Run the full counts: fuzz, version orders, responsibility, kills; write docs/proof.md
 	@scripts/prove
 
-image: ## Build the agent's container image as an OCI archive
+image: ## Build the container images of agent and aggregator as OCI archives
 	@scripts/image

@@ -1,14 +1,19 @@
 //! How an aggregator is told what to do: flags before environment before TOML file.
 //! A key that is not known is refused.
 
+mod relay;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy, PolicyError};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use relay::RelayConfig;
 
 use crate::access::{AccessError, Settings};
 use crate::cluster::{self, ClusterError};
@@ -34,6 +39,12 @@ pub enum Command {
         /// Configuration.
         #[command(flatten)]
         config: Box<Config>,
+    },
+    /// Take the reports of one cluster's nodes and hand them on to another aggregator.
+    Relay {
+        /// Configuration.
+        #[command(flatten)]
+        config: Box<RelayConfig>,
     },
 }
 
@@ -221,6 +232,15 @@ pub enum ConfigError {
     /// The settings of TLS are needed together.
     #[error("{0} is needed: --tls-listen needs --tls-certificate, --tls-key and --tls-client-ca")]
     TlsIncomplete(&'static str),
+    /// A setting of a relay is needed.
+    #[error("{0} is needed: a relay hands on with --to, --to-ca, --to-certificate and --to-key")]
+    RelayIncomplete(&'static str),
+    /// The address of the aggregator is none. It is not told: a password may be in it.
+    #[error("--to: must be like https://nodeward.example.org:7444, without path or password")]
+    RelayTo,
+    /// A relay serves nobody.
+    #[error("--tls-listen is needed: agents reach a relay over TLS alone")]
+    RelayUnreached,
     /// A file of TLS is given, and nothing is served over TLS.
     #[error("{0} without --tls-listen")]
     TlsUnused(&'static str),
@@ -240,13 +260,7 @@ pub enum ConfigError {
 impl Config {
     /// Fills what neither flag nor environment gave from the file, if one is named.
     pub fn with_file(self) -> Result<Self, ConfigError> {
-        let Some(path) = self.config.clone() else { return Ok(self) };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        let file: Self = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            ConfigError::Malformed { path, why: format!("line {line}: {}", error.message()) }
-        })?;
+        let Some(file) = from_file::<Self>(self.config.as_deref())? else { return Ok(self) };
         Ok(Self {
             config: self.config,
             store: self.store.or(file.store),
@@ -403,6 +417,17 @@ impl Config {
     pub fn policy(&self) -> Result<Policy, ConfigError> {
         Ok(Policy::edition(self.policy.as_deref().unwrap_or(DEFAULT_EDITION))?)
     }
+}
+
+/// Settings from a TOML file, if one is named.
+fn from_file<T: DeserializeOwned>(path: Option<&Path>) -> Result<Option<T>, ConfigError> {
+    let Some(path) = path.map(Path::to_owned) else { return Ok(None) };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+    toml::from_str(&text).map(Some).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        ConfigError::Malformed { path, why: format!("line {line}: {}", error.message()) }
+    })
 }
 
 /// Whether this process runs in a pod: Kubernetes tells every one of them where its API is.

@@ -11,6 +11,7 @@ use axum::routing::get;
 
 use crate::health;
 use crate::metrics::Metrics;
+use crate::relay::RelayMetrics;
 use crate::store::Store;
 
 /// The pages' routes.
@@ -21,6 +22,15 @@ pub fn router(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Router {
         .route("/metrics", get(scrape).with_state(metrics))
 }
 
+/// The pages' routes of a relay, which is ready as soon as it serves: where it hands on to may
+/// be away, and its nodes must hear that of it.
+pub fn relay_router(metrics: Arc<RelayMetrics>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(|| async { "ok\n" }))
+        .route("/metrics", get(async move || page(metrics.text())))
+}
+
 async fn ready(State(store): State<Arc<dyn Store>>) -> Response {
     match health::trouble(store.as_ref()).await {
         None => "ok\n".into_response(),
@@ -29,7 +39,11 @@ async fn ready(State(store): State<Arc<dyn Store>>) -> Response {
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
-    match metrics.text() {
+    page(metrics.text())
+}
+
+fn page(text: Result<String, std::fmt::Error>) -> Response {
+    match text {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nodeward_domain::check::Credential;
 use nodeward_domain::component::Component;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -59,6 +60,7 @@ impl Ingest {
     async fn take(
         &self,
         peer: &Peer,
+        credential: Option<Credential>,
         report: v1::ReportRequest,
     ) -> Result<v1::ReportResponse, Status> {
         let mut report = Report::try_from(report)
@@ -81,7 +83,10 @@ impl Ingest {
                 return Err(Status::failed_precondition(why));
             }
             Turn::Again => {}
-            Turn::Next => self.commit(peer, &place, &mut report, received_at).await?,
+            Turn::Next => {
+                self.commit(peer, &place, &mut report, received_at).await?;
+                self.fleet.change(&place, peer, |node| node.shows(credential));
+            }
         }
         Ok(self.acknowledge(peer, &place, &report, received_at))
     }
@@ -262,10 +267,13 @@ impl ReportService for Ingest {
         let started = Instant::now();
         let (metadata, extensions, report) = request.into_parts();
         let result = match self.authenticator.authenticate(&metadata, &extensions) {
-            Ok(peer) => within(self.take(&peer, report)).await,
+            Ok(peer) => {
+                let credential = self.authenticator.credential(&extensions);
+                within(self.take(&peer, credential, report)).await
+            }
             Err(status) => Err(status),
         };
-        self.metrics.report(Outcome::of(&result), started.elapsed());
+        self.metrics.calls.report(Outcome::of(&result), started.elapsed());
         result.map(Response::new)
     }
 
@@ -278,7 +286,7 @@ impl ReportService for Ingest {
             Ok(peer) => within(self.upload(&peer, &mut parts)).await,
             Err(status) => Err(status),
         };
-        self.metrics.content(Outcome::of(&stored));
+        self.metrics.calls.content(Outcome::of(&stored));
         stored.map(|()| Response::new(v1::PutContentResponse {}))
     }
 }

@@ -5,7 +5,8 @@
 //! gives nodes their certificates, [`ingest`] takes reports,
 //! [`store`] commits what must last, [`fleet`] holds every node in memory and has the
 //! domain judge it by the [`advisories`] that [`import`] takes in and [`pull`] fetches, [`query`] and [`http`]
-//! answer. [`cluster`] asks API servers what no agent can tell. [`serve`] strings these together,
+//! answer. [`cluster`] asks API servers what no agent can tell. [`relay`] hands reports on to
+//! another aggregator instead. [`serve`] strings these together,
 //! [`config`] says how.
 
 pub mod access;
@@ -27,6 +28,7 @@ pub mod peer;
 pub mod plans;
 pub mod pull;
 pub mod query;
+pub mod relay;
 pub mod reload;
 pub mod serve;
 pub mod store;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use nodeward_aggregator::config::{Arguments, Command};
-use nodeward_aggregator::serve::{ServeError, serve};
+use nodeward_aggregator::serve::{ServeError, relay, serve};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -23,12 +23,23 @@ fn main() -> ExitCode {
 }
 
 fn start() -> Result<(), ServeError> {
-    let Command::Serve { config } = Arguments::parse().command;
-    let config = config.with_file();
-    start_logs(config.as_ref().is_ok_and(|config| config.log_json));
-    let config = config?;
+    match Arguments::parse().command {
+        Command::Serve { config } => {
+            let config = config.with_file();
+            start_logs(config.as_ref().is_ok_and(|config| config.log_json));
+            run(serve(&config?))
+        }
+        Command::Relay { config } => {
+            let config = config.with_file();
+            start_logs(config.as_ref().is_ok_and(|config| config.log_json));
+            run(relay(&config?))
+        }
+    }
+}
+
+fn run(serving: impl Future<Output = Result<(), ServeError>>) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Runtime::new().map_err(ServeError::Signal)?;
-    let result = runtime.block_on(serve(&config));
+    let result = runtime.block_on(serving);
     runtime.shutdown_background();
     result
 }

@@ -1,64 +1,26 @@
 //! What is counted for Prometheus: the aggregator's own work as it happens, and the
 //! fleet's standing at the moment of the scrape.
 
+mod calls;
 mod certificates;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use nodeward_domain::answer::Standing;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric as _,
-};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use tonic::{Code, Status};
 
+pub use calls::{Calls, Outcome};
 pub use certificates::Certificates;
 
 use crate::fleet::{Filter, Fleet};
-
-/// How a call of an agent ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum Outcome {
-    /// Committed and acknowledged.
-    #[allow(non_camel_case_types)]
-    acknowledged,
-    /// Refused: the caller's fault.
-    #[allow(non_camel_case_types)]
-    refused,
-    /// Not committed: our fault.
-    #[allow(non_camel_case_types)]
-    failed,
-}
-
-impl Outcome {
-    /// How a call ended.
-    pub fn of<T>(result: &Result<T, Status>) -> Self {
-        match result.as_ref().map_err(Status::code) {
-            Ok(_) => Self::acknowledged,
-            Err(
-                Code::InvalidArgument
-                | Code::FailedPrecondition
-                | Code::Unauthenticated
-                | Code::PermissionDenied,
-            ) => Self::refused,
-            Err(_) => Self::failed,
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByOutcome {
-    outcome: Outcome,
-}
 
 /// One kind of object in one cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -79,9 +41,8 @@ struct ByFailure {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    reports: Family<ByOutcome, Counter>,
-    contents: Family<ByOutcome, Counter>,
-    report_seconds: Histogram,
+    /// Calls of agents.
+    pub calls: Calls,
     components_refused: Counter,
     watch_answered: Family<ByResource, Gauge>,
     watch_lists: Family<ByResource, Counter>,
@@ -92,18 +53,8 @@ impl Metrics {
     /// Counters at zero, the standing of that fleet, and until when certificates are in force.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>, certificates: Certificates) -> Self {
-        let reports = Family::<ByOutcome, Counter>::default();
-        let contents = Family::<ByOutcome, Counter>::default();
-        // From half a millisecond to some eight seconds.
-        let report_seconds = Histogram::new(exponential_buckets(0.0005, 2.0, 15));
         let mut registry = Registry::with_prefix("nodeward");
-        registry.register("reports", "Reports of agents, by outcome", reports.clone());
-        registry.register("contents", "Uploaded contents, by outcome", contents.clone());
-        registry.register(
-            "report_duration_seconds",
-            "Time from the arrival of a report to its acknowledgement",
-            report_seconds.clone(),
-        );
+        let calls = Calls::shown_by(&mut registry);
         let components_refused = Counter::default();
         registry.register(
             "components_refused",
@@ -130,27 +81,7 @@ impl Metrics {
         );
         registry.register_collector(Box::new(FleetStanding { fleet }));
         registry.register_collector(Box::new(certificates));
-        Self {
-            registry,
-            reports,
-            contents,
-            report_seconds,
-            components_refused,
-            watch_answered,
-            watch_lists,
-            watch_failures,
-        }
-    }
-
-    /// Counts a report.
-    pub fn report(&self, outcome: Outcome, took: Duration) {
-        self.reports.get_or_create(&ByOutcome { outcome }).inc();
-        self.report_seconds.observe(took.as_secs_f64());
-    }
-
-    /// Counts an uploaded content.
-    pub fn content(&self, outcome: Outcome) {
-        self.contents.get_or_create(&ByOutcome { outcome }).inc();
+        Self { registry, calls, components_refused, watch_answered, watch_lists, watch_failures }
     }
 
     /// Counts components that an agent may not speak for.
@@ -178,10 +109,15 @@ impl Metrics {
 
     /// Everything in the OpenMetrics text format.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
-        Ok(text)
+        text(&self.registry)
     }
+}
+
+/// What a registry shows, in the OpenMetrics text format.
+pub(crate) fn text(registry: &Registry) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry)?;
+    Ok(text)
 }
 
 /// Counts nodes when asked, so that no gauge can lag behind the fleet.

@@ -3,6 +3,7 @@
 pub(crate) mod certificate;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use nodeward_domain::check::Credential;
 pub(crate) use nodeward_proto::identity::{is_name, is_uid};
 use sha2::Sha256;
 use tonic::metadata::MetadataMap;
@@ -26,6 +27,11 @@ pub trait Authenticator: Send + Sync + 'static {
     /// The peer behind a request.
     fn authenticate(&self, metadata: &MetadataMap, extensions: &Extensions)
     -> Result<Peer, Status>;
+
+    /// How long the certificate is in force that a node shows; none where it shows none.
+    fn credential(&self, _: &Extensions) -> Option<Credential> {
+        None
+    }
 }
 
 pub use certificate::CertificateAuthenticator;
@@ -53,6 +59,10 @@ impl Authenticator for ByConnection {
         } else {
             Err(Status::unauthenticated("reports are taken over mutual TLS alone"))
         }
+    }
+
+    fn credential(&self, extensions: &Extensions) -> Option<Credential> {
+        self.tls.credential(extensions)
     }
 }
 

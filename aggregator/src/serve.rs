@@ -3,6 +3,7 @@
 
 mod admin_socket;
 mod error;
+mod relay;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -45,6 +46,7 @@ use crate::store::{Store, StoreError};
 use crate::{health, http, tls};
 
 pub use error::ServeError;
+pub use relay::relay;
 
 /// What moves with every report is saved this often, and unused contents forgotten.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
@@ -68,10 +70,7 @@ const EXPIRES_SOON: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 
 /// An aggregator that is ready to serve.
 pub struct Aggregator {
     grpc: Option<TcpListener>,
-    tls: Option<TcpListener>,
-    certificates: Certificates,
-    lifetime: Duration,
-    access: Arc<Access>,
+    door: Door,
     http: TcpListener,
     admin: Option<(UnixListener, PathBuf)>,
     pull: Option<pull::Settings>,
@@ -90,10 +89,15 @@ impl std::fmt::Debug for Aggregator {
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
+    let stopped = stopped_by_signals()?;
+    Aggregator::open(config).await?.serve(stopped).await
+}
+
+/// Becomes true with SIGTERM or SIGINT.
+fn stopped_by_signals() -> Result<watch::Receiver<bool>, ServeError> {
     let (stop, stopped) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
-    let aggregator = Aggregator::open(config).await?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -102,22 +106,19 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
         tracing::info!("aggregator stops");
         stop.send_replace(true);
     });
-    aggregator.serve(stopped).await
+    Ok(stopped)
 }
 
-impl Aggregator {
-    /// Opens sockets and store, and loads the fleet.
-    pub async fn open(config: &Config) -> Result<Self, ServeError> {
-        let path = config.store()?;
-        let policy = config.policy()?;
-        let pull = config.pull()?;
-        let clusters = config.clusters().await?;
-        // Sockets first: whoever finds his port taken leaves no store behind.
-        let grpc = match config.grpc_listen()? {
-            Some(address) => Some(listen("--grpc-listen", address).await?),
-            None => None,
-        };
-        let http = listen("--http-listen", config.http_listen()).await?;
+/// How other machines connect and how agents enrol, opened.
+struct Door {
+    tls: Option<TcpListener>,
+    certificates: Certificates,
+    lifetime: Duration,
+    access: Arc<Access>,
+}
+
+impl Door {
+    async fn open(config: &Config) -> Result<Self, ServeError> {
         let mut certificates = Certificates::default();
         let tls = match config.tls()? {
             Some(settings) => {
@@ -134,6 +135,32 @@ impl Aggregator {
             lifetime = lasts;
         }
         let access = Arc::new(Access::new(config.access()?));
+        Ok(Self { tls, certificates, lifetime, access })
+    }
+
+    /// Enrolment, where an authority gives certificates.
+    fn enrol(&self) -> Option<EnrolServiceServer<Enrol>> {
+        self.certificates.authority.clone().map(|authority| {
+            EnrolServiceServer::new(Enrol::new(Arc::clone(&self.access), authority, self.lifetime))
+                .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+        })
+    }
+}
+
+impl Aggregator {
+    /// Opens sockets and store, and loads the fleet.
+    pub async fn open(config: &Config) -> Result<Self, ServeError> {
+        let path = config.store()?;
+        let policy = config.policy()?;
+        let pull = config.pull()?;
+        let clusters = config.clusters().await?;
+        // Sockets first: whoever finds his port taken leaves no store behind.
+        let grpc = match config.grpc_listen()? {
+            Some(address) => Some(listen("--grpc-listen", address).await?),
+            None => None,
+        };
+        let http = listen("--http-listen", config.http_listen()).await?;
+        let door = Door::open(config).await?;
         let admin = match &config.admin_socket {
             Some(path) => Some((admin_socket::listen(path).await?, path.clone())),
             None => None,
@@ -152,32 +179,18 @@ impl Aggregator {
             store = %path.display(),
             grpc = grpc.as_ref().map(address),
             http = %address(&http),
-            tls = tls.as_ref().map(address),
+            tls = door.tls.as_ref().map(address),
             policy = edition,
             nodes,
             "aggregator starts"
         );
-        let metrics = Arc::new(Metrics::new(Arc::clone(&fleet), certificates.clone()));
+        let metrics = Arc::new(Metrics::new(Arc::clone(&fleet), door.certificates.clone()));
         let plain = match grpc {
             Some(_) => Some(LoopbackAuthenticator::new(store_id(store.as_ref()).await?)),
             None => None,
         };
         let authenticator = Arc::new(ByConnection { plain, tls: CertificateAuthenticator });
-        Ok(Self {
-            grpc,
-            tls,
-            certificates,
-            lifetime,
-            access,
-            http,
-            admin,
-            pull,
-            clusters,
-            store,
-            fleet,
-            metrics,
-            authenticator,
-        })
+        Ok(Self { grpc, door, http, admin, pull, clusters, store, fleet, metrics, authenticator })
     }
 
     /// Serves until it is told to stop, then commits what is under way.
@@ -191,10 +204,10 @@ impl Aggregator {
         );
         let ingest =
             ReportServiceServer::new(ingest).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
-        let query = Query::new(Arc::clone(&self.fleet), Arc::clone(&self.access));
+        let query = Query::new(Arc::clone(&self.fleet), Arc::clone(&self.door.access));
         let query = QueryServiceServer::new(query).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         let (fleet, store) = (Arc::clone(&self.fleet), Arc::clone(&self.store));
-        let plans = Plans::load(fleet, store, Arc::clone(&self.access)).await?;
+        let plans = Plans::load(fleet, store, Arc::clone(&self.door.access)).await?;
         let plans = PlanServiceServer::new(plans).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         reporter.set_serving::<ReportServiceServer<Ingest>>().await;
         reporter.set_serving::<PlanServiceServer<Plans>>().await;
@@ -207,18 +220,12 @@ impl Aggregator {
         let limit = connections::limit();
         let importer = Importer::new(Arc::clone(&self.fleet), Arc::clone(&self.store));
         let puller = self.pull.map(|settings| Puller::new(settings, importer.clone()));
-        let admin = Admin::new(importer, puller.clone(), Arc::clone(&self.access));
+        let admin = Admin::new(importer, puller.clone(), Arc::clone(&self.door.access));
         let admin = AdminServiceServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
-        let enrol = self.certificates.authority.clone().map(|authority| {
-            EnrolServiceServer::new(Enrol::new(Arc::clone(&self.access), authority, self.lifetime))
-                .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
-        });
-        let of_others = self.tls.zip(self.certificates.tls.clone()).map(|(listener, shown)| {
-            // An import may take its time; what agents send is limited where it is taken.
-            Server::builder()
-                .max_concurrent_streams(REQUESTS_PER_CONNECTION)
-                .http2_keepalive_interval(Some(Duration::from_secs(30)))
-                .max_connection_age(CONNECTION_AGE)
+        let enrol = self.door.enrol();
+        let certificates = self.door.certificates;
+        let of_others = self.door.tls.zip(certificates.tls.clone()).map(|(listener, shown)| {
+            server_for_others()
                 .add_service(health.clone())
                 .add_service(InterceptedService::new(ingest.clone(), access::shows_certificate))
                 .add_service(InterceptedService::new(query.clone(), access::shows_credential))
@@ -267,7 +274,7 @@ impl Aggregator {
             () = save_for_ever(&self.fleet, self.store.as_ref()) => Ok(()),
             () = pull_for_ever(puller) => Ok(()),
             () = watches => Ok(()),
-            () = look_for_ever(&self.certificates) => Ok(()),
+            () = look_for_ever(&certificates) => Ok(()),
             () = health::tell::<ReportServiceServer<Ingest>>(self.store.as_ref(), &reporter) => Ok(()),
             () = late => {
                 tracing::warn!("connections were still open when the time to stop was over");
@@ -287,6 +294,15 @@ fn server() -> Server {
         .timeout(REQUEST_LIMIT)
         .max_concurrent_streams(REQUESTS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
+}
+
+/// The same for other machines. An import may take its time; what agents send is limited where
+/// it is taken.
+fn server_for_others() -> Server {
+    Server::builder()
+        .max_concurrent_streams(REQUESTS_PER_CONNECTION)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .max_connection_age(CONNECTION_AGE)
 }
 
 /// Serves, if there is something to serve.
@@ -315,12 +331,7 @@ async fn look_for_ever(certificates: &Certificates) {
     let mut told = BTreeSet::new();
     loop {
         ticks.tick().await;
-        if let Some(tls) = &certificates.tls {
-            tls.look();
-        }
-        if let Some(authority) = &certificates.authority {
-            authority.look();
-        }
+        certificates.look();
         let soon = jiff::Timestamp::now() + EXPIRES_SOON;
         for (certificate, end) in certificates.ends() {
             // Each is told once, and its successor is another one.

@@ -177,6 +177,18 @@ pub struct Outside<'a> {
     pub cluster: Option<&'a ClusterTruth>,
     /// What the nodes of its pool show that run its image; none where that is not known.
     pub siblings: Option<&'a Siblings>,
+    /// The certificate with which the node's agent last reported; none where it showed none of
+    /// its own, or has not reported yet to whoever judges.
+    pub credential: Option<Credential>,
+}
+
+/// How long a certificate is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential {
+    /// From then on.
+    pub not_before: Timestamp,
+    /// Until then, including that second.
+    pub not_after: Timestamp,
 }
 
 /// What a check may look at besides the node's own history.

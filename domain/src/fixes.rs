@@ -71,6 +71,7 @@ impl<'a> Knowledge<'a> {
             pool: None,
             cluster: None,
             siblings: None,
+            credential: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -25,6 +25,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::authority::Authority;
+use crate::service::PATIENCE;
 use objects::{Objects, Rights};
 use tokens::{Issuer, Token};
 
@@ -111,6 +112,8 @@ impl State {
 struct Shared {
     state: Mutex<State>,
     told: watch::Sender<Told>,
+    /// How many connections are open.
+    open: watch::Sender<usize>,
 }
 
 impl Shared {
@@ -177,7 +180,11 @@ impl ApiServer {
             bookmark_every: Duration::from_secs(1),
             tells_nodes: true,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), told: watch::Sender::default() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            told: watch::Sender::default(),
+            open: watch::Sender::default(),
+        });
         runtime.spawn(serve::serve(
             listener,
             TlsAcceptor::from(Arc::new(tls)),
@@ -299,9 +306,18 @@ impl ApiServer {
         self.shared.told.send_modify(|told| told.away = false);
     }
 
-    /// Ends all connections, and every new one at once, until it is mended.
+    /// Ends all connections, and every new one at once, until it is mended. Comes back when
+    /// none is open: what changes afterwards nobody hears of.
+    ///
+    /// # Panics
+    /// When one stays open.
     pub fn go_away(&self) {
         self.shared.told.send_modify(|told| told.away = true);
+        let deadline = Instant::now() + PATIENCE;
+        while *self.shared.open.borrow() > 0 {
+            assert!(Instant::now() < deadline, "a connection stays open");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Lets its clock be off by so much.

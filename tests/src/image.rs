@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use crate::containerd::Containerd;
+use crate::programs::as_from_a_shell;
 use crate::project;
 use crate::service::Program;
 
@@ -22,10 +23,9 @@ const IMAGE: &str = "docker.io/library/nodeward-agent:latest";
 pub fn archive() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let status = Command::new(project::root().join("scripts/image"))
-            .env_remove("RUSTFLAGS")
-            .status()
-            .expect("the script runs");
+        let mut script = Command::new(project::root().join("scripts/image"));
+        as_from_a_shell(script.arg("agent").env_remove("RUSTFLAGS"));
+        let status = script.status().expect("the script runs");
         assert!(status.success(), "the image could not be built");
     });
     project::root().join("out/nodeward-agent.oci.tar")

@@ -10,8 +10,8 @@ use serde_json::json;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
-use crate::api_server::ApiServer;
 use crate::api_server::tokens::Token;
+use crate::api_server::{ADMIN_TOKEN, ApiServer};
 use crate::authority::{Authority, Credential};
 use crate::service::Aggregator;
 
@@ -64,6 +64,16 @@ impl InCluster {
     /// When it does not start.
     #[must_use]
     pub fn start_with(lifetime: &str, more: &str) -> Self {
+        Self::begin(lifetime, more, false)
+    }
+
+    /// The same, and the aggregator watches what the API server knows.
+    #[must_use]
+    pub fn start_watching(lifetime: &str) -> Self {
+        Self::begin(lifetime, "", true)
+    }
+
+    fn begin(lifetime: &str, more: &str, watches: bool) -> Self {
         let api = ApiServer::start();
         api.put(json!({ "kind": "Namespace", "metadata": { "name": "nodeward" } }));
         for node in ["a", "b"] {
@@ -100,6 +110,10 @@ impl InCluster {
             command.arg("--authority-certificate").arg(authority.certificate());
             command.arg("--authority-key").arg(authority.key());
             command.arg("--access").arg(&access);
+            if watches {
+                let kubeconfig = api.kubeconfig(ADMIN_TOKEN);
+                command.arg(format!("--kubernetes=prod={}", kubeconfig.display()));
+            }
         });
         Self { api, authority, aggregator, folder, shown }
     }
@@ -130,12 +144,20 @@ impl InCluster {
     /// # Panics
     /// When it cannot be made.
     pub async fn connect(&self, shown: Option<Identity>) -> Channel {
+        self.connect_to(self.url(), shown).await
+    }
+
+    /// The same to another address, whose certificate the same authority signed.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn connect_to(&self, url: String, shown: Option<Identity>) -> Channel {
         let ca = Certificate::from_pem(read(&self.authority.certificate()));
         let mut tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost");
         if let Some(shown) = shown {
             tls = tls.identity(shown);
         }
-        let endpoint = Endpoint::from_shared(self.url()).expect("an address");
+        let endpoint = Endpoint::from_shared(url).expect("an address");
         endpoint.tls_config(tls).expect("good files").connect().await.expect("connected")
     }
 
@@ -143,6 +165,12 @@ impl InCluster {
     pub async fn connect_as(&self, shown: &Credential) -> Channel {
         let identity = Identity::from_pem(read(&shown.certificate), read(&shown.key));
         self.connect(Some(identity)).await
+    }
+
+    /// The same to another address.
+    pub async fn connect_to_as(&self, url: String, shown: &Credential) -> Channel {
+        let identity = Identity::from_pem(read(&shown.certificate), read(&shown.key));
+        self.connect_to(url, Some(identity)).await
     }
 
     /// A connection as the holder of a certificate with those names.

@@ -116,6 +116,16 @@ impl Kubelet {
         }
     }
 
+    /// The host root shows the machine that runs the test, so that the agent's program asks.
+    ///
+    /// # Panics
+    /// When the machine has no boot id.
+    pub fn is_of_this_machine(&self) {
+        const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+        let own = std::fs::read_to_string(BOOT_ID).expect("a boot id");
+        std::fs::write(self.host.inside(BOOT_ID), own).expect("written");
+    }
+
     /// With that configuration instead, in JSON or YAML.
     ///
     /// # Panics

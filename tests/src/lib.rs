@@ -27,6 +27,7 @@ pub mod pod;
 pub mod programs;
 pub mod project;
 pub mod random;
+pub mod relay;
 pub mod reporter;
 pub mod rpm;
 pub mod scenario;

@@ -89,6 +89,55 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a pid of Linux"))
 }
 
+/// The answer to one plain HTTP request. The standard library is enough to read one that
+/// closes.
+///
+/// # Panics
+/// When HTTP is not served there.
+#[must_use]
+pub fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("HTTP is served");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// What a program has logged since it started.
+pub(crate) type Log = Arc<Mutex<String>>;
+
+/// Starts a program that logs JSON, and waits for the line in which it says that it starts.
+pub(crate) fn started(command: &mut Command, says: &str) -> (Program, serde_json::Value, Log) {
+    let mut program = Program::start(command.stderr(Stdio::piped()));
+    let log = program.child.stderr.take().expect("its log is piped");
+    let mut lines = BufReader::new(log).lines();
+    let mut said = String::new();
+    let starts = loop {
+        let line = lines
+            .next()
+            .and_then(Result::ok)
+            .unwrap_or_else(|| panic!("the program did not start: {said}"));
+        let event: serde_json::Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON log: {line}"));
+        if event["fields"]["message"] == says {
+            break event;
+        }
+        said = line;
+    };
+    // The rest is read, so that the program never waits for a full pipe.
+    let log = Log::default();
+    let written = Arc::clone(&log);
+    std::thread::spawn(move || {
+        lines.map_while(Result::ok).for_each(|line| {
+            println!("{line}");
+            let mut log = written.lock().expect("nobody panics with it");
+            log.push_str(&line);
+            log.push('\n');
+        });
+    });
+    (program, starts, log)
+}
+
 /// An aggregator on ports that the system chose.
 #[derive(Debug)]
 pub struct Aggregator {
@@ -101,7 +150,7 @@ pub struct Aggregator {
     /// Where agents connect over TLS, if they may.
     pub tls: Option<String>,
     /// What it has logged since it started.
-    log: Arc<Mutex<String>>,
+    log: Log,
 }
 
 impl Aggregator {
@@ -180,36 +229,9 @@ impl Aggregator {
             .arg("--store")
             .arg(format!("sqlite:{}", store.display()))
             // Also where the tests themselves run in a pod.
-            .env_remove("KUBERNETES_SERVICE_HOST")
-            .stderr(Stdio::piped());
+            .env_remove("KUBERNETES_SERVICE_HOST");
         more(&mut command);
-        let mut program = Program::start(&mut command);
-        let log = program.child.stderr.take().expect("its log is piped");
-        let mut lines = BufReader::new(log).lines();
-        let mut said = String::new();
-        let starts = loop {
-            let line = lines
-                .next()
-                .and_then(Result::ok)
-                .unwrap_or_else(|| panic!("the aggregator did not start: {said}"));
-            let event: serde_json::Value =
-                serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON log: {line}"));
-            if event["fields"]["message"] == "aggregator starts" {
-                break event;
-            }
-            said = line;
-        };
-        // The rest is read, so that the program never waits for a full pipe.
-        let log = Arc::new(Mutex::new(String::new()));
-        let written = Arc::clone(&log);
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| {
-                println!("{line}");
-                let mut log = written.lock().expect("nobody panics with it");
-                log.push_str(&line);
-                log.push('\n');
-            });
-        });
+        let (program, starts, log) = started(&mut command, "aggregator starts");
         let field = |name: &str| starts["fields"][name].as_str().expect("an address").to_owned();
         let tls = starts["fields"]["tls"].as_str().map(str::to_owned);
         Self { grpc: field("grpc"), http: field("http"), tls, log, program }
@@ -230,19 +252,10 @@ impl Aggregator {
         format!("http://{}", self.grpc)
     }
 
-    /// The answer to one plain HTTP request. The standard library is enough to read one
-    /// that closes.
-    ///
-    /// # Panics
-    /// When HTTP is not served.
+    /// The answer to one plain HTTP request.
     #[must_use]
     pub fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.http).expect("HTTP is served");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .expect("asked");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
+        get(&self.http, path)
     }
 
     /// Stops it in order.

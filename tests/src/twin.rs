@@ -10,6 +10,7 @@ use std::path::Path;
 
 use nodeward_agent::collect::COLLECTORS;
 use nodeward_agent::probe::Recording;
+use nodeward_domain::check::Credential;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Packages};
 use nodeward_domain::fixes::images::Images;
@@ -78,6 +79,8 @@ pub struct Twin {
     /// So many other nodes of the pool run its image, and show what the host root does.
     #[serde(default)]
     siblings: usize,
+    /// From when until when the certificate is in force with which the agent reports.
+    credential: Option<[jiff::Timestamp; 2]>,
     /// Who logged in, and when, besides those that `wtmp` has.
     #[serde(default)]
     logins: BTreeMap<String, jiff::Timestamp>,
@@ -142,6 +145,13 @@ impl Twin {
             (toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}")), name)
         };
         names.into_iter().map(read).map(|(twin, name)| (name, twin)).collect()
+    }
+
+    /// What its agent shows.
+    #[must_use]
+    pub fn credential(&self) -> Option<Credential> {
+        let [not_before, not_after] = self.credential?;
+        Some(Credential { not_before, not_after })
     }
 
     /// Makes it.

@@ -7,6 +7,9 @@ mod real_kubectl {
 
     use clap::Parser as _;
     use nodeward_agent::config::{Arguments, Command as AgentCommand};
+    use nodeward_aggregator::config::{
+        Arguments as AggregatorArguments, Command as AggregatorCommand,
+    };
     use nodeward_tests::image::Profile;
     use nodeward_tests::programs::installed;
     use nodeward_tests::project;
@@ -27,13 +30,14 @@ mod real_kubectl {
     }
 
     /// Every way in which the manifests run the agent.
-    const WAYS: [&str; 6] = [
+    const WAYS: [&str; 7] = [
         "manifests/base",
         "manifests/overlays/cluster-watch",
         "manifests/overlays/enrol",
         "manifests/overlays/kubelet-token",
         "manifests/overlays/minimal",
         "manifests/overlays/privileged",
+        "manifests/overlays/relay",
     ];
 
     fn pod_of(folder: &str) -> Value {
@@ -209,23 +213,32 @@ mod real_kubectl {
         assert!(arguments.contains(&Value::String(url)), "{arguments:?}");
     }
 
-    #[test]
-    fn the_aggregator_takes_its_arguments_and_has_the_rights_that_enrolment_needs() {
-        use nodeward_aggregator::config::{Arguments, Command as AggregatorCommand};
-        let all = rendered("manifests/overlays/enrol");
+    /// What a workload is told, and that what it is told lies in volumes of its own; with the
+    /// rights that enrolment needs and no more.
+    fn enrols(folder: &str, workload: &str) -> AggregatorCommand {
+        let all = rendered(folder);
         let of_kind = |kind: &str| all.iter().find(|one| one["kind"] == kind).expect("it is there");
-        let set = of_kind("StatefulSet");
+        let set = of_kind(workload);
         let pod = &set["spec"]["template"]["spec"];
         let container = &pod["containers"][0];
+        assert_eq!(container["image"], "nodeward-aggregator");
         let arguments = container["args"].as_array().expect("arguments");
         let line = std::iter::once("nodeward-aggregator")
             .chain(arguments.iter().map(|one| one.as_str().expect("text")));
-        let parsed = Arguments::try_parse_from(line).expect("arguments of the aggregator");
-        let AggregatorCommand::Serve { config } = parsed.command;
-        assert_eq!(config.grpc_listen().expect("over TLS"), None, "nothing in plain text");
+        let parsed = AggregatorArguments::try_parse_from(line).expect("good arguments").command;
+        let (config, shown) = match &parsed {
+            AggregatorCommand::Serve { config } => ((**config).clone(), None),
+            AggregatorCommand::Relay { config } => {
+                (config.as_aggregator(), Some(config.way().expect("good")))
+            }
+        };
         let tls = config.tls().expect("good").expect("over TLS");
         let (authority, key, _) = config.enrol().expect("good").expect("agents enrol");
-        for (volume, file) in [("tls", &tls.key), ("authority", &authority), ("authority", &key)] {
+        let own = [("tls", tls.key), ("authority", authority), ("authority", key)];
+        let relays = shown
+            .into_iter()
+            .flat_map(|way| [("relay", way.ca), ("relay", way.certificate), ("relay", way.key)]);
+        for (volume, file) in own.into_iter().chain(relays) {
             let folder = mounted(container, volume).expect("mounted");
             assert!(file.starts_with(&folder), "{}", file.display());
         }
@@ -243,8 +256,26 @@ mod real_kubectl {
         for kind in ["ClusterRoleBinding", "RoleBinding"] {
             assert_eq!(of_kind(kind)["subjects"][0]["name"], pod["serviceAccountName"]);
         }
+        let labels = &set["spec"]["template"]["metadata"]["labels"];
+        for (key, value) in of_kind("Service")["spec"]["selector"].as_object().expect("labels") {
+            assert_eq!(labels[key], *value, "the service leads to it");
+        }
         let access = of_kind("ConfigMap")["data"]["access.toml"].as_str().expect("text");
         assert!(access.contains("agent = \"nodeward/nodeward-agent\""), "{access}");
+        parsed
+    }
+
+    #[test]
+    fn the_aggregator_takes_its_arguments_and_has_the_rights_that_enrolment_needs() {
+        let parsed = enrols("manifests/overlays/enrol", "StatefulSet");
+        let AggregatorCommand::Serve { config } = parsed else { panic!("{parsed:?}") };
+        assert_eq!(config.grpc_listen().expect("over TLS"), None, "nothing in plain text");
+    }
+
+    #[test]
+    fn the_relay_takes_its_arguments_and_has_the_same_rights() {
+        let parsed = enrols("manifests/overlays/relay", "Deployment");
+        assert!(matches!(parsed, AggregatorCommand::Relay { .. }), "{parsed:?}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::advisory::Stream;
 use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow, is_stale};
-use nodeward_domain::check::{Outcome, judge_node, settle};
+use nodeward_domain::check::{Credential, Outcome, Outside, judge_node, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Files, NodeAccess, Packages};
 use nodeward_domain::fixes::Place;
@@ -73,6 +73,8 @@ pub struct NodeMemory {
     last_report_at: Option<Timestamp>,
     /// As of the last report to this aggregator: nothing is judged by it.
     agent: Option<Agent>,
+    /// What the last report to this aggregator came with.
+    credential: Option<Credential>,
     standings: BTreeMap<String, Standing>,
     history: NodeHistory,
     /// The node's row, and what it was judged by.
@@ -108,6 +110,7 @@ impl NodeMemory {
             seq: 0,
             last_report_at: None,
             agent: None,
+            credential: None,
             standings: BTreeMap::new(),
             history: NodeHistory::default(),
             row: None,
@@ -313,6 +316,14 @@ impl NodeMemory {
         settle(&mut self.history, &observed, policy, received_at);
     }
 
+    /// The certificate that a report came with.
+    pub fn shows(&mut self, credential: Option<Credential>) {
+        if self.credential != credential {
+            self.credential = credential;
+            self.row = None;
+        }
+    }
+
     /// What the store has of a component cannot be read: the component is unavailable
     /// until it is reported and its content is here.
     pub fn unreadable(&mut self, component: &str, why: &str, now: Timestamp) {
@@ -374,6 +385,17 @@ impl NodeMemory {
         })
     }
 
+    /// What is known beside the node's history.
+    fn outside<'a>(
+        &self,
+        advisories: &'a Advisories,
+        surroundings: Option<&'a Surroundings>,
+        pools: &'a Pools,
+    ) -> Outside<'a> {
+        let outside = advisories.outside(surroundings, self.cluster(pools));
+        Outside { credential: self.credential, ..outside }
+    }
+
     /// All there is to say about the node, judged for `now`.
     #[must_use]
     pub fn answer(
@@ -387,7 +409,7 @@ impl NodeMemory {
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
         let place = Place { cluster: &self.peer.cluster, surroundings };
         let judged = advisories.judge(place, &history, self.packages(), policy, now);
-        let outside = advisories.outside(surroundings, self.cluster(pools));
+        let outside = self.outside(advisories, surroundings, pools);
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         answer.with_fixes(judged.map(|judged| judged.answer(now)))
     }
@@ -402,7 +424,7 @@ impl NodeMemory {
     ) -> SysctlAnswer {
         let history = self.present();
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
-        let outside = advisories.outside(surroundings, self.cluster(pools));
+        let outside = self.outside(advisories, surroundings, pools);
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         SysctlAnswer::of(&answer, &history, policy)
     }
@@ -421,7 +443,7 @@ impl NodeMemory {
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
         let place = Place { cluster: &self.peer.cluster, surroundings };
         let judged = advisories.judge(place, &history, self.packages(), policy, now);
-        let outside = advisories.outside(surroundings, self.cluster(pools));
+        let outside = self.outside(advisories, surroundings, pools);
         let (answer, _) = NodeAnswer::of(self.about(), &history, outside, policy, now);
         tell(&history, &answer.with_fixes(judged.map(|judged| judged.summary(now))))
     }
@@ -436,7 +458,7 @@ impl NodeMemory {
     ) -> BTreeSet<String> {
         let history = self.present();
         let surroundings = pools.around(self.stand().as_ref()).map(|one| &**one);
-        let outside = advisories.outside(surroundings, self.cluster(pools));
+        let outside = self.outside(advisories, surroundings, pools);
         judge_node(&history, outside, policy, now)
             .into_iter()
             .filter(|judged| matches!(judged.verdict.outcome, Outcome::Fail { .. }))
@@ -465,7 +487,7 @@ impl NodeMemory {
             let around = surroundings.map(|one| &**one);
             let place = Place { cluster: &self.peer.cluster, surroundings: around };
             let judged = advisories.judge(place, &history, self.packages(), policy, now);
-            let outside = advisories.outside(around, self.cluster(pools));
+            let outside = self.outside(advisories, around, pools);
             let (answer, valid_until) =
                 NodeAnswer::of(self.about(), &history, outside, policy, now);
             let of_fixes = judged.as_ref().ok().and_then(|judged| judged.assessed.valid_until);

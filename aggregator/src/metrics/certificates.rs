@@ -9,6 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::relay::Way;
 use crate::reload::Reloaded;
 use crate::tls::Shown;
 
@@ -19,6 +20,8 @@ pub struct Certificates {
     pub tls: Option<Arc<Reloaded<Shown>>>,
     /// What enrolment signs with, if there is one.
     pub authority: Option<Arc<Reloaded<Authority>>>,
+    /// What a relay shows to the aggregator that it hands on to, if this is one.
+    pub relay: Option<Arc<Reloaded<Way>>>,
 }
 
 impl Certificates {
@@ -34,7 +37,23 @@ impl Certificates {
         if let Some(authority) = &self.authority {
             ends.push(("issuing_authority", authority.get().not_after()));
         }
+        if let Some(relay) = &self.relay {
+            ends.push(("relay", relay.get().certificate_expires_at));
+        }
         ends
+    }
+
+    /// Looks whether their files have changed.
+    pub fn look(&self) {
+        if let Some(tls) = &self.tls {
+            tls.look();
+        }
+        if let Some(authority) = &self.authority {
+            authority.look();
+        }
+        if let Some(relay) = &self.relay {
+            relay.look();
+        }
     }
 }
 

@@ -3,8 +3,12 @@
 //! 5280); that it is in force is looked at again with each request, because a connection, or one
 //! that is resumed, may outlast it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use nodeward_domain::check::Credential;
 use nodeward_proto::identity::{Clusters, Identity, Role, is_uid};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Extensions, Status};
@@ -24,12 +28,8 @@ impl Authenticator for CertificateAuthenticator {
         extensions: &Extensions,
     ) -> Result<Peer, Status> {
         let needed = || Status::unauthenticated("a client certificate is needed");
-        let certificates = extensions
-            .get::<TlsConnectInfo<TcpConnectInfo>>()
-            .and_then(TlsConnectInfo::peer_certs)
-            .ok_or_else(needed)?;
-        let leaf = certificates.first().ok_or_else(needed)?;
-        match identity(leaf, Timestamp::now())? {
+        let shown = shown(extensions).ok_or_else(needed)?;
+        match identity(shown.first().ok_or_else(needed)?, Timestamp::now())? {
             Identity::Node { cluster, node, uid } => own(metadata, Peer { cluster, node, uid }),
             Identity::Holder { role: Role::Relay, clusters: Clusters::Only(names), .. } => {
                 relayed(metadata, &names.into_iter().next().unwrap_or_default())
@@ -40,6 +40,24 @@ impl Authenticator for CertificateAuthenticator {
             }
         }
     }
+
+    fn credential(&self, extensions: &Extensions) -> Option<Credential> {
+        let shown = shown(extensions)?;
+        let leaf = shown.first()?;
+        // What a relay shows is not the node's.
+        let Ok(Identity::Node { .. }) = identity(leaf, Timestamp::now()) else { return None };
+        let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+        let (from, until) = (certificate.validity().not_before, certificate.validity().not_after);
+        Some(Credential {
+            not_before: Timestamp::from_second(from.timestamp()).ok()?,
+            not_after: Timestamp::from_second(until.timestamp()).ok()?,
+        })
+    }
+}
+
+/// The certificates that the connection shows.
+fn shown(extensions: &Extensions) -> Option<Arc<Vec<CertificateDer<'static>>>> {
+    extensions.get::<TlsConnectInfo<TcpConnectInfo>>().and_then(TlsConnectInfo::peer_certs)
 }
 
 /// A node speaks for itself: names that it claims beside its certificate must be its own.

@@ -49,6 +49,9 @@ pub enum ServeError {
     /// The authority that gives agents their certificates cannot be used.
     #[error("--authority-certificate, --authority-key: {0}")]
     Authority(#[source] ReloadError),
+    /// The way from a relay to its aggregator cannot be made.
+    #[error("--to-ca, --to-certificate, --to-key: {0}")]
+    Way(#[source] ReloadError),
     /// Serving HTTP failed.
     #[error("HTTP: {0}")]
     Http(#[source] std::io::Error),

@@ -4,8 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, of_a_provider, shortened,
-    verdict_or,
+    Check, Credential, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, of_a_provider,
+    shortened, verdict_or,
 };
 use crate::component::Component;
 use crate::facts::kubelet::{Certificate, CertificateContent};
@@ -38,6 +38,17 @@ pub(super) const CHECKS: &[Check] = &[
         policy: PolicyLink::Cites("certificate-rotation"),
         source: AKS,
         judge: expiring,
+    },
+    Check {
+        reason: "AgentCertificateExpiring",
+        component: Component::Certificates,
+        scope: Reach::Node,
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "The certificate with which the node's agent reports ends, and was not renewed",
+        policy: PolicyLink::None,
+        source: "docs/identity.md",
+        judge: agents,
     },
     Check {
         reason: "TrustAuthorityExpired",
@@ -114,9 +125,12 @@ fn unseen(certificates: &Certificates, files: &[&StoredCertificates]) -> Option<
 
 /// From when on a certificate is worth a word.
 fn noticed_from(certificate: &Certificate) -> Timestamp {
-    let lifetime = certificate.not_after.duration_since(certificate.not_before);
-    let notice = NOTICE.min(lifetime / LEFT);
-    certificate.not_after.checked_sub(notice).unwrap_or(Timestamp::MIN)
+    notice(certificate.not_before, certificate.not_after)
+}
+
+fn notice(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
+    let notice = NOTICE.min(not_after.duration_since(not_before) / LEFT);
+    not_after.checked_sub(notice).unwrap_or(Timestamp::MIN)
 }
 
 /// The first moment at which a certificate is not valid any more.
@@ -181,6 +195,28 @@ fn expiring(history: &NodeHistory, _: &Scope<'_>, _: &Policy, now: Timestamp) ->
         return Verdict::fail(message, since.unwrap_or(now), turn(first, until), evidence);
     }
     open_or_pass(certificates, &files, &good, noticed)
+}
+
+/// The agent's own. After its end no report comes, and the node is silent.
+fn agents(_: &NodeHistory, scope: &Scope<'_>, _: &Policy, now: Timestamp) -> Verdict {
+    let Some(Credential { not_before, not_after }) = scope.outside.credential else {
+        return Verdict::not_applicable("its agent's reports came with no certificate of its own");
+    };
+    let noticed = notice(not_before, not_after);
+    let shown = Evidence::new("the agent's connection", format!("valid until {not_after:.0}"), "");
+    if now < noticed {
+        return Verdict { valid_until: Some(noticed), ..Verdict::pass(vec![shown]) };
+    }
+    let what = "issue it anew with nodeward ca; where it enrols, its log says why it does not \
+                renew"
+        .to_owned();
+    let turn = Turn {
+        responsible: Responsible::Customer,
+        action: Action::Repair { what },
+        valid_until: None,
+    };
+    let message = format!("the agent's certificate ends {not_after:.0} and was not renewed");
+    Verdict::fail(message, noticed, turn, vec![shown])
 }
 
 /// Nothing was found among those that could be read.

@@ -26,7 +26,10 @@ pub(super) async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, sha
     let listener = tokio::net::TcpListener::from_std(listener).expect("within the runtime");
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, shared) = (tls.clone(), Arc::clone(&shared));
+        // Counted before anybody looks whether it goes away, and until it is closed.
+        let open = Open::of(&shared);
         tokio::spawn(async move {
+            let _open = open;
             let mut told = shared.told.subscribe();
             if told.borrow_and_update().away {
                 return;
@@ -38,6 +41,22 @@ pub(super) async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, sha
                 _ = leaves => {}
             }
         });
+    }
+}
+
+/// One connection that is open.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn of(shared: &Arc<Shared>) -> Self {
+        shared.open.send_modify(|open| *open += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
     }
 }
 

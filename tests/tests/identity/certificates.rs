@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nodeward_domain::answer::NodeAnswer;
 use nodeward_proto::v1;
 use nodeward_proto::v1::report_service_client::ReportServiceClient;
 use nodeward_tests::authority::{Authority, Credential};
@@ -144,4 +145,18 @@ async fn in_a_cluster_nothing_is_served_in_plain_text() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("--insecure-loopback: not in a cluster"), "{said}");
+}
+
+#[tokio::test]
+async fn one_that_ends_soon_is_a_finding_until_another_one_is_shown() {
+    let cluster = InCluster::start();
+    let says = |answer: &NodeAnswer| {
+        answer.findings.iter().any(|finding| finding.reason == "AgentCertificateExpiring")
+    };
+    let ends = cluster.authority.client_for(NODE, 3600);
+    reported(cluster.connect_as(&ends).await, 1).await.expect("taken");
+    cluster.aggregator.answer_when("a", "a finding", says).await;
+    let next = cluster.authority.client(Some(NODE));
+    reported(cluster.connect_as(&next).await, 2).await.expect("taken");
+    cluster.aggregator.answer_when("a", "none any more", |answer| !says(answer)).await;
 }

@@ -5,5 +5,7 @@
 mod agent;
 mod authority;
 mod certificates;
+mod outage;
+mod relay;
 mod roles;
 mod tokens;
