@@ -83,10 +83,15 @@ impl Node {
 
     /// Its kubelet is told to use an API server of that name on that port.
     fn uses(&self, port: u16) {
+        self.is_told(&format!("server: https://{NAME}:{port}"));
+    }
+
+    /// That stands in the cluster's entry of its kubeconfig, in the place of the server.
+    fn is_told(&self, lines: &str) {
         let path = self.copy.inside("/var/lib/kubelet/kubeconfig");
         let text = std::fs::read_to_string(&path).expect("a kubeconfig");
         let line = text.lines().find(|line| line.contains("server: ")).expect("a server");
-        let text = text.replace(line, &format!("    server: https://{NAME}:{port}"));
+        let text = text.replace(line, &format!("    {lines}"));
         std::fs::write(path, text).expect("written");
     }
 
@@ -487,6 +492,51 @@ mod real_beyond {
         let other = serving(&node, &node.authority, "b.hcp.example", 401);
         node.uses(other.address().port());
         node.is_found(Component::ApiServer, &[], REASON);
+    }
+
+    #[test]
+    fn the_way_to_the_api_server_is_the_one_that_the_kubeconfig_names() {
+        let served = || {
+            let node = Node::new();
+            let nameserver = Nameserver::start(&node, NAMESERVER);
+            let server = api_server(&node, 401);
+            let port = server.address().port();
+            (node, nameserver, server, port)
+        };
+        let is_verified =
+            |api: &ApiServer| matches!(api.certificate, ServerCertificate::Verified { .. });
+        // By its address, with a certificate for its name.
+        let (mut node, _nameserver, _server, port) = served();
+        node.is_told(&format!("server: https://203.0.113.1:{port}\n    tls-server-name: {NAME}"));
+        let api = node.api_server();
+        assert!(is_verified(&api), "{api:?}");
+        // By a short name, in a domain of the search list.
+        node.is_told(&format!("server: https://a:{port}\n    tls-server-name: {NAME}"));
+        assert_eq!(node.api_server().reach, Reach::NoSuchName);
+        let path = node.copy.inside("/etc/resolv.conf");
+        let lines = format!("nameserver {NAMESERVER}\nsearch b.example hcp.example\n");
+        std::fs::write(path, lines).expect("written");
+        let api = node.api_server();
+        assert!(is_verified(&api), "{api:?}");
+        // Whoever answers is believed, which is a finding, and no certificate is refused.
+        let (mut node, _nameserver, _server, _) = served();
+        let stranger = serving(&node, &Authority::default(), NAME, 401);
+        let server = format!("server: https://{NAME}:{}", stranger.address().port());
+        node.is_told(&format!("{server}\n    insecure-skip-tls-verify: true"));
+        for _ in 0..3 {
+            let api = node.api_server();
+            assert_eq!(api.reach, Reach::Reached);
+            assert_eq!(node.findings(Component::ApiServer), ["ApiServerUnverified"]);
+        }
+        // Behind a proxy nobody is asked, and nobody accused.
+        let (mut node, _nameserver, server, _) = served();
+        node.is_told("server: https://nowhere.example:1\n    proxy-url: http://192.0.2.9:3128");
+        for _ in 0..3 {
+            let api = node.api_server();
+            assert!(matches!(&api.reach, Reach::NotProbed { why } if why.contains("proxy-url")));
+            assert_eq!(node.findings(Component::ApiServer), [""; 0]);
+        }
+        assert_eq!(server.asked(), []);
     }
 
     #[test]

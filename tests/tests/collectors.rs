@@ -16,8 +16,14 @@ use nodeward_tests::twin::Twin;
 /// The tests with a real systemd do.
 const ALONE: &str = "asked of a machine that runs alone";
 
+/// Tests of the collector rotate it.
+const ROTATED: &str = "asked for when a file is rotated between two rounds";
+
 /// What no host root leads to, each with the reason.
-const NOT_IN_HOST_ROOTS: [(&str, &str); 9] = [
+const NOT_IN_HOST_ROOTS: [(&str, &str); 12] = [
+    ("/var/log/kern.log.1", ROTATED),
+    ("/var/log/messages.1", ROTATED),
+    ("/var/log/syslog.1", ROTATED),
     ("/proc/{pid}", ALONE),
     ("/proc/{pid}/ns/{namespace}", ALONE),
     ("/proc/thread-self/net/udp", ALONE),
@@ -85,6 +91,7 @@ fn variants() -> Vec<HostCopy> {
     });
     variant("debian-12-plain", &|copy| {
         gone(copy, "/var/log/wtmp");
+        written(copy, "/var/log/wtmp-20261101", "");
         gone(copy, "/etc/ssl/certs/ca-certificates.crt");
     });
     variant("debian-12-plain", &|copy| written(copy, "/run/reboot-needed", ""));

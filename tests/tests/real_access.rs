@@ -276,6 +276,7 @@ mod real_utmpdump {
                 login("azureuser", "2026-11-22T07:15:59Z", 2),
                 login("root", "2026-11-21T22:00:01Z", 1),
             ],
+            beside: None,
         };
         assert_eq!(access(&host).logins, expected);
     }

@@ -38,8 +38,9 @@ pub(super) const READS: &[Read] = &[
     Read::usually(
         &USUAL,
         "the kubelet's `--kubeconfig`",
-        "The lines `server` and `certificate-authority`. Reading goes byte by byte and stops \
-         before the credentials, which stand behind them.",
+        "The lines `server`, `certificate-authority`, `tls-server-name` and \
+         `insecure-skip-tls-verify`, and whether there is a `proxy-url`. Reading goes byte by byte \
+         and stops before the credentials, which stand behind them.",
     ),
     Read::usually(
         &AUTHORITIES,
@@ -82,6 +83,14 @@ fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
         [] => return Err(malformed("names no server before its credentials")),
         _ => return Err(malformed("names several servers")),
     };
+    if !kubeconfig.is_whole {
+        return Err(malformed("has a key before its users that is not known here"));
+    }
+    let server_name = match kubeconfig.server_names.as_slice() {
+        [] => None,
+        [name] if is_name(name) || name.parse::<std::net::IpAddr>().is_ok() => Some(name.clone()),
+        _ => return Err(malformed("has a tls-server-name that is no name, or several")),
+    };
     let endpoint = endpoint(&server)
         .ok_or_else(|| malformed("names a server that is no https://NAME:PORT"))?;
     let authority = match kubeconfig.authorities.as_slice() {
@@ -99,12 +108,24 @@ fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
     let errand = Errand {
         names: resolver::names(host, &endpoint.host)?,
         endpoint,
+        server_name,
         path: Some("/livez"),
         authorities: authority.as_ref().map_or_else(|_| Vec::new(), |(_, read)| read.clone()),
     };
-    let not_gone = || Seen::stopped(Reach::NotProbed { why: "nobody went".to_owned() });
-    let seen = host.reach(vec![errand], AGAIN_AFTER).pop().unwrap_or_else(not_gone);
+    let not_gone = |why: String| Seen::stopped(Reach::NotProbed { why });
+    let seen = match kubeconfig.has_proxy {
+        // What answers at the address itself says nothing of that way.
+        true => not_gone(format!("{path} leads through a proxy (proxy-url), which is not asked")),
+        false => {
+            let seen = host.reach(vec![errand], AGAIN_AFTER).pop();
+            seen.unwrap_or_else(|| not_gone("nobody went".to_owned()))
+        }
+    };
     let certificate = match (seen.verified, authority) {
+        _ if kubeconfig.is_insecure => {
+            let why = format!("{path} says insecure-skip-tls-verify: whoever answers is believed");
+            ServerCertificate::NotCompared(why)
+        }
         (Some(Ok(())), Ok((authority, _))) => ServerCertificate::Verified { authority },
         (Some(Err(why)), Ok((authority, _))) => {
             ServerCertificate::Refused { authority, issuer: seen.issuer, why }
@@ -117,7 +138,8 @@ fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
         ..Measurements::default()
     };
     let (reach, livez) = (seen.reach, seen.answer);
-    let api = ApiServer { kubeconfig: path, server, reach, livez, certificate };
+    let is_unverified = Some(kubeconfig.is_insecure);
+    let api = ApiServer { kubeconfig: path, server, reach, livez, certificate, is_unverified };
     Ok((State::Present(Arc::new(api)), measured))
 }
 

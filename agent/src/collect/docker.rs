@@ -8,6 +8,7 @@ use nodeward_domain::facts::{ComponentState, Docker, KubeletRuntime};
 use nodeward_domain::observed::State;
 
 use super::flags::Flags;
+use super::time_sync::units;
 use super::{Collected, state};
 use crate::host::{Found, Host, HostError, find_processes};
 use crate::reads::Read;
@@ -38,7 +39,7 @@ pub(super) fn collect(host: &Host) -> Collected {
 }
 
 fn read(host: &Host) -> Result<State<Docker>, HostError> {
-    let traces = host.root.existing(&TRACES)?;
+    let traces = units::unmasked(&host.root, host.root.existing(&TRACES)?)?;
     let sockets = host.root.existing(&SOCKETS)?;
     let first = |name: &str| -> Result<Option<Found>, HostError> {
         Ok(find_processes(&host.root, name)?.into_iter().next())

@@ -23,9 +23,11 @@ const OFF: &str = "not asked for: no endpoints were named (--egress)";
 
 /// What is read.
 pub(super) const READS: &[Read] = &[
-    Read::of(
+    Read::usually(
         &proxy::PLACES,
-        "Whether it sets `HTTPS_PROXY`, where endpoints are looked at: then none is probed, as \
+        "`EnvironmentFile=` in units of containerd and the kubelet",
+        "Units of containerd and the kubelet, what is added to them or to all services, and \
+         systemd's own `system.conf`: whether it sets `HTTPS_PROXY`, where endpoints are looked at: then none is probed, as \
          what lies behind a proxy is not known. The value may hold a password and is not kept.",
     ),
     Read::usually(
@@ -71,6 +73,7 @@ fn errand(host: &Host, endpoint: &Endpoint) -> Result<Errand, HostError> {
         endpoint: endpoint.clone(),
         path: None,
         names: resolver::names(host, &endpoint.host)?,
+        server_name: None,
         authorities: Vec::new(),
     })
 }

@@ -1,5 +1,6 @@
-//! Configuration that lies in several folders, of which one counts before the other: the
-//! order of sysctl.d(5) and modprobe.d(5).
+//! Folders as a whole: configuration that lies in several, of which one counts before the
+//! other, in the order of sysctl.d(5) and modprobe.d(5); and the tree of control groups, of
+//! which cgroups(7) tells.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,21 @@ pub(super) fn conf_files(root: &HostRoot, folders: &[&str]) -> Result<Vec<String
     }
     // A link to /dev/null masks the files of its name in later folders.
     Ok(by_name.into_values().filter(|path| !is_masked(root, path)).collect())
+}
+
+/// Where control groups are mounted.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Refuses to take a tree of control groups that is not mounted for one without a group: a
+/// mounted one is never empty.
+pub(super) fn cgroups_are_there(root: &HostRoot) -> Result<(), HostError> {
+    match root.list(CGROUPS)?.is_empty() {
+        false => Ok(()),
+        true => Err(HostError::Malformed {
+            path: CGROUPS.to_owned(),
+            why: "is empty: control groups are not there to be read".to_owned(),
+        }),
+    }
 }
 
 fn is_masked(root: &HostRoot, path: &str) -> bool {

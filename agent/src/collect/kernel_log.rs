@@ -38,7 +38,7 @@ use syslog::{Syslog, kernels};
 
 const KMSG: &str = "/dev/kmsg";
 
-/// Where syslog daemons write what the kernel says, the first that is there counts.
+/// Where syslog daemons write what the kernel says: the first that has a line of it counts.
 const KERNEL_FILES: [&str; 3] = ["/var/log/kern.log", "/var/log/messages", "/var/log/syslog"];
 
 /// Where they write what programs say.
@@ -68,6 +68,11 @@ pub(super) const READS: &[Read] = &[
         "`logPath` of files that `--npd-config` names",
         "The last lines: those of the kernel where `/dev/kmsg` cannot be read, and those that \
          imported rules are for.",
+    ),
+    Read::usually(
+        &["/var/log/kern.log.1", "/var/log/messages.1", "/var/log/syslog.1"],
+        "the same with `.1` behind it",
+        "What stood unread at the end of such a file when it was rotated.",
     ),
     Read::usually(
         &[
@@ -194,6 +199,10 @@ struct Watch {
     journals: Journals,
     /// What the last look at the machine's journal has shown.
     told: crate::journal::Looked,
+    /// The journal has shown a line of the kernel. Without one nothing says that it gets any.
+    is_in_journal: bool,
+    /// The file that has.
+    kernels_file: Option<&'static str>,
     zone: Option<TimeZone>,
     events: Events,
     found: Found,
@@ -275,7 +284,9 @@ impl Watch {
         let mut budget = Budget::new();
         let before = (self.lost, self.dropped);
         let kernels = self.records(host, &clock, &mut budget);
-        let journal = self.journal(&host.root, &clock, &mut budget, kernels.is_err());
+        let (is_wanted, lines) = (kernels.is_err() && self.kernels_file.is_none(), self.lines);
+        let journal = self.journal(&host.root, &clock, &mut budget, is_wanted);
+        self.is_in_journal |= is_wanted && self.lines > lines;
         let source = self.files(&host.root, &clock, &mut budget, kernels, &journal);
         self.looked_at = Some(now);
         if (self.lost, self.dropped) != before {
@@ -416,11 +427,17 @@ impl Watch {
         }
         let source = match kernels {
             Ok(()) => LogSource::Kmsg { path: KMSG.to_owned() },
-            Err(error) if let JournalRead::Followed(journal) = journal => LogSource::Journal {
-                path: journal.folder.clone(),
-                instead: format!("{KMSG}: {error}"),
-            },
-            Err(error) => self.kernels_file(root, clock, budget, &mut wanted, error),
+            // What it has more may hold the first.
+            Err(error)
+                if let JournalRead::Followed(journal) = journal
+                    && (self.is_in_journal || journal.is_behind) =>
+            {
+                LogSource::Journal {
+                    path: journal.folder.clone(),
+                    instead: format!("{KMSG}: {error}"),
+                }
+            }
+            Err(error) => self.kernels_file(root, clock, budget, &mut wanted, error, journal),
         };
         for watched in self.monitors.iter_mut().filter(|watched| watched.is_kernels()) {
             source.path().clone_into(&mut watched.follows);
@@ -437,7 +454,9 @@ impl Watch {
         source
     }
 
-    /// Reads the kernel's lines in the first file that has some.
+    /// Reads the kernel's lines in the first file that has some since the boot, and from then on
+    /// in that one. A file without any may be written by a daemon that is not given them: its
+    /// silence tells nothing.
     fn kernels_file(
         &mut self,
         root: &HostRoot,
@@ -445,23 +464,42 @@ impl Watch {
         budget: &mut Budget,
         wanted: &mut BTreeMap<String, Vec<usize>>,
         error: HostError,
+        journal: &JournalRead,
     ) -> LogSource {
-        for path in KERNEL_FILES {
+        let mut without = match journal {
+            JournalRead::Followed(journal) => vec![journal.folder.as_str()],
+            JournalRead::Unreadable(_) | JournalRead::NotTold => Vec::new(),
+        };
+        let known = self.kernels_file.take();
+        let others = KERNEL_FILES.into_iter().filter(|path| known != Some(path));
+        for path in known.into_iter().chain(others) {
             if root.exists(path) != Ok(true) {
                 continue;
             }
-            let monitors = wanted.remove(path).unwrap_or_default();
-            if self.file(root, clock, budget, path, &monitors, true).is_ok() {
+            let (monitors, lines) = (wanted.remove(path).unwrap_or_default(), self.lines);
+            if self.file(root, clock, budget, path, &monitors, true).is_err() {
+                continue;
+            }
+            if known == Some(path) || self.lines > lines {
+                self.kernels_file = Some(path);
                 return LogSource::File {
                     path: path.to_owned(),
                     instead: format!("{KMSG}: {error}"),
                 };
             }
+            without.push(path);
         }
         let Unavailable { place, why } = error.into();
-        let why = format!(
-            "{why}; and neither the journal nor a file of the kernel's lines can be read in /var/log"
-        );
+        let why = match without.as_slice() {
+            [] => format!(
+                "{why}; and neither the journal nor a file of the kernel's lines can be read in \
+                 /var/log"
+            ),
+            without => {
+                let places = without.join(", ");
+                format!("{why}; and no line of the kernel since the boot was found in {places}")
+            }
+        };
         LogSource::Unreadable(Unavailable { place, why })
     }
 

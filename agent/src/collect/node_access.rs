@@ -62,12 +62,14 @@ pub(super) const READS: &[Read] = &[
         "How many rules ask for no password.",
     ),
     Read::of(
-        &["/var/log/wtmp", "/var/log/wtmp.1"],
+        &["/var/log/wtmp", "/var/log/wtmp.1", "/var/log/wtmp-{date}"],
         "Of every login the account and when it was, of the last 1 MiB of each; not from where.",
     ),
+    Read::of(&["/var/log"], "The names in it: which `wtmp` was rotated last."),
     Read::of(
         &["/var/lib/wtmpdb/wtmp.db", "/var/lib/lastlog/lastlog2.db"],
-        "Whether it is there: then logins are kept in a form that is not read.",
+        "Whether it is there, and newer than those: then logins are kept in a form that is not \
+         read.",
     ),
 ];
 
@@ -80,7 +82,7 @@ fn read(host: &Host) -> Result<State<NodeAccess>, HostError> {
     let sshd = sshd::read(root)?;
     let accounts::Accounts { accounts, unread: unread_keys } = accounts::read(root, &sshd)?;
     let sudo = sudo::read(root);
-    let logins = logins::read(root);
+    let logins = logins::read(host);
     let is_absent = sshd == Sshd::NotThere
         && accounts.is_empty()
         && unread_keys.is_empty()

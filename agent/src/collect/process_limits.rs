@@ -7,6 +7,7 @@ use nodeward_domain::facts::{ComponentState, Limit, Namespace, PodsLimit, Proces
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::State;
 
+use super::folders::cgroups_are_there;
 use super::{Collected, state};
 use crate::host::{Host, HostError, HostRoot, started, zombies};
 use crate::reads::Read;
@@ -48,6 +49,10 @@ pub(super) const READS: &[Read] = &[
         ],
         "Of the control group of all pods, `kubepods.slice` or `kubepods`, how many tasks it has, \
          and how many it may have.",
+    ),
+    Read::of(
+        &["/sys/fs/cgroup"],
+        "Whether the tree is there to be read, where it has no such group.",
     ),
     Read::of(&["/proc"], "The pids of all processes."),
     Read::of(
@@ -117,9 +122,10 @@ fn limit(root: &HostRoot, path: &str) -> Limit {
     }
 }
 
-/// The limit of all pods together; none where there is no such group.
+/// The limit of all pods together; none where there is no such group. Whether there is one
+/// is not known where the tree is not there to be read.
 fn pods(root: &HostRoot, measured: &mut Measurements) -> Option<PodsLimit> {
-    POD_GROUPS.iter().find_map(|path| {
+    let found = POD_GROUPS.iter().find_map(|path| {
         let max = format!("{path}/pids.max");
         if root.exists(&max) == Ok(false) {
             return None;
@@ -127,6 +133,11 @@ fn pods(root: &HostRoot, measured: &mut Measurements) -> Option<PodsLimit> {
         let current = line(root, &format!("{path}/pids.current")).ok();
         measured.pods_tasks = current.and_then(|current| current.parse().ok());
         Some(PodsLimit { path: (*path).to_owned(), max: limit(root, &max) })
+    });
+    found.or_else(|| {
+        let error = cgroups_are_there(root).err()?;
+        let max = Limit::Unreadable(error.to_string());
+        Some(PodsLimit { path: error.path().to_owned(), max })
     })
 }
 
@@ -213,6 +224,22 @@ mod tests {
         assert_eq!(limits.zombie_parents, ["sh"]);
         assert_eq!(limits.pods.expect("a group").max, Limit::None);
         assert_eq!(limits.unseen, None);
+    }
+
+    #[test]
+    fn a_tree_of_groups_that_is_not_there_is_not_one_without_pods() {
+        let pods = |files: &[(&str, &str)]| {
+            let mut all = LIMITS.to_vec();
+            all.extend(files);
+            seen(&all).expect("read").0.pods
+        };
+        let unreadable = pods(&[]).expect("nobody can tell");
+        assert_eq!(unreadable.max, Limit::Unreadable("not there".to_owned()));
+        assert_eq!(pods(&[("/sys/fs/cgroup/cgroup.controllers", "pids\n")]), None);
+        let root = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(root.path().join("sys/fs/cgroup")).expect("made");
+        let root = HostRoot::open(root.path()).expect("a directory");
+        assert!(super::pods(&root, &mut Measurements::default()).is_some(), "not mounted");
     }
 
     #[test]

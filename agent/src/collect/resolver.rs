@@ -70,7 +70,27 @@ pub(super) fn names(host: &Host, name: &str) -> Result<Names, HostError> {
         Err(HostError::Missing { .. }) => String::new(),
         text => text?,
     };
-    Ok(Names { nameservers, written: written(&text, name) })
+    let asked = asked(&file, name);
+    Ok(Names { nameservers, written: written(&text, name), asked })
+}
+
+/// The names that are asked for, in order: one with as many dots as `ndots` says, or more, as
+/// it is first, one with fewer first in the domains of the search list; one that ends in a dot
+/// as it is alone. resolv.conf(5), and so does Go (`nameList` of its package net).
+fn asked(file: &ResolverFile, name: &str) -> Vec<String> {
+    const NDOTS: usize = 1;
+    const NDOTS_MOST: usize = 15;
+    if let Some(whole) = name.strip_suffix('.') {
+        return vec![whole.to_owned()];
+    }
+    let ndots = file.options.iter().rev().find_map(|option| option.strip_prefix("ndots:"));
+    let ndots = ndots.and_then(|count| count.parse().ok()).unwrap_or(NDOTS).min(NDOTS_MOST);
+    let domains = file.search.iter().map(|domain| domain.trim_matches('.'));
+    let domains = domains.filter(|domain| !domain.is_empty());
+    let mut asked: Vec<String> = domains.map(|domain| format!("{name}.{domain}")).collect();
+    let is_first = name.bytes().filter(|byte| *byte == b'.').count() >= ndots;
+    asked.insert(if is_first { 0 } else { asked.len() }, name.to_owned());
+    asked
 }
 
 /// The addresses of a name in a file of the form of hosts(5).
@@ -104,6 +124,21 @@ mod tests {
         assert_eq!(read.options, ["edns0", "trust-ad", "ndots:5"]);
         written(&"nameserver 192.0.2.1\n".repeat(200));
         assert_eq!(file(&root, "/a").expect("a file").nameservers.len(), TOLD);
+    }
+
+    #[test]
+    fn short_names_are_looked_for_in_the_domains_of_the_search_list() {
+        let asked = |name: &str, search: &[&str], options: &[&str]| {
+            let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+            let (search, options) = (owned(search), owned(options));
+            let (path, nameservers) = (RESOLV_CONF.to_owned(), Vec::new());
+            super::asked(&ResolverFile { path, is_there: true, nameservers, search, options }, name)
+        };
+        assert_eq!(asked("a", &[], &[]), ["a"]);
+        assert_eq!(asked("a", &["b.example", "."], &[]), ["a.b.example", "a"]);
+        assert_eq!(asked("a.b", &["c.example"], &[]), ["a.b", "a.b.c.example"]);
+        assert_eq!(asked("a.b", &["c.example"], &["ndots:5"]), ["a.b.c.example", "a.b"]);
+        assert_eq!(asked("a.b.", &["c.example"], &["ndots:5"]), ["a.b"]);
     }
 
     #[test]

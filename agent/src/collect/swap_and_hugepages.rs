@@ -9,6 +9,7 @@ use nodeward_domain::facts::{
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::observed::State;
 
+use super::time_sync::units;
 use super::{Collected, state};
 use crate::host::{Host, HostError, HostRoot};
 use crate::reads::Read;
@@ -87,7 +88,7 @@ fn read(
         huge_page_bytes: of_memory("Hugepagesize").unwrap_or_default(),
         transparent: transparent(root),
         told: told(root)?,
-        units: root.existing(&[UNIT])?,
+        units: units::unmasked(root, root.existing(&[UNIT])?)?,
     })))
 }
 

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nodeward_domain::facts::{ComponentState, Systemd, UnitMask};
 use nodeward_domain::observed::{State, Unavailable};
 
+use super::time_sync::units;
 use super::{Collected, state};
 use crate::host::{Host, HostError, HostRoot};
 use crate::reads::Read;
@@ -39,7 +40,7 @@ pub(super) const READS: &[Read] = &[
     Read::of(&["/etc/systemd/system"], "The names in it."),
     Read::of(
         &["/etc/systemd/system/{unit}", "/run/systemd/system/{unit}"],
-        "Whether it is a link to `/dev/null`, which masks the unit.",
+        "Whether it is a link to `/dev/null`, or empty, which masks the unit.",
     ),
 ];
 
@@ -69,17 +70,16 @@ fn masked(root: &HostRoot) -> Result<Vec<UnitMask>, HostError> {
             }
             names => names?,
         };
-        for name in names {
+        for name in names.into_iter().filter(|name| units::is_unit(name)) {
             if first.contains_key(&name) {
                 continue;
             }
             let path = format!("{folder}/{name}");
-            let target = match root.link(&path) {
+            let is_masked = match units::is_mask(root, &path) {
                 // It is gone since it was listed.
                 Err(HostError::Missing { .. }) => continue,
-                target => target?,
+                is_masked => is_masked?,
             };
-            let is_masked = target.as_deref() == Some("/dev/null");
             first.insert(name, is_masked.then_some(path));
         }
     }
@@ -89,6 +89,7 @@ fn masked(root: &HostRoot) -> Result<Vec<UnitMask>, HostError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -107,6 +108,11 @@ mod tests {
         symlink("/dev/null", inside("run/systemd/system/d.service")).expect("made");
         std::fs::write(inside("etc/systemd/system/d.service"), "[Unit]\n").expect("written");
         std::fs::create_dir(inside("etc/systemd/system/a.wants")).expect("made");
+        // An empty file masks too, if it is that of a unit.
+        std::fs::write(inside("run/systemd/system/e.timer"), "").expect("written");
+        std::fs::write(inside("run/systemd/system/notes"), "").expect("written");
+        let name = std::ffi::OsStr::from_bytes(b"\xff.service");
+        std::fs::write(folder.path().join("etc/systemd/system").join(name), "").expect("written");
         let root = HostRoot::open(folder.path()).expect("a directory");
         let masks = masked(&root).expect("readable");
         let told: Vec<(&str, &str)> =
@@ -116,6 +122,7 @@ mod tests {
             [
                 ("a.service", "/etc/systemd/system/a.service"),
                 ("b.service", "/run/systemd/system/b.service"),
+                ("e.timer", "/run/systemd/system/e.timer"),
             ]
         );
     }

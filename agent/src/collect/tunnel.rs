@@ -32,6 +32,10 @@ pub(super) const READS: &[Read] = &[
         &pods::CGROUPS,
         "Whether it is there: the pod has not ended. Its log's folder stays longer.",
     ),
+    Read::of(
+        &["/sys/fs/cgroup"],
+        "Whether the tree is there to be read, where such a pod has no cgroup.",
+    ),
     Read::of(&["/proc/{pid}/cgroup"], "Of such a process whether it belongs to that pod."),
     Read::of(
         &["/proc/{pid}/net/tcp", "/proc/{pid}/net/tcp6"],

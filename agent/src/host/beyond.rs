@@ -107,6 +107,7 @@ mod tests {
 
     fn errand(host: &str) -> Errand {
         Errand {
+            server_name: None,
             endpoint: Endpoint { host: host.to_owned(), port: 443 },
             path: None,
             names: Default::default(),

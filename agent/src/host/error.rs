@@ -38,6 +38,13 @@ pub enum HostError {
         /// Offset of the first byte that is not.
         at: usize,
     },
+    /// Its name is not UTF-8: it is told of with signs in the place of what is none, and by
+    /// that name it cannot be asked for.
+    #[error("its name is not UTF-8, and what is there is not read")]
+    NameNotText {
+        /// The path on the host, as far as it can be written.
+        path: String,
+    },
     /// The system refused.
     #[error("{errno}")]
     System {
@@ -87,6 +94,7 @@ impl HostError {
             | Self::WrongKind { path, .. }
             | Self::TooLong { path, .. }
             | Self::NotText { path, .. }
+            | Self::NameNotText { path }
             | Self::System { path, .. }
             | Self::TimeNotKept { path }
             | Self::InFuture { path, .. }
@@ -102,6 +110,10 @@ impl HostError {
     pub(super) fn system(path: &str, errno: Errno) -> Self {
         let path = path.to_owned();
         match errno {
+            // What is there has another name, and is not missing.
+            Errno::ENOENT if path.contains(char::REPLACEMENT_CHARACTER) => {
+                Self::NameNotText { path }
+            }
             Errno::ENOENT => Self::Missing { path },
             errno => Self::System { path, errno },
         }

@@ -1,12 +1,14 @@
 //! The cluster's entry of a kubeconfig, the file by which clients of Kubernetes find their
 //! API server. Credentials stand behind it in the same file: it is read byte by byte,
 //! because a buffer would take them in, and never further than the first key that is none
-//! of the cluster's. Of other values than the two that are asked for nothing is kept.
+//! of the cluster's. Of other values than those that are asked for nothing is kept, and of a
+//! proxy, whose address may hold a password, only that there is one. What the keys mean stands
+//! in `k8s.io/client-go/tools/clientcmd/api`.
 
 use std::io::{Read, Result};
 
 /// What stands before credentials, as kubelets and kubeadm write it.
-const PASSED: [&[u8]; 15] = [
+const PASSED: [&[u8]; 13] = [
     b"apiVersion",
     b"certificate-authority-data",
     b"cluster",
@@ -14,19 +16,23 @@ const PASSED: [&[u8]; 15] = [
     b"context",
     b"contexts",
     b"current-context",
-    b"insecure-skip-tls-verify",
+    b"disable-compression",
     b"kind",
     b"name",
     b"namespace",
     b"preferences",
-    b"proxy-url",
-    b"tls-server-name",
     // Of a context: a name. The list of users is `users`.
     b"user",
 ];
 const SERVER: &[u8] = b"server";
 const AUTHORITY: &[u8] = b"certificate-authority";
 const INLINE: &[u8] = b"certificate-authority-data";
+const SERVER_NAME: &[u8] = b"tls-server-name";
+const INSECURE: &[u8] = b"insecure-skip-tls-verify";
+const PROXY: &[u8] = b"proxy-url";
+
+/// Where the credentials begin.
+const USERS: &[u8] = b"users";
 
 /// A longer key is none that is looked for, and a longer value is none that is kept.
 const KEY_BYTES: usize = 32;
@@ -41,6 +47,15 @@ pub struct Kubeconfig {
     pub authorities: Vec<String>,
     /// Authorities stand in the file itself.
     pub has_inline_authority: bool,
+    /// The names that are asked for in the handshake, and looked for in the certificate, in the
+    /// place of the servers', in order.
+    pub server_names: Vec<String>,
+    /// Whoever answers is believed.
+    pub is_insecure: bool,
+    /// The server is asked through a proxy.
+    pub has_proxy: bool,
+    /// Everything before the credentials was read, so that what is not told is not there.
+    pub is_whole: bool,
 }
 
 /// What the line that is being read has shown itself to be.
@@ -50,9 +65,20 @@ enum Line {
     /// So much of a key.
     Key(Vec<u8>),
     /// So much of a value that is kept, and of which.
-    Value(bool, Vec<u8>),
+    Value(Kept, Vec<u8>),
+    /// The address of a proxy, so far of blanks and quotes.
+    Proxy,
     /// A comment, or the value of a key that is passed over.
     Other,
+}
+
+/// Values that are kept.
+#[derive(Clone, Copy)]
+enum Kept {
+    Server,
+    Authority,
+    ServerName,
+    Insecure,
 }
 
 /// Reads it up to the first key that is none of the cluster's.
@@ -62,8 +88,8 @@ pub(super) fn kubeconfig(file: impl Read) -> Result<Kubeconfig> {
     let mut line = Line::Blank;
     for byte in file.bytes() {
         line = match (line, byte?) {
-            (Line::Value(is_server, value), b'\n') => {
-                keep(&mut found, is_server, &value);
+            (Line::Value(kept, value), b'\n') => {
+                keep(&mut found, kept, &value);
                 Line::Blank
             }
             (Line::Key(_), b'\n') => return Ok(found),
@@ -71,8 +97,12 @@ pub(super) fn kubeconfig(file: impl Read) -> Result<Kubeconfig> {
             (Line::Blank, b'#') => Line::Other,
             (Line::Blank, byte) => Line::Key(vec![byte]),
             (Line::Key(key), b':') => match key.trim_ascii() {
-                SERVER => Line::Value(true, Vec::new()),
-                AUTHORITY => Line::Value(false, Vec::new()),
+                SERVER => Line::Value(Kept::Server, Vec::new()),
+                AUTHORITY => Line::Value(Kept::Authority, Vec::new()),
+                SERVER_NAME => Line::Value(Kept::ServerName, Vec::new()),
+                INSECURE => Line::Value(Kept::Insecure, Vec::new()),
+                PROXY => Line::Proxy,
+                USERS => return Ok(Kubeconfig { is_whole: true, ..found }),
                 key if PASSED.contains(&key) => {
                     found.has_inline_authority |= key == INLINE;
                     Line::Other
@@ -86,26 +116,41 @@ pub(super) fn kubeconfig(file: impl Read) -> Result<Kubeconfig> {
                 }
                 Line::Key(key)
             }
-            (Line::Value(is_server, mut value), byte) => {
+            (Line::Proxy, b' ' | b'\t' | b'\r' | b'"' | b'\'') => Line::Proxy,
+            (Line::Proxy, byte) => {
+                found.has_proxy |= byte != b'#';
+                Line::Other
+            }
+            (Line::Value(kept, mut value), byte) => {
                 value.push(byte);
                 if value.len() > VALUE_BYTES {
                     return Ok(found);
                 }
-                Line::Value(is_server, value)
+                Line::Value(kept, value)
             }
             (Line::Other, _) => Line::Other,
         };
     }
-    if let Line::Value(is_server, value) = line {
-        keep(&mut found, is_server, &value);
+    if let Line::Value(kept, value) = line {
+        keep(&mut found, kept, &value);
     }
-    Ok(found)
+    Ok(Kubeconfig { is_whole: true, ..found })
 }
 
-fn keep(found: &mut Kubeconfig, is_server: bool, value: &[u8]) {
+fn keep(found: &mut Kubeconfig, kept: Kept, value: &[u8]) {
     let value = String::from_utf8_lossy(value);
     let value = value.trim().trim_matches(['"', '\'']).to_owned();
-    let into = if is_server { &mut found.servers } else { &mut found.authorities };
+    let into = match kept {
+        Kept::Server => &mut found.servers,
+        Kept::Authority => &mut found.authorities,
+        Kept::ServerName => &mut found.server_names,
+        Kept::Insecure => {
+            let value = value.split('#').next().unwrap_or_default().trim();
+            let is_true = |word: &&str| value.eq_ignore_ascii_case(word);
+            found.is_insecure |= ["true", "yes", "on", "y"].iter().any(is_true);
+            return;
+        }
+    };
     if !value.is_empty() && !into.contains(&value) {
         into.push(value);
     }
@@ -165,9 +210,45 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_how_the_server_is_asked_is_told() {
+        let with = |lines: &str| {
+            let (found, read) = taken(&format!("{AKS}{lines}users:\n- name: secret\n"));
+            assert!(found.is_whole && !read.contains("secret"), "{read:?}");
+            found
+        };
+        let plain = with("");
+        assert_eq!(
+            (plain.has_proxy, plain.is_insecure, plain.server_names.len()),
+            (false, false, 0)
+        );
+        let named = with("    tls-server-name: \"kubernetes.default\"\n");
+        assert_eq!(named.server_names, ["kubernetes.default"]);
+        for value in ["true", "True", "yes # for now"] {
+            assert!(
+                with(&format!("    insecure-skip-tls-verify: {value}\n")).is_insecure,
+                "{value}"
+            );
+        }
+        for value in ["false", "", "\"\""] {
+            let lines = format!("    insecure-skip-tls-verify: {value}\n");
+            assert!(!with(&lines).is_insecure, "{value}");
+        }
+        let proxied = with("    proxy-url: http://me:password@192.0.2.1:3128\n");
+        assert!(proxied.has_proxy && !format!("{proxied:?}").contains("password"));
+        for value in ["", "\"\"", " # none"] {
+            assert!(!with(&format!("    proxy-url: {value}\n")).has_proxy, "{value}");
+        }
+        // A key that is not known here may hide one that counts.
+        let (found, _) =
+            taken(&format!("{AKS}    extensions:\n    insecure-skip-tls-verify: true\n"));
+        assert_eq!((found.servers.len(), found.is_whole), (1, false));
+    }
+
+    #[test]
     fn credentials_that_stand_first_hide_the_server_and_are_not_read() {
         let (found, read) = taken(&format!("users:\n- user:\n    token: secret\n{AKS}"));
-        assert_eq!((found, read.as_str()), (Kubeconfig::default(), "users:"));
+        let nothing = Kubeconfig { is_whole: true, ..Kubeconfig::default() };
+        assert_eq!((found, read.as_str()), (nothing, "users:"));
         let (found, read) = taken(r#"{"clusters": [{"cluster": {"server": "https://a"}}]}"#);
         assert_eq!(found, Kubeconfig::default());
         assert!(read.len() < 20, "{read:?}");

@@ -28,8 +28,9 @@ use crate::reads::Asked;
 /// Symbolic links followed before a path is taken for a loop, as Linux does.
 const LINKS: usize = 40;
 
-/// Of so many files is kept what was found in them; a node has two.
-const OUTLINES: usize = 16;
+/// Of so many files is kept what was found in them; a node has two, and some ten where
+/// somebody asks for egress.
+const OUTLINES: usize = 64;
 
 /// So often the kernel is asked for a path while others rename and mount.
 const ATTEMPTS: usize = 8;
@@ -397,7 +398,9 @@ impl HostRoot {
         Ok(found)
     }
 
-    /// The names in a directory, sorted. Names that are not UTF-8 are left out.
+    /// The names in a directory, sorted. One that is not UTF-8 is listed with U+FFFD in the
+    /// place of what is not; whoever asks for it is told so ([`HostError::NameNotText`]), and
+    /// not that it is missing.
     pub fn list(&self, path: &str) -> Result<Vec<String>, HostError> {
         let handle = self.handle(path, true)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
@@ -408,11 +411,9 @@ impl HostRoot {
         let mut names = Vec::new();
         for entry in directory.iter() {
             let entry = entry.map_err(|errno| HostError::system(path, errno))?;
-            if let Ok(name) = entry.file_name().to_str()
-                && name != "."
-                && name != ".."
-            {
-                names.push(name.to_owned());
+            let name = entry.file_name().to_string_lossy();
+            if name != "." && name != ".." {
+                names.push(name.into_owned());
             }
         }
         names.sort_unstable();
@@ -452,6 +453,21 @@ impl HostRoot {
         Timestamp::new(stat.st_mtime, nanoseconds).map_err(|_| HostError::Malformed {
             path: path.to_owned(),
             why: format!("was written at {} seconds, out of range", stat.st_mtime),
+        })
+    }
+
+    /// What kind of file a path leads to over all its links; it is not opened.
+    pub fn kind(&self, path: &str) -> Result<&'static str, HostError> {
+        Ok(kind(&stat(path, self.handle(path, true)?.as_fd())?))
+    }
+
+    /// Whether a path leads over all its links to an empty file, or to a device such as
+    /// `/dev/null`; neither is opened.
+    pub fn is_null_or_empty(&self, path: &str) -> Result<bool, HostError> {
+        let stat = stat(path, self.handle(path, true)?.as_fd())?;
+        Ok(match kind(&stat) {
+            "regular file" => stat.st_size == 0,
+            kind => matches!(kind, "character device" | "block device"),
         })
     }
 
@@ -646,4 +662,29 @@ fn text(path: &str, bytes: Vec<u8>) -> Result<String, HostError> {
         path: path.to_owned(),
         at: error.utf8_error().valid_up_to(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_utf8_is_listed_and_is_not_missing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in [&b"a.conf"[..], b"\xff.conf"] {
+            std::fs::write(folder.path().join(OsStr::from_bytes(name)), "x").expect("written");
+        }
+        let open = || HostRoot::open(folder.path()).expect("a directory");
+        for root in [open(), open().walking()] {
+            assert_eq!(root.list("/"), Ok(vec!["a.conf".to_owned(), "\u{fffd}.conf".to_owned()]));
+            let path = "/\u{fffd}.conf".to_owned();
+            let error = HostError::NameNotText { path: path.clone() };
+            assert_eq!(root.read_text(&path, 10), Err(error.clone()));
+            assert_eq!(root.exists(&path), Err(error));
+            assert_eq!(root.exists("/b.conf"), Ok(false));
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What was appended to a file since it was last looked at: whole lines, so many bytes a
-//! round. A file that was replaced or cut is read from its beginning.
+//! round. A file that was replaced or cut is read from its beginning; of the one before it
+//! the rest is read where logrotate(8) has put it, `NAME.1`, and else counts as lost.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::time::SystemTime;
@@ -44,33 +45,69 @@ impl Tail {
         let reading = |error: std::io::Error| HostError::reading(path, &error);
         let mut file = root.file(path)?;
         let metadata = file.metadata().map_err(reading)?;
-        let identity = (metadata.dev(), metadata.ino(), metadata.created().ok());
+        let identity = identity(&metadata);
         let length = metadata.len();
-        let is_first = self.at.is_none();
-        let begin = match self.at {
-            Some((known, read)) if known == identity && read <= length => read,
-            _ => 0,
+        let (begin, mut told) = match self.at {
+            None => (length.saturating_sub(limit_bytes), Told::default()),
+            Some((known, read)) if known == identity && read <= length => (read, Told::default()),
+            Some((known, read)) => (0, rest(root, path, known, read, limit_bytes)),
         };
-        let mut told = Told::default();
-        let mut start = begin.max(length.saturating_sub(limit_bytes));
-        if start > begin && !is_first {
-            told.dropped = lines_between(&mut file, begin, start).map_err(reading)?;
-        }
-        file.seek(SeekFrom::Start(start)).map_err(reading)?;
-        file.take(length - start).read_to_end(&mut told.bytes).map_err(reading)?;
-        if start > begin {
-            // The first line was cut off.
-            let cut = told.bytes.iter().position(|byte| *byte == b'\n');
-            let cut = cut.map_or(told.bytes.len(), |end| end + 1);
-            told.bytes.drain(..cut);
-            start += cut as u64;
-            told.dropped += u64::from(!is_first);
-        }
-        let whole = told.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        told.bytes.truncate(whole);
-        self.at = Some((identity, start + whole as u64));
+        let is_cut = self.at.is_none() && begin > 0;
+        let Told { mut bytes, dropped } =
+            section(&mut file, begin, length, limit_bytes, is_cut).map_err(reading)?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.at = Some((identity, length - (bytes.len() - whole) as u64));
+        bytes.truncate(whole);
+        told.bytes.append(&mut bytes);
+        told.dropped = told.dropped.saturating_add(dropped);
         Ok(told)
     }
+}
+
+fn identity(metadata: &Metadata) -> Which {
+    (metadata.dev(), metadata.ino(), metadata.created().ok())
+}
+
+/// What stood unread at the end of a file that another one has taken the place of. Where it is
+/// gone, or was emptied, nobody knows how much that was: it counts as one line, so that
+/// silence is not taken for proof.
+fn rest(root: &HostRoot, path: &str, known: Which, read: u64, limit_bytes: u64) -> Told {
+    let rotated = || {
+        let mut file = root.file(&format!("{path}.1")).ok()?;
+        let metadata = file.metadata().ok()?;
+        let is_it = identity(&metadata) == known && read <= metadata.len();
+        is_it.then(|| section(&mut file, read, metadata.len(), limit_bytes, false).ok())?
+    };
+    let Some(mut told) = rotated() else { return Told { bytes: Vec::new(), dropped: 1 } };
+    // Nobody writes its last line to an end any more.
+    if told.bytes.last().is_some_and(|byte| *byte != b'\n') {
+        told.bytes.push(b'\n');
+    }
+    told
+}
+
+/// What stands between two places of a file, the last `limit_bytes` of it. Where that begins
+/// in the middle of a line, or the whole does, the line is left out.
+fn section(
+    file: &mut File,
+    begin: u64,
+    end: u64,
+    limit_bytes: u64,
+    is_cut: bool,
+) -> std::io::Result<Told> {
+    let mut told = Told::default();
+    let start = begin.max(end.saturating_sub(limit_bytes));
+    if start > begin {
+        // The line that was cut off is one of them.
+        told.dropped = lines_between(file, begin, start)?.saturating_add(1);
+    }
+    file.seek(SeekFrom::Start(start))?;
+    file.take(end - start).read_to_end(&mut told.bytes)?;
+    if start > begin || is_cut {
+        let cut = told.bytes.iter().position(|byte| *byte == b'\n');
+        told.bytes.drain(..cut.map_or(told.bytes.len(), |end| end + 1));
+    }
+    Ok(told)
 }
 
 /// How many lines end there.
@@ -120,10 +157,18 @@ mod tests {
         append("a\nb\nc\nd\ne\n");
         // The line that was cut off is one of those that were dropped.
         assert_eq!(read(5), ("d\ne\n".to_owned(), 3));
+        // What stood unread in it when it was emptied nobody knows.
         std::fs::write(&path, "anew\n").expect("written");
-        assert_eq!(read(100), ("anew\n".to_owned(), 0));
+        assert_eq!(read(100), ("anew\n".to_owned(), 1));
+        // What was written before a rotation stands in the rotated file.
+        append("left\nand cut");
         std::fs::rename(&path, folder.path().join("log.1")).expect("rotated");
         append("another file\n");
-        assert_eq!(read(100), ("another file\n".to_owned(), 0));
+        assert_eq!(read(100), ("left\nand cut\nanother file\n".to_owned(), 0));
+        // It was rotated, and packed or removed.
+        append("lost\n");
+        std::fs::rename(&path, folder.path().join("log.2.gz")).expect("rotated");
+        append("the third\n");
+        assert_eq!(read(100), ("the third\n".to_owned(), 1));
     }
 }

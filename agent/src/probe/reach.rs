@@ -37,6 +37,9 @@ pub struct Names {
     pub nameservers: Vec<IpAddr>,
     /// What `/etc/hosts` says of that name, hosts(5).
     pub written: Vec<IpAddr>,
+    /// The names that nameservers are asked for in its place, in order, by the search list of
+    /// resolv.conf(5): the first that is found counts.
+    pub asked: Vec<String>,
 }
 
 /// Where to, and what for.
@@ -48,6 +51,9 @@ pub struct Errand {
     pub path: Option<&'static str>,
     /// How its name is looked up.
     pub names: Names,
+    /// What is asked for in the handshake and looked for in the certificate, where that is
+    /// another name.
+    pub server_name: Option<String>,
     /// Authorities of which one should have signed its certificate, in DER; nothing is
     /// compared without.
     pub authorities: Vec<Vec<u8>>,
@@ -117,7 +123,8 @@ async fn attempt(errand: &Errand) -> Result<Seen, Reach> {
     };
     let stream = connect(&addresses, errand.endpoint.port).await?;
     let secure = Secure::anonymous().map_err(|why| Reach::NotProbed { why })?;
-    let handshake = step(HANDSHAKE_LIMIT, secure.over_named(stream, host), |limit| {
+    let name = errand.server_name.as_deref().unwrap_or(host);
+    let handshake = step(HANDSHAKE_LIMIT, secure.over_named(stream, name), |limit| {
         Reach::NoHandshake { after_milliseconds: limit }
     });
     let stream = match handshake.await? {
@@ -127,7 +134,7 @@ async fn attempt(errand: &Errand) -> Result<Seen, Reach> {
     let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let issuer = shown.first().map_or_else(String::new, |shown| issuer(shown));
     let verified =
-        (!errand.authorities.is_empty()).then(|| tls::verify(&errand.authorities, shown, host));
+        (!errand.authorities.is_empty()).then(|| tls::verify(&errand.authorities, shown, name));
     let answer = match errand.path {
         None => HttpAnswer::NotAsked { why: "the handshake was enough".to_owned() },
         Some(path) => {
@@ -153,14 +160,27 @@ async fn attempt(errand: &Errand) -> Result<Seen, Reach> {
     Ok(Seen { reach: Reach::Reached, answer, issuer, verified, took: None })
 }
 
+/// All names have the time of one.
 async fn look_up(errand: &Errand) -> Result<Vec<IpAddr>, Reach> {
     let Errand { names, endpoint, .. } = errand;
-    let found = resolver::addresses(&names.nameservers, &endpoint.host, LOOK_UP_LIMIT).await;
-    found.map_err(|why| match why {
-        NoAddress::NoSuchName => Reach::NoSuchName,
-        NoAddress::NotResolved(why) => Reach::NotResolved { why },
-        NoAddress::HeldUp(why) => Reach::NotProbed { why },
-    })
+    let own = [endpoint.host.clone()];
+    let asked = if names.asked.is_empty() { &own[..] } else { &names.asked };
+    let begun = Instant::now();
+    let mut last = Reach::NoSuchName;
+    for name in asked {
+        let left = LOOK_UP_LIMIT.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        // One that nobody could tell of may be the one that is meant.
+        match resolver::addresses(&names.nameservers, name, left).await {
+            Ok(addresses) => return Ok(addresses),
+            Err(NoAddress::NoSuchName) => {}
+            Err(NoAddress::NotResolved(why)) => last = Reach::NotResolved { why },
+            Err(NoAddress::HeldUp(why)) => return Err(Reach::NotProbed { why }),
+        }
+    }
+    Err(last)
 }
 
 /// A connection to the first address that takes one; of those that do not the first says why.

@@ -9,7 +9,8 @@ mod tests;
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, confirmed, facts, verdict_or,
+    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed, facts,
+    verdict_or,
 };
 use crate::component::Component;
 use crate::facts::{ApiServer, HttpAnswer, Reach as Connection, ServerCertificate};
@@ -50,6 +51,16 @@ pub(super) const CHECKS: &[Check] = &[
                   refuses",
         source: "https://kubernetes.io/docs/setup/best-practices/certificates/",
         judge: certificate_unknown,
+        ..CHECK
+    },
+    Check {
+        reason: "ApiServerUnverified",
+        severity: Severity::Warning,
+        responsible: "customer",
+        summary: "The kubelet is told to believe whoever answers in the API server's place \
+                  (insecure-skip-tls-verify)",
+        source: "https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/",
+        judge: unverified,
         ..CHECK
     },
 ];
@@ -143,6 +154,9 @@ fn unhealthy(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> 
 
 fn certificate_unknown(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (api, _) = verdict_or!(known(history));
+    if api.is_unverified == Some(true) {
+        return Verdict::not_applicable("the kubelet refuses none, see ApiServerUnverified");
+    }
     let (authority, issuer, why) = match &api.certificate {
         ServerCertificate::Verified { authority } => {
             let actual = format!("signed by an authority of {authority}");
@@ -173,5 +187,23 @@ fn certificate_unknown(history: &NodeHistory, scope: &Scope, _: &Policy, _: Time
         action: Action::Investigate { at },
         valid_until: None,
     };
+    Verdict::fail(message, since, turn, evidence)
+}
+
+fn unverified(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+    let (api, since) = verdict_or!(known(history));
+    let Some(is_unverified) = api.is_unverified else {
+        return Verdict::unknown("this agent does not tell", Vec::new());
+    };
+    let actual = format!("insecure-skip-tls-verify: {is_unverified}");
+    let evidence = vec![Evidence::new(&api.kubeconfig, actual, "false")];
+    if !is_unverified {
+        return Verdict::pass(evidence);
+    }
+    let message = "the kubelet believes whoever answers in the API server's place: what it is told \
+                   to run, and the secrets that it is given, may be anybody's";
+    let what = format!("give {} the cluster's authority, restart kubelet", api.kubeconfig);
+    let action = by_hand(scope, Action::Repair { what });
+    let turn = Turn { responsible: Responsible::Customer, action, valid_until: None };
     Verdict::fail(message, since, turn, evidence)
 }

@@ -293,13 +293,18 @@ fn added(history: &NodeHistory, scope: &Scope<'_>, _: &Policy, _: Timestamp) -> 
         Some(first) => shown(&(file, first)),
         None => Evidence::new(&file.path, "could not be read as certificates", ""),
     });
-    let evidence = shortened(evidence.collect());
+    // Somebody may think that it counts.
+    let ignored = certificates.ignored.iter().map(|path| {
+        let why = "is no authority: tools that add them pass over this name";
+        Evidence::new(path, why, "")
+    });
     let message = match added.as_slice() {
         [] => {
-            return match unseen(certificates, &[]) {
-                Some(why) => Verdict::unknown(why, Vec::new()),
-                None => Verdict::pass(vec![Evidence::new("", "no authority was added", "")]),
-            };
+            if let Some(why) = unseen(certificates, &[]) {
+                return Verdict::unknown(why, Vec::new());
+            }
+            let none = Evidence::new("", "no authority was added", "");
+            return Verdict::pass(shortened([none].into_iter().chain(ignored).collect()));
         }
         [one] => format!("{} was added to the authorities", one.path),
         more => format!("{} files were added to the authorities", more.len()),
@@ -310,7 +315,7 @@ fn added(history: &NodeHistory, scope: &Scope<'_>, _: &Policy, _: Timestamp) -> 
         action: Action::Investigate { at },
         valid_until: None,
     };
-    Verdict::fail(message, since, turn, evidence)
+    Verdict::fail(message, since, turn, shortened(evidence.chain(ignored).collect()))
 }
 
 #[cfg(test)]
@@ -349,6 +354,7 @@ mod tests {
             files,
             left_out: 0,
             unread: Vec::new(),
+            ignored: Vec::new(),
             trust: TrustBundle::Read {
                 path: "/etc/ssl/certs/ca-certificates.crt".to_owned(),
                 authorities: 2,

@@ -9,8 +9,8 @@ mod tests;
 use jiff::Timestamp;
 
 use super::{
-    Check, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed, facts,
-    shortened, verdict_or,
+    Check, Evidence, Outcome, PolicyLink, Reach, Scope, Severity, Verdict, by_hand, confirmed,
+    facts, shortened, verdict_or,
 };
 use crate::component::Component;
 use crate::facts::{Dns, LocalDns, NAMESERVER_LIMIT, NameserverAnswer, PodResolver, ResolverFile};
@@ -240,9 +240,38 @@ fn unreachable(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Ve
 
 fn failing(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Verdict {
     let (dns, _) = verdict_or!(known(history));
-    by_nameserver(history, dns, NameserverAnswer::is_failing, |address, answer| {
+    let verdict = by_nameserver(history, dns, NameserverAnswer::is_failing, |address, answer| {
         format!("the nameserver {address} cannot resolve the root: {answer}")
-    })
+    });
+    let files = dns.files();
+    let is_named = |address: &String| files.iter().any(|file| file.used().contains(address));
+    let mut named = dns.nameservers.iter().filter(|one| is_named(&one.address));
+    match &verdict.outcome {
+        Outcome::Fail { .. } if tells_of_other_names(history, dns) => {
+            let why = "of the root no nameserver tells, and the API server's name was found: they \
+                       may serve some names alone";
+            Verdict::unknown(why, verdict.evidence)
+        }
+        Outcome::Pass => match named.find(|one| one.answer.is_declining()) {
+            Some(one) => {
+                let why = format!(
+                    "the nameserver {} does not want to tell of the root ({}), and whether it \
+                     tells of other names is not known",
+                    one.address, one.answer
+                );
+                Verdict::unknown(why, verdict.evidence)
+            }
+            None => verdict,
+        },
+        _ => verdict,
+    }
+}
+
+/// Whether some name was found although no nameserver tells of the root, as with forwarders
+/// that serve some names alone. Where one tells, that one may have found it.
+fn tells_of_other_names(history: &NodeHistory, dns: &Dns) -> bool {
+    !dns.nameservers.iter().any(|one| one.answer.tells())
+        && history.api_server.present().is_some_and(|api| api.is_name_resolved())
 }
 
 /// Judges each nameserver by its own row: two that are silent in turn are not one that is.

@@ -66,20 +66,24 @@ fn customer(scope: &Scope, action: Action) -> Turn {
 fn recent(history: &NodeHistory, scope: &Scope, _: &Policy, now: Timestamp) -> Verdict {
     verdict_or!(of_a_provider(scope, "asks people to leave it alone"));
     let (access, _) = verdict_or!(facts(&history.node_access, ABSENT));
-    let (files, since, accounts) = match &access.logins {
+    let (files, since, accounts, beside) = match &access.logins {
         Logins::NotKept => {
             return Verdict::unknown("the node keeps no record of logins", Vec::new());
         }
         Logins::Unreadable(unread) => {
             return Verdict::unknown(format!("{}: {}", unread.path, unread.why), Vec::new());
         }
-        Logins::Read { files, since, accounts } => (files, since, accounts),
+        Logins::Read { files, since, accounts, beside } => (files, since, accounts, beside),
     };
     let place = files.join(", ");
     let is_recent = |one: &&AccountLogins| now.duration_since(one.last_at) < RECENT;
     let mut found: Vec<&AccountLogins> = accounts.iter().filter(is_recent).collect();
     found.sort_by_key(|one| std::cmp::Reverse(one.last_at));
     let Some(last) = found.first() else {
+        if let Some(unread) = beside {
+            let why = format!("logins may be kept elsewhere: {}: {}", unread.path, unread.why);
+            return Verdict::unknown(why, Vec::new());
+        }
         let kept =
             since.map_or("no record".to_owned(), |since| format!("records since {since:.0}"));
         return Verdict::pass(vec![Evidence::new(place, format!("{kept}, no login of late"), "")]);

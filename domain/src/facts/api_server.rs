@@ -19,6 +19,9 @@ pub struct ApiServer {
     pub livez: HttpAnswer,
     /// By whom its certificate is signed.
     pub certificate: ServerCertificate,
+    /// Whether the kubelet is told to believe whoever answers, `insecure-skip-tls-verify`; none
+    /// by an agent that does not tell.
+    pub is_unverified: Option<bool>,
 }
 
 /// By whom a server's certificate is signed.
@@ -44,6 +47,19 @@ pub enum ServerCertificate {
 }
 
 impl ApiServer {
+    /// Whether its name was looked up and has led to an address, whatever came of that.
+    #[must_use]
+    pub fn is_name_resolved(&self) -> bool {
+        let place = self.server.strip_prefix("https://").unwrap_or(&self.server);
+        let host = place.split(['/', ':']).next().unwrap_or_default();
+        let is_name = !host.starts_with('[') && host.parse::<std::net::IpAddr>().is_err();
+        let is_open = matches!(
+            self.reach,
+            Reach::NoSuchName | Reach::NotResolved { .. } | Reach::NotProbed { .. }
+        );
+        is_name && !is_open
+    }
+
     /// Whether the node cannot talk to it; none when that is not known. Whatever it answers
     /// to a question without a credential, it answers.
     #[must_use]

@@ -15,10 +15,14 @@ pub struct Certificates {
     pub files: Vec<StoredCertificates>,
     /// So many more there are, beyond the most that are looked at.
     pub left_out: u32,
-    /// Folders that could not be listed, by path.
+    /// Folders that could not be listed, and files of which it is not known whether they are
+    /// authorities, by path.
     pub unread: Vec<UnreadPlace>,
     /// The authorities that programs of the system believe.
     pub trust: TrustBundle,
+    /// What lies where authorities are added and is none, because of its name or because it is
+    /// a folder: the first of them, by path.
+    pub ignored: Vec<String>,
 }
 
 /// A file of certificates.

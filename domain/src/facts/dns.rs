@@ -141,10 +141,25 @@ impl NameserverAnswer {
         }
     }
 
-    /// Whether it says itself that it cannot resolve, RFC 1035 §4.1.1.
+    /// Whether it says itself that it cannot resolve for a fault of its own, RFC 1035 §4.1.1.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         matches!(self, Self::Answered { code } if code == "SERVFAIL")
+    }
+
+    /// Whether it does not want to tell, by its policy (RFC 1035 §4.1.1, RFC 8499 §3), or does
+    /// not know the kind of question. A resolver takes that as it takes a failure and asks the
+    /// next nameserver (glibc, resolv/res_send.c). Of the root some refuse to tell that tell of
+    /// other names, so that it proves neither.
+    #[must_use]
+    pub fn is_declining(&self) -> bool {
+        matches!(self, Self::Answered { code } if code == "REFUSED" || code == "NOTIMP")
+    }
+
+    /// Whether it told who the root's nameservers are.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        matches!(self, Self::Answered { code } if code == "NOERROR")
     }
 }
 

@@ -133,6 +133,9 @@ pub enum Logins {
         since: Option<Timestamp>,
         /// Accounts that logged in, by name.
         accounts: Vec<AccountLogins>,
+        /// What is kept beside those files, is newer than they are or may be, and is not
+        /// read; none where they are all.
+        beside: Option<UnreadPlace>,
     },
 }
 

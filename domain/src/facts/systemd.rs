@@ -58,7 +58,7 @@ pub struct RemarkableUnit {
     pub path: String,
 }
 
-/// A unit that was masked: its file is a link to `/dev/null`.
+/// A unit that was masked: its file is a link to `/dev/null`, or empty, systemd.unit(5).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct UnitMask {
     /// The unit's name.

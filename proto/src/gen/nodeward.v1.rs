@@ -299,6 +299,9 @@ pub struct Certificates {
     pub left_out: u32,
     #[prost(message, repeated, tag = "3")]
     pub unread: ::prost::alloc::vec::Vec<UnreadPlace>,
+    /// What lies where authorities are added and is none, by path.
+    #[prost(string, repeated, tag = "7")]
+    pub ignored: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(oneof = "certificates::Trust", tags = "4, 5, 6")]
     pub trust: ::core::option::Option<certificates::Trust>,
 }
@@ -684,6 +687,9 @@ pub mod node_access {
         pub since: ::core::option::Option<::prost_types::Timestamp>,
         #[prost(message, repeated, tag = "3")]
         pub accounts: ::prost::alloc::vec::Vec<AccountLogins>,
+        /// What is kept beside them and is not read; left out where they are all.
+        #[prost(message, optional, tag = "4")]
+        pub beside: ::core::option::Option<super::UnreadPlace>,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct AccountLogins {
@@ -3156,6 +3162,9 @@ pub struct ApiServer {
     /// Its answer to a question for its health without a credential.
     #[prost(message, optional, tag = "4")]
     pub livez: ::core::option::Option<HttpAnswer>,
+    /// Whether the kubelet is told to believe whoever answers. Agents before 2026-12 do not tell.
+    #[prost(bool, optional, tag = "8")]
+    pub is_unverified: ::core::option::Option<bool>,
     #[prost(oneof = "api_server::Certificate", tags = "5, 6, 7")]
     pub certificate: ::core::option::Option<api_server::Certificate>,
 }

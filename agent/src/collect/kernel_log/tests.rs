@@ -131,6 +131,50 @@ fn without_the_device_files_are_read_and_the_reason_is_told() {
 }
 
 #[test]
+fn a_file_without_a_line_of_the_kernel_is_no_source() {
+    let root = Root::new();
+    // A program's, and the kernel's of the boot before.
+    root.write(
+        "var/log/kern.log",
+        "2023-11-14T22:13:19+00:00 n kernel: [ 9.9] hello\n2023-11-14T22:14:00Z n app[7]: hello\n",
+    );
+    root.write("var/log/syslog", "2023-11-14T22:14:00Z n app[7]: hello\n");
+    let host = root.host(&[]);
+    let why = collect(&host).state.why_unavailable().expect("no line").to_string();
+    assert_eq!(
+        why,
+        "/dev/kmsg: not there; and no line of the kernel since the boot was found in \
+         /var/log/kern.log, /var/log/syslog"
+    );
+    // The one that has a line is the source, and stays it.
+    root.append("var/log/syslog", &format!("2023-11-14T22:15:00Z n kernel: {STALL}\n"));
+    for _ in 0..2 {
+        let log = seen(&host);
+        assert_eq!((log.source.path(), count(&log, LogClass::RcuStall)), ("/var/log/syslog", 1));
+    }
+}
+
+#[test]
+fn what_stood_unread_in_a_rotated_file_is_read_or_counted() {
+    let root = Root::new();
+    let line = format!("2023-11-14T22:14:00Z n kernel: {STALL}\n");
+    root.write("var/log/kern.log", &line);
+    let host = root.host(&[]);
+    assert_eq!(count(&seen(&host), LogClass::RcuStall), 1);
+    let path = |name: &str| root.0.path().join("var/log").join(name);
+    root.append("var/log/kern.log", &line);
+    fs::rename(path("kern.log"), path("kern.log.1")).expect("rotated");
+    root.write("var/log/kern.log", &line);
+    let log = seen(&host);
+    assert_eq!((count(&log, LogClass::RcuStall), log.lost), (3, None));
+    root.append("var/log/kern.log", &line);
+    fs::rename(path("kern.log"), path("kern.log.2.gz")).expect("rotated");
+    root.write("var/log/kern.log", "");
+    let log = seen(&host);
+    assert_eq!((count(&log, LogClass::RcuStall), log.lost.expect("a gap").count), (3, 1));
+}
+
+#[test]
 fn imported_rules_follow_the_log_that_they_are_for() {
     let root = Root::new();
     let recent = Timestamp::now().as_second() - BOOTED - 60;
@@ -267,7 +311,7 @@ fn a_flood_costs_little() {
     }
     root.write("var/log/kern.log", "");
     let host = root.host(&[]);
-    let _ = seen(&host);
+    let _ = collect(&host);
     root.write("var/log/kern.log", &text);
     let before = used().expect("a clock");
     let Collected { state, measured } = collect(&host);

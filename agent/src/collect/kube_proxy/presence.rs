@@ -4,6 +4,7 @@
 
 use nix::errno::Errno;
 
+use crate::collect::time_sync::units;
 use crate::host::{HostError, HostRoot, find_processes_anywhere};
 
 const POD_LOGS: &str = "/var/log/pods";
@@ -42,7 +43,7 @@ pub(super) fn pods(root: &HostRoot) -> Result<Vec<Pod>, HostError> {
 
 /// What shows that it is meant to run here, sorted.
 pub(super) fn traces(root: &HostRoot, pods: &[Pod]) -> Result<Vec<String>, HostError> {
-    let mut traces = root.existing(&UNITS)?;
+    let mut traces = units::unmasked(root, root.existing(&UNITS)?)?;
     traces.extend(pods.iter().map(|pod| pod.logs.clone()));
     Ok(traces)
 }

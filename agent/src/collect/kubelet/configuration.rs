@@ -148,6 +148,7 @@ fn state_of(error: &HostError) -> FileState {
     match error {
         HostError::System { .. }
         | HostError::TooLong { .. }
+        | HostError::NameNotText { .. }
         | HostError::TimeNotKept { .. }
         | HostError::InFuture { .. }
         | HostError::Changing { .. } => FileState::Unreadable(error.to_string()),

@@ -4,18 +4,25 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::facts::UnreadPlace;
 use nodeward_domain::facts::node_access::{AccountLogins, Logins};
 
 use super::{unread, unread_at};
-use crate::host::{HostError, HostRoot};
+use crate::host::{Host, HostError, HostRoot};
 
-/// Of these the second is what the first one was before it was rotated.
+/// Of these the second is what the first one was before it was rotated. With `dateext`
+/// logrotate(8) names it by the day instead, `wtmp-YYYYMMDD`.
 const FILES: [&str; 2] = ["/var/log/wtmp", "/var/log/wtmp.1"];
+const FOLDER: &str = "/var/log";
+const DATED: &str = "wtmp-";
 
 /// Where newer systems keep logins instead, as databases.
 const DATABASES: [&str; 2] = ["/var/lib/wtmpdb/wtmp.db", "/var/lib/lastlog/lastlog2.db"];
+
+/// A database that was written to so long after the newest record of the files is where
+/// logins are kept. The two are written one after the other where both are.
+const LATER: SignedDuration = SignedDuration::from_mins(1);
 
 /// So much of the end of each file is read, in whole records of either length: some 2,600.
 const LIMIT_BYTES: u64 = 9600 * 104;
@@ -47,17 +54,19 @@ const LAYOUTS: [Layout; 2] = [
 ];
 
 /// What is seen of logins.
-pub(super) fn read(root: &HostRoot) -> Logins {
-    match records(root) {
+pub(super) fn read(host: &Host) -> Logins {
+    match records(host) {
         Ok(logins) => logins,
         Err(unread) => Logins::Unreadable(unread),
     }
 }
 
-fn records(root: &HostRoot) -> Result<Logins, UnreadPlace> {
+fn records(host: &Host) -> Result<Logins, UnreadPlace> {
+    let root = &host.root;
     let mut files = Vec::new();
     let mut all = Vec::new();
-    for path in FILES {
+    let dated = newest_dated(root).map_err(|error| unread(&error))?;
+    for path in FILES.into_iter().chain(dated.as_deref()) {
         let (bytes, length) = match root.read_end(path, LIMIT_BYTES) {
             Err(HostError::Missing { .. }) => continue,
             read => read.map_err(|error| unread(&error))?,
@@ -73,6 +82,8 @@ fn records(root: &HostRoot) -> Result<Logins, UnreadPlace> {
         };
     }
     let since = all.iter().map(|record| record.at).min();
+    let newest = all.iter().map(|record| record.at).max();
+    let beside = DATABASES.into_iter().find_map(|path| newer(host, path, newest));
     let mut accounts: BTreeMap<&str, (Timestamp, u32)> = BTreeMap::new();
     for Record { user, at } in &all {
         let Some(user) = user else { continue };
@@ -91,7 +102,30 @@ fn records(root: &HostRoot) -> Result<Logins, UnreadPlace> {
     accounts.sort_by_key(|one| std::cmp::Reverse(one.last_at));
     accounts.truncate(ACCOUNTS);
     accounts.sort();
-    Ok(Logins::Read { files, since, accounts })
+    Ok(Logins::Read { files, since, accounts, beside })
+}
+
+/// The file that was rotated last, of those that are named by their day.
+fn newest_dated(root: &HostRoot) -> Result<Option<String>, HostError> {
+    let names = match root.list(FOLDER) {
+        Err(HostError::Missing { .. }) => return Ok(None),
+        names => names?,
+    };
+    let is_dated = |name: &String| {
+        let day = name.strip_prefix(DATED).unwrap_or_default();
+        day.len() >= 8 && day.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    Ok(names.into_iter().rfind(is_dated).map(|name| format!("{FOLDER}/{name}")))
+}
+
+/// Why a database is not read, where it is not older than the newest record of the files.
+fn newer(host: &Host, path: &str, newest: Option<Timestamp>) -> Option<UnreadPlace> {
+    match host.modified(path) {
+        Err(HostError::Missing { .. }) => None,
+        Err(error) => Some(unread(&error)),
+        Ok(written) if newest.is_some_and(|newest| written.duration_since(newest) <= LATER) => None,
+        Ok(_) => Some(unread_at(path, "is a database, newer than the files, and is not read")),
+    }
 }
 
 /// One record, with the account if it is that of a login.
@@ -158,7 +192,11 @@ fn record(record: &[u8], layout: Layout) -> Option<Record> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::host::Kept;
+    use crate::probe::{Probes, Recording};
 
     /// A record as the kernel's machine writes it.
     fn written(layout: Layout, kind: i16, user: &str, seconds: u32) -> Vec<u8> {
@@ -182,7 +220,20 @@ mod tests {
         if let Some(rotated) = rotated {
             std::fs::write(log.join("wtmp.1"), rotated).expect("written");
         }
-        read(&HostRoot::open(folder.path()).expect("a directory"))
+        read(&host(folder.path(), Recording::default()))
+    }
+
+    fn host(root: &Path, recording: Recording) -> Host {
+        Host {
+            root: HostRoot::open(root).expect("a directory"),
+            probes: Probes::Recorded(Box::new(recording)),
+            containerd_socket: String::new(),
+            kubelet_token_file: None,
+            beyond: Default::default(),
+            packages: Kept::default(),
+            remembered: Default::default(),
+            log: crate::collect::LogWatch::default(),
+        }
     }
 
     #[test]
@@ -208,6 +259,7 @@ mod tests {
                     login("azureuser", 1_790_000_300, 2),
                     login("root", 1_780_000_000, 1),
                 ],
+                beside: None,
             };
             let logins = seen(&wtmp, Some(&rotated));
             assert_eq!(logins, expected);
@@ -236,11 +288,63 @@ mod tests {
         }
         assert!(matches!(seen(b"", None), Logins::Read { since: None, .. }));
         let folder = tempfile::tempdir().expect("a folder");
-        let root = HostRoot::open(folder.path()).expect("a directory");
+        let root = host(folder.path(), Recording::default());
         assert_eq!(read(&root), Logins::NotKept);
         let database = folder.path().join("var/lib/wtmpdb");
         std::fs::create_dir_all(&database).expect("made");
         std::fs::write(database.join("wtmp.db"), "SQLite format 3").expect("written");
         assert!(matches!(read(&root), Logins::Unreadable(_)));
+    }
+    #[test]
+    fn a_database_counts_when_it_is_newer_than_the_files() {
+        const DATABASE: &str = "/var/lib/wtmpdb/wtmp.db";
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in ["var/log", "var/lib/wtmpdb"] {
+            std::fs::create_dir_all(folder.path().join(path)).expect("made");
+        }
+        let wtmp = written(LAYOUTS[0], USER_PROCESS, "root", 1_790_000_000);
+        std::fs::write(folder.path().join("var/log/wtmp"), wtmp).expect("written");
+        std::fs::write(folder.path().join(&DATABASE[1..]), "SQLite format 3").expect("written");
+        let seen = |modified: Option<u32>| {
+            let mut recording = Recording::default();
+            recording.modified.extend(modified.map(|modified| (DATABASE.to_owned(), at(modified))));
+            match read(&host(folder.path(), recording)) {
+                Logins::Read { accounts, beside, .. } => {
+                    (accounts.len(), beside.map(|unread| unread.path))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        // Both are written at each login.
+        assert_eq!(seen(Some(1_790_000_030)), (1, None));
+        assert_eq!(seen(Some(1_780_000_000)), (1, None));
+        assert_eq!(seen(Some(1_790_000_300)), (1, Some(DATABASE.to_owned())));
+        // Which of them is newer is not known.
+        assert_eq!(seen(None), (1, Some(DATABASE.to_owned())));
+        // Files without a record are not where logins are kept.
+        std::fs::write(folder.path().join("var/log/wtmp"), "").expect("written");
+        assert_eq!(seen(Some(1_780_000_000)), (0, Some(DATABASE.to_owned())));
+    }
+
+    #[test]
+    fn a_rotated_file_may_be_named_by_its_day() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("var/log");
+        std::fs::create_dir_all(&log).expect("made");
+        let login = |user, seconds| written(LAYOUTS[0], USER_PROCESS, user, seconds);
+        for (name, record) in [
+            ("wtmp", Vec::new()),
+            ("wtmp-20260901", login("old", 1_788_000_000)),
+            ("wtmp-20261001", login("root", 1_790_000_000)),
+            ("wtmp-20261101.gz", b"packed".to_vec()),
+        ] {
+            std::fs::write(log.join(name), record).expect("written");
+        }
+        let Logins::Read { files, accounts, .. } = read(&host(folder.path(), Recording::default()))
+        else {
+            panic!("read")
+        };
+        assert_eq!(files, ["/var/log/wtmp", "/var/log/wtmp-20261001"]);
+        assert_eq!(accounts.len(), 1);
     }
 }

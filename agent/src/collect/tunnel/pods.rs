@@ -3,6 +3,7 @@
 
 use nix::errno::Errno;
 
+use crate::collect::folders::cgroups_are_there;
 use crate::host::{HostError, HostRoot};
 
 pub(super) const LOGS: &str = "/var/log/pods";
@@ -46,15 +47,21 @@ pub(super) fn active(root: &HostRoot) -> Result<Vec<Pod>, HostError> {
     };
     let is_agent = |name: &&String| name.starts_with(AGENT) && !name.starts_with(AUTOSCALER);
     let mut pods = Vec::new();
+    let mut has_ended = false;
     for folder in folders.iter().filter(is_agent).take(LOOKED_AT) {
         let mut parts = folder.split('_').skip(1);
         let (Some(name), Some(uid), None) = (parts.next(), parts.next(), parts.next()) else {
             continue;
         };
         let pod = Pod { name: name.to_owned(), uid: uid.to_owned() };
-        if is_active(root, &pod)? {
-            pods.push(pod);
+        match is_active(root, &pod)? {
+            true => pods.push(pod),
+            false => has_ended = true,
         }
+    }
+    // Without the tree nobody can tell that a pod has none in it.
+    if has_ended && pods.is_empty() {
+        cgroups_are_there(root)?;
     }
     Ok(pods)
 }
@@ -88,4 +95,28 @@ pub(super) fn owner(root: &HostRoot, pid: u32, pods: &[Pod]) -> Result<Option<Po
             .any(|uid| cgroup.contains(&format!("pod{uid}")))
     };
     Ok(pods.iter().find(is_its).cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_tree_of_groups_nobody_says_that_a_pod_has_ended() {
+        const UID: &str = "c1d6f0a2-7b3e-4f55-8a10-2f9d6e4b7c31";
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = |path: &str| {
+            std::fs::create_dir_all(folder.path().join(&path[1..])).expect("made");
+        };
+        let root = HostRoot::open(folder.path()).expect("a directory");
+        assert_eq!(active(&root), Ok(Vec::new()), "no pod at all");
+        made(&format!("{LOGS}/kube-system_konnectivity-agent-a_{UID}"));
+        assert_eq!(active(&root).expect_err("no tree").path(), "/sys/fs/cgroup");
+        made("/sys/fs/cgroup");
+        assert!(active(&root).is_err(), "not mounted");
+        made("/sys/fs/cgroup/kubepods");
+        assert_eq!(active(&root), Ok(Vec::new()), "it has ended");
+        made(&format!("/sys/fs/cgroup/kubepods/pod{UID}"));
+        assert_eq!(active(&root).expect("readable").len(), 1);
+    }
 }

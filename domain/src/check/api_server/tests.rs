@@ -24,6 +24,7 @@ fn facts_of(reach: Connection, livez: HttpAnswer) -> ApiServer {
         reach,
         livez,
         certificate,
+        is_unverified: Some(false),
     }
 }
 
@@ -78,6 +79,21 @@ fn whose_side_the_fault_lies_on_decides_who_acts() {
     assert!(matches!(unclear, Responsible::Unknown { .. }), "{unclear:?}");
 }
 
+const UNVERIFIED: &str = "ApiServerUnverified";
+
+#[test]
+fn whoever_believes_anybody_is_told_so_and_compares_nothing() {
+    let mut api = facts_of(Connection::Reached, answered(401));
+    assert_eq!(judged(UNVERIFIED, Platform::Aks, 1, &api), Outcome::Pass);
+    api.is_unverified = None;
+    assert_eq!(judged(UNVERIFIED, Platform::Aks, 1, &api).word(), "unknown");
+    api.is_unverified = Some(true);
+    api.certificate = ServerCertificate::NotCompared("whoever answers is believed".to_owned());
+    assert_eq!(judged(UNVERIFIED, Platform::Aks, 1, &api).word(), "fail");
+    let compared = judged("ApiServerCertificateUnknown", Platform::Aks, 1, &api);
+    assert_eq!(compared.word(), "not_applicable");
+}
+
 #[test]
 fn one_that_is_not_reached_is_told_once_and_one_that_was_not_tried_is_unknown() {
     let refused = stopped(Connection::Refused);
@@ -86,7 +102,8 @@ fn one_that_is_not_reached_is_told_once_and_one_that_was_not_tried_is_unknown() 
         assert_eq!(judged(reason, Platform::Aks, 3, &refused).word(), "not_applicable");
     }
     let not_tried = stopped(Connection::NotProbed { why: "another network".to_owned() });
-    for check in CHECKS {
+    // What the kubeconfig says is known all the same.
+    for check in CHECKS.iter().filter(|check| check.reason != UNVERIFIED) {
         let said = judged(check.reason, Platform::Aks, 3, &not_tried);
         assert_eq!(said.word(), "unknown", "{}", check.reason);
     }

@@ -280,8 +280,10 @@ pub(super) const QUESTIONS: &[Question] = &[
         told: Told::InPart(
             &["AllNameserversUnreachable", "NameserverUnreachable", "NameserverFailing"],
             Lack::Undecided,
-            "Each is asked for the root over UDP. Whether names of Services are resolved is a \
-             question to the cluster's DNS, which one node's odd answer does not decide.",
+            "Each is asked for the root over UDP. One that does not want to tell of it (REFUSED, \
+             NOTIMP) is neither well nor failing, because it may tell of other names. Whether \
+             names of Services are resolved is a question to the cluster's DNS, which one node's \
+             odd answer does not decide.",
         ),
     },
     Question {
@@ -292,6 +294,7 @@ pub(super) const QUESTIONS: &[Question] = &[
             "ApiServerUnreachable",
             "ApiServerUnhealthy",
             "ApiServerCertificateUnknown",
+            "ApiServerUnverified",
         ]),
     },
     Question {

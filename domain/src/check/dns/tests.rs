@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::check::{Outcome, find};
-use crate::facts::{ComponentState, Nameserver};
+use crate::facts::{
+    ApiServer, ComponentState, HttpAnswer, Nameserver, Reach as Connection, ServerCertificate,
+};
 use crate::observed::{State, Unavailable};
 use crate::platform::Platform;
 use crate::policy::DEFAULT_EDITION;
@@ -102,11 +104,46 @@ fn a_row_of_one_lasts_while_another_comes_and_goes() {
 }
 
 #[test]
-fn a_server_that_refuses_to_tell_of_the_root_answers() {
-    let refusing = || node(&[("192.0.2.1", answered("REFUSED"))]);
-    for reason in ["AllNameserversUnreachable", "NameserverUnreachable", "NameserverFailing"] {
-        assert_eq!(judged(reason, vec![refusing(); 3]).word(), "pass", "{reason}");
+fn a_server_that_refuses_to_tell_of_the_root_answers_and_proves_nothing() {
+    for code in ["REFUSED", "NOTIMP"] {
+        let refusing =
+            || node(&[("192.0.2.1", answered(code)), ("192.0.2.2", answered("NOERROR"))]);
+        for reason in ["AllNameserversUnreachable", "NameserverUnreachable"] {
+            assert_eq!(judged(reason, vec![refusing(); 3]).word(), "pass", "{reason}");
+        }
+        assert_eq!(judged("NameserverFailing", vec![refusing(); 3]).word(), "unknown", "{code}");
     }
+}
+
+#[test]
+fn who_serves_some_names_alone_is_not_accused_of_failing() {
+    let judged_with = |server: &str, reach: Connection, second: &str| {
+        let mut history = NodeHistory::default();
+        for minute in 0..3 {
+            let dns = node(&[("192.0.2.1", answered("SERVFAIL")), ("192.0.2.2", answered(second))]);
+            let state = ComponentState::Dns(State::Present(Arc::new(dns)));
+            history.observe(state, at(minute), Duration::ZERO);
+        }
+        let api = ApiServer {
+            kubeconfig: "/k".to_owned(),
+            server: server.to_owned(),
+            reach,
+            livez: HttpAnswer::NotAsked { why: "no".to_owned() },
+            certificate: ServerCertificate::NotCompared("no".to_owned()),
+            is_unverified: Some(false),
+        };
+        let state = ComponentState::ApiServer(State::Present(Arc::new(api)));
+        history.observe(state, at(2), Duration::ZERO);
+        judge("NameserverFailing", &history, at(2)).word()
+    };
+    const NAMED: &str = "https://a.example:443";
+    let not_resolved = || Connection::NotResolved { why: "SERVFAIL".to_owned() };
+    assert_eq!(judged_with(NAMED, Connection::Reached, "SERVFAIL"), "unknown");
+    assert_eq!(judged_with(NAMED, Connection::Refused, "REFUSED"), "unknown");
+    assert_eq!(judged_with(NAMED, not_resolved(), "SERVFAIL"), "fail");
+    // The other one may have found the name, and an address is no name.
+    assert_eq!(judged_with(NAMED, Connection::Reached, "NOERROR"), "fail");
+    assert_eq!(judged_with("https://192.0.2.7:6443", Connection::Reached, "SERVFAIL"), "fail");
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn access() -> NodeAccess {
             files: vec!["/var/log/wtmp".to_owned()],
             since: Some(day(0)),
             accounts: Vec::new(),
+            beside: None,
         },
     }
 }
@@ -220,6 +221,14 @@ fn a_login_is_told_of_for_thirty_days_and_then_ends_by_itself() {
     assert_eq!(judged("LoginRecent", own.clone(), 0, day(30)).outcome, Outcome::Pass);
     // One of a clock that ran ahead is no old one.
     assert_eq!(judged("LoginRecent", own.clone(), 0, day(-1)).outcome.word(), "fail");
+    // What is kept elsewhere may tell of one; what is known stays known.
+    let mut elsewhere = own.clone();
+    if let Logins::Read { beside, .. } = &mut elsewhere.logins {
+        let (path, why) = ("/var/lib/wtmpdb/wtmp.db".to_owned(), "a database".to_owned());
+        *beside = Some(UnreadPlace { path, why });
+    }
+    assert_eq!(judged("LoginRecent", elsewhere.clone(), 0, day(29)).outcome.word(), "fail");
+    assert_eq!(judged("LoginRecent", elsewhere, 0, day(30)).outcome.word(), "unknown");
     own.logins = Logins::NotKept;
     assert_eq!(judged("LoginRecent", own, 0, day(30)).outcome.word(), "unknown");
 }

@@ -238,7 +238,7 @@ pub(super) fn masked(
         1 => format!("{} is masked: nothing can start it", first.name),
         more => format!("{more} units are masked that a node needs"),
     };
-    let evidence = masked.iter().map(|mask| Evidence::new(&mask.path, "/dev/null", "a unit"));
+    let evidence = masked.iter().map(|mask| Evidence::new(&mask.path, "a mask", "a unit"));
     let names: Vec<&str> = masked.iter().map(|mask| mask.name.as_str()).collect();
     let action = Action::Repair { what: format!("systemctl unmask {}", names.join(" ")) };
     let action = by_hand(scope, action);

@@ -78,8 +78,9 @@ pub(super) fn node_access() -> impl Strategy<Value = NodeAccess> {
     let logins = prop_oneof![
         Just(Logins::NotKept),
         place().prop_map(Logins::Unreadable),
-        (vec(TEXT, 0..3), time(), vec(one, 0..3))
-            .prop_map(|(files, since, accounts)| Logins::Read { files, since, accounts }),
+        (vec(TEXT, 0..3), time(), vec(one, 0..3), option::of(place())).prop_map(
+            |(files, since, accounts, beside)| Logins::Read { files, since, accounts, beside }
+        ),
     ];
     (sshd, vec(account, 0..3), vec(place(), 0..3), sudo, logins).prop_map(
         |(sshd, accounts, unread_keys, sudo, logins)| NodeAccess {
@@ -127,8 +128,14 @@ pub(super) fn certificates() -> impl Strategy<Value = Certificates> {
             }
         ),
     ];
-    (vec(file, 0..3), any::<u32>(), vec(place(), 0..3), trust).prop_map(
-        |(files, left_out, unread, trust)| Certificates { files, left_out, unread, trust },
+    (vec(file, 0..3), any::<u32>(), vec(place(), 0..3), trust, vec(NAME, 0..3)).prop_map(
+        |(files, left_out, unread, trust, ignored)| Certificates {
+            files,
+            left_out,
+            unread,
+            trust,
+            ignored,
+        },
     )
 }
 

@@ -94,13 +94,15 @@ pub(super) fn api_server() -> impl Strategy<Value = ApiServer> {
         }),
         TEXT.prop_map(ServerCertificate::NotCompared),
     ];
-    (NAME, NAME, reach(), livez, certificate).prop_map(
-        |(kubeconfig, server, reach, livez, certificate)| ApiServer {
+    let is_unverified = option::of(any::<bool>());
+    (NAME, NAME, reach(), livez, certificate, is_unverified).prop_map(
+        |(kubeconfig, server, reach, livez, certificate, is_unverified)| ApiServer {
             kubeconfig,
             server,
             reach,
             livez,
             certificate,
+            is_unverified,
         },
     )
 }

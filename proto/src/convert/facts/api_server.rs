@@ -22,6 +22,7 @@ impl From<&domain::ApiServer> for v1::ApiServer {
                 }
                 domain::ServerCertificate::NotCompared(why) => Certificate::NotCompared(why),
             }),
+            is_unverified: api.is_unverified,
         }
     }
 }
@@ -50,6 +51,7 @@ impl TryFrom<v1::ApiServer> for domain::ApiServer {
                 }
                 Certificate::NotCompared(why) => domain::ServerCertificate::NotCompared(text(why)),
             },
+            is_unverified: api.is_unverified,
         })
     }
 }

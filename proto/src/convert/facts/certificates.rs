@@ -30,6 +30,7 @@ impl From<&domain::Certificates> for v1::Certificates {
                     })
                 }
             }),
+            ignored: certificates.ignored.clone(),
         }
     }
 }
@@ -57,6 +58,7 @@ impl TryFrom<v1::Certificates> for domain::Certificates {
                     )?,
                 },
             },
+            ignored: list("ignored", certificates.ignored, PLACES, |path| name("ignored", path))?,
         })
     }
 }

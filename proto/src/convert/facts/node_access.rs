@@ -37,11 +37,12 @@ impl From<&domain::NodeAccess> for v1::NodeAccess {
             logins: Some(match &access.logins {
                 Logins::NotKept => wire::Logins::NotKept(wire::NotKept {}),
                 Logins::Unreadable(unread) => wire::Logins::LoginsUnread(unread.into()),
-                Logins::Read { files, since, accounts } => {
+                Logins::Read { files, since, accounts, beside } => {
                     wire::Logins::LoginsRead(wire::LoginRecords {
                         files: files.clone(),
                         since: since.map(timestamp_out),
                         accounts: accounts.iter().map(logins_out).collect(),
+                        beside: beside.as_ref().map(Into::into),
                     })
                 }
             }),
@@ -72,6 +73,7 @@ impl TryFrom<v1::NodeAccess> for domain::NodeAccess {
                     files: texts("logins.files", logins.files, PLACES)?,
                     since: optional_timestamp("logins.since", logins.since)?,
                     accounts: list("logins.accounts", logins.accounts, ACCOUNTS, logins_in)?,
+                    beside: logins.beside.map(TryInto::try_into).transpose()?,
                 },
             },
         })
