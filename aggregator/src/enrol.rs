@@ -22,7 +22,8 @@ use crate::reload::Reloaded;
 /// A certificate is in force for so long where nothing else is told, and never for longer.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// The shortest: an agent that reports every 30 seconds renews with each report then.
+/// The shortest. An agent renews before a report: one whose reports are further apart than its
+/// certificate lasts enrols anew each time, for which it needs the API server.
 pub const SHORTEST_LIFETIME: Duration = Duration::from_secs(10);
 
 /// The next one is asked for when this share of its life is over.

@@ -39,6 +39,8 @@ pub(super) struct Enrolled {
     token_file: PathBuf,
     held: Option<Held>,
     generation: u64,
+    /// When it was last looked at, which is before each report.
+    looked_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,7 @@ struct NewKey {
 
 impl Enrolled {
     pub(super) const fn new(token_file: PathBuf) -> Self {
-        Self { token_file, held: None, generation: 0 }
+        Self { token_file, held: None, generation: 0, looked_at: None }
     }
 
     /// The present one and its number.
@@ -74,7 +76,10 @@ impl Enrolled {
     ) -> Result<(), CredentialError> {
         let now = Instant::now();
         let in_force = self.held.as_ref().filter(|held| now < held.ends_at);
-        let due = in_force.filter(|held| now >= held.renew_at);
+        // A round may take long, as that of a node in trouble does: it must not end before the
+        // next look.
+        let gap = self.looked_at.replace(now).map_or(Duration::ZERO, |last| now - last);
+        let due = in_force.filter(|held| now >= held.renew_at || now + gap * 2 >= held.ends_at);
         let got = match (in_force, due) {
             (Some(_), None) if !anew => return Ok(()),
             (Some(_), Some(held)) if !anew => {
@@ -101,9 +106,10 @@ impl Enrolled {
                     self.held = None;
                     return Err(error);
                 };
-                let left_seconds = held.ends_at.saturating_duration_since(now).as_secs();
+                let left = held.ends_at.saturating_duration_since(now);
+                let left_seconds = left.as_secs();
                 tracing::warn!(%error, left_seconds, "the present certificate stays in use");
-                held.renew_at = now + AGAIN_AFTER.mul_f64(0.5 + drawn());
+                held.renew_at = now + AGAIN_AFTER.min(left / 4).mul_f64(0.5 + drawn());
                 Ok(())
             }
         }

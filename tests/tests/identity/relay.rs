@@ -51,7 +51,7 @@ async fn an_enrolled_agent_is_seen_through_a_relay_as_the_node_that_it_is() {
     };
     let answer = cluster.aggregator.answer_when("a", "packages", is_whole).await;
     assert_eq!((answer.cluster.as_str(), answer.node.as_str()), ("prod", "a"));
-    assert!(relay.log().contains("nodeward://prod/node/a/"), "{}", relay.log());
+    assert!(relay.log().contains("node prod/a ("), "{}", relay.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
