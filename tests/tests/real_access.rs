@@ -152,6 +152,9 @@ mod real_sshd {
         }
     }
 
+    /// Text of sshd_config, files that it includes, and whether root gets in by a password.
+    type Configured<'a> = (String, &'a [(&'a str, &'a str)], bool);
+
     /// sshd says what it would do with a connection of root's from an address: it lets root in
     /// by a password where the check finds that.
     #[tokio::test]
@@ -160,7 +163,7 @@ mod real_sshd {
         const OUT: &str = "PermitRootLogin no\nPasswordAuthentication no\n\
                            KbdInteractiveAuthentication no\n";
         let included: &[(&str, &str)] = &[("a", "Match Address 10.0.0.0/8\nPermitRootLogin yes\n")];
-        let configurations: [(String, &[(&str, &str)], bool); 12] = [
+        let configurations: [Configured<'_>; 12] = [
             (OUT.to_owned(), &[], false),
             (format!("{OUT}Match User root\n{IN}"), &[], true),
             (format!("{OUT}Match User a,r*\n{IN}"), &[], true),

@@ -130,7 +130,7 @@ async fn an_upload_that_breaks_off_is_not_handed_on_as_a_whole_one() {
     let content = first.components[0].content.take().expect("a content");
     let digest = first.components[0].digest.clone();
     let needed = client.report(first.clone()).await.expect("taken").into_inner().need;
-    assert_eq!(needed, [digest.clone()]);
+    assert_eq!(needed, std::slice::from_ref(&digest));
     let header = Part::Header(v1::ContentHeader {
         component: first.components[0].component.clone(),
         form: first.components[0].form,
