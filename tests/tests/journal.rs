@@ -594,9 +594,10 @@ mod real_journal {
         });
         let log = look(&host);
         let volatile = format!("/run/log/journal/{id}");
+        // A container's journald hears of no kernel: its journal is not the kernel's log.
+        let nobodys = format!("no line of the kernel since the boot was found in {volatile}");
         assert!(
-            matches!(&log.source, LogSource::Journal { path, instead }
-                if *path == volatile && instead.starts_with("/dev/kmsg: ")),
+            matches!(&log.source, LogSource::Unreadable(unread) if unread.why.ends_with(&nobodys)),
             "{:?}",
             log.source
         );

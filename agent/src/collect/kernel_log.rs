@@ -292,9 +292,11 @@ impl Watch {
         if (self.lost, self.dropped) != before {
             self.lost_at = Some(seconds(now));
         }
+        // What services tell, and imported rules find, is told without the kernel's log too.
         if let LogSource::Unreadable(unavailable) = &source
             && self.monitors.is_empty()
             && self.listed.is_empty()
+            && !matches!(journal, JournalRead::Followed(_))
         {
             return Ok(State::Unavailable(unavailable.clone()));
         }

@@ -198,8 +198,11 @@ fn expiring(history: &NodeHistory, _: &Scope<'_>, _: &Policy, now: Timestamp) ->
 }
 
 /// The agent's own. After its end no report comes, and the node is silent.
-fn agents(_: &NodeHistory, scope: &Scope<'_>, _: &Policy, now: Timestamp) -> Verdict {
+fn agents(history: &NodeHistory, scope: &Scope<'_>, _: &Policy, now: Timestamp) -> Verdict {
     let Some(Credential { not_before, not_after }) = scope.outside.credential else {
+        if history.certificates.newest().is_none() {
+            return Verdict::unknown("no report has come yet".to_owned(), Vec::new());
+        }
         return Verdict::not_applicable("its agent's reports came with no certificate of its own");
     };
     let noticed = notice(not_before, not_after);

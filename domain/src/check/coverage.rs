@@ -144,6 +144,10 @@ pub fn questions() -> Vec<&'static Question> {
 
 /// Checks that answer no question of these: what was seen to go wrong besides. By reason.
 pub const BEYOND: &[(&str, &str)] = &[
+    (
+        "AgentCertificateExpiring",
+        "The agent's own certificate, after whose end nobody hears of the node.",
+    ),
     ("CniBridgeMode", "A mode of Azure CNI with known faults, told by the route table."),
     ("CpuMitigationsOff", "Protections that were switched off when the kernel was started."),
     ("FeedStale", "Advisories that have grown too old to say that nothing is missing."),
