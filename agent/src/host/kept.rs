@@ -2,7 +2,9 @@
 //! what the kernel says of a file, so that a round in which nothing changed costs no
 //! reading and no memory.
 
-use std::fs::Metadata;
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::{Read as _, Take};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -50,6 +52,59 @@ impl Stamp {
     /// The same of its content alone.
     pub(super) fn is_content_settled(&self) -> bool {
         is_past(self.modified)
+    }
+}
+
+/// Of so many files of one kind is kept what was found in them.
+const FILES: usize = 64;
+
+/// What was found in files that are read byte by byte, because secrets may stand behind what is
+/// wanted, by path and by what was looked for. Each byte is a call of the kernel's: a file that
+/// has not changed is not read again.
+#[derive(Debug)]
+pub(super) struct Unchanged<T>(Mutex<BTreeMap<(String, String), (Stamp, T)>>);
+
+impl<T> Default for Unchanged<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Unchanged<T> {
+    /// What is found in a file of at most `limit_bytes`.
+    pub(super) fn found(
+        &self,
+        path: &str,
+        file: File,
+        what: String,
+        limit_bytes: u64,
+        read: impl FnOnce(&mut Take<File>) -> std::io::Result<T>,
+    ) -> Result<T, HostError> {
+        let stamp = |file: &File| {
+            let metadata = file.metadata().map_err(|error| HostError::reading(path, &error))?;
+            Ok::<Stamp, HostError>(Stamp::of(&metadata))
+        };
+        let all = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, key) = (stamp(&file)?, (path.to_owned(), what));
+        let kept = all().get(&key).filter(|(then, _)| *then == before).cloned();
+        if let Some((_, found)) = kept {
+            return Ok(found);
+        }
+        // Outside of the lock: a reading may hang, and must hang alone.
+        let mut file = file.take(limit_bytes.saturating_add(1));
+        let found = read(&mut file);
+        if file.limit() == 0 {
+            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
+        }
+        let found = found.map_err(|error| HostError::reading(path, &error))?;
+        if before.is_settled() && stamp(file.get_ref())? == before {
+            let mut all = all();
+            if all.len() >= FILES {
+                all.clear();
+            }
+            all.insert(key, (before, found.clone()));
+        }
+        Ok(found)
     }
 }
 
@@ -110,6 +165,34 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_file_that_has_not_changed_is_not_read_byte_by_byte_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("f");
+        let (kept, reads) = (Unchanged::default(), Cell::new(0));
+        let found = |what: &str, limit_bytes: u64| {
+            let file = File::open(&path).expect("a file");
+            kept.found("/f", file, what.to_owned(), limit_bytes, |file| {
+                reads.set(reads.get() + 1);
+                let mut text = String::new();
+                file.read_to_string(&mut text).map(|_| text)
+            })
+        };
+        fs::write(&path, "one").expect("written");
+        // What was written a moment ago may be written again without a trace.
+        assert_eq!(found("", 10).expect("read"), "one");
+        std::thread::sleep(SETTLED + Duration::from_millis(50));
+        for _ in 0..3 {
+            assert_eq!(found("", 10).expect("read"), "one");
+        }
+        assert_eq!(reads.get(), 2);
+        assert_eq!(found("other", 10).expect("read"), "one");
+        assert_eq!(reads.get(), 3);
+        fs::write(&path, "another one").expect("written");
+        assert!(matches!(found("", 10), Err(HostError::TooLong { .. })));
+        assert_eq!(found("", 20).expect("read"), "another one");
+    }
 
     #[test]
     fn a_file_is_read_again_when_it_has_changed_and_not_before() {

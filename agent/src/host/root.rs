@@ -18,7 +18,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, major, minor};
 use super::HostError;
 use super::apt::settings;
 use super::certificates::certificates_of;
-use super::kept::Stamp;
+use super::kept::Unchanged;
 use super::kubeconfig::{Kubeconfig, kubeconfig};
 use super::outline::{Outline, outline};
 use super::process::Known;
@@ -27,10 +27,6 @@ use crate::reads::Asked;
 
 /// Symbolic links followed before a path is taken for a loop, as Linux does.
 const LINKS: usize = 40;
-
-/// Of so many files is kept what was found in them; a node has two, and some ten where
-/// somebody asks for egress.
-const OUTLINES: usize = 64;
 
 /// So often the kernel is asked for a path while others rename and mount.
 const ATTEMPTS: usize = 8;
@@ -105,9 +101,10 @@ pub struct HostRoot {
     asked: Asked,
     /// Processes that were read in the round that runs, by pid; none outside of rounds.
     processes: Mutex<Option<BTreeMap<u32, Known>>>,
-    /// What was found in files that are read byte by byte, by path, tables and keys, and how
-    /// they were then.
-    outlines: Mutex<BTreeMap<(String, String), (Stamp, Outline)>>,
+    /// What was found in files that are read byte by byte.
+    outlines: Unchanged<Outline>,
+    settings: Unchanged<Vec<(usize, String)>>,
+    certificates: Unchanged<Vec<u8>>,
 }
 
 impl HostRoot {
@@ -127,7 +124,9 @@ impl HostRoot {
             resolution,
             asked: Asked::default(),
             processes: Mutex::default(),
-            outlines: Mutex::default(),
+            outlines: Unchanged::default(),
+            settings: Unchanged::default(),
+            certificates: Unchanged::default(),
         })
     }
 
@@ -299,8 +298,7 @@ impl HostRoot {
 
     /// The assignments of these keys in a TOML file of at most `limit_bytes` that may hold
     /// secrets: of other values nothing is kept. Tables are told by their heading where it
-    /// begins with `tables`. A file that has not changed is not read again: each of its bytes
-    /// is a call of the kernel's.
+    /// begins with `tables`.
     pub fn read_outline(
         &self,
         path: &str,
@@ -309,31 +307,8 @@ impl HostRoot {
         limit_bytes: u64,
     ) -> Result<Outline, HostError> {
         let file = File::from(self.readable(path)?);
-        let stamp = |file: &File| {
-            let metadata = file.metadata().map_err(|error| HostError::reading(path, &error))?;
-            Ok::<Stamp, HostError>(Stamp::of(&metadata))
-        };
-        let outlines = || self.outlines.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, key) = (stamp(&file)?, (path.to_owned(), format!("{tables} {keys:?}")));
-        let kept = outlines().get(&key).filter(|(then, _)| *then == before).cloned();
-        if let Some((_, outline)) = kept {
-            return Ok(outline);
-        }
-        // Outside of the lock: a reading may hang, and must hang alone.
-        let mut file = file.take(limit_bytes.saturating_add(1));
-        let read = outline(&mut file, tables, keys);
-        if file.limit() == 0 {
-            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
-        }
-        let read = read.map_err(|error| HostError::reading(path, &error))?;
-        if before.is_settled() && stamp(file.get_ref())? == before {
-            let mut outlines = outlines();
-            if outlines.len() >= OUTLINES {
-                outlines.clear();
-            }
-            outlines.insert(key, (before, read.clone()));
-        }
-        Ok(read)
+        let what = format!("{tables} {keys:?}");
+        self.outlines.found(path, file, what, limit_bytes, |file| outline(file, tables, keys))
     }
 
     /// The values of these keys in a file of apt.conf(5) of at most `limit_bytes` that may hold
@@ -345,12 +320,9 @@ impl HostRoot {
         keys: &[&str],
         limit_bytes: u64,
     ) -> Result<Vec<(usize, String)>, HostError> {
-        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
-        let read = settings(&mut file, keys);
-        if file.limit() == 0 {
-            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
-        }
-        read.map_err(|error| HostError::reading(path, &error))
+        let file = File::from(self.readable(path)?);
+        let what = format!("{keys:?}");
+        self.settings.found(path, file, what, limit_bytes, |file| settings(file, keys))
     }
 
     /// The cluster's entry of a kubeconfig, which up to its credentials has at most
@@ -368,12 +340,9 @@ impl HostRoot {
     /// before anything else that is not a certificate; up to there the file has at most
     /// `limit_bytes`.
     pub fn read_certificates(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, HostError> {
-        let mut file = File::from(self.readable(path)?).take(limit_bytes.saturating_add(1));
-        let read = certificates_of(&mut file);
-        if file.limit() == 0 {
-            return Err(HostError::TooLong { path: path.to_owned(), limit_bytes });
-        }
-        read.map_err(|error| HostError::reading(path, &error))
+        let file = File::from(self.readable(path)?);
+        self.certificates
+            .found(path, file, String::new(), limit_bytes, |file| certificates_of(file))
     }
 
     /// Whether there is something of that name, of whatever kind.

@@ -1,11 +1,12 @@
 //! What readers, administrators, relays and agents may do, and where.
 
+use jsonwebtoken::Algorithm;
 use nodeward_proto::v1;
 use nodeward_proto::v1::admin_service_client::AdminServiceClient;
 use nodeward_proto::v1::plan_service_client::PlanServiceClient;
 use nodeward_proto::v1::query_service_client::QueryServiceClient;
 use nodeward_proto::v1::report_service_client::ReportServiceClient;
-use nodeward_tests::api_server::tokens::Token;
+use nodeward_tests::api_server::tokens::{Issuer, Token};
 use nodeward_tests::in_cluster::InCluster;
 use nodeward_tests::reporter::report;
 use serde_json::json;
@@ -191,4 +192,65 @@ async fn tokens_read_as_they_are_granted() {
     cluster.api.remove("Pod", "ops", "board");
     let gone = seen(channel, Some(&board)).await.expect_err("gone");
     assert_eq!(gone.code(), Code::Unauthenticated);
+}
+
+/// People show tokens of an issuer that no API server knows: what the token says is all there is.
+#[tokio::test]
+async fn people_of_another_issuer_read_as_they_are_granted() {
+    const LOGIN: &str = "https://login.example.org";
+    let issuer = Issuer::new(LOGIN);
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("jwks.json");
+    std::fs::write(&keys, issuer.jwks().to_string()).expect("written");
+    let more = format!(
+        "[[issuer]]\nurl = \"{LOGIN}\"\naudience = \"nodeward\"\njwks-file = {keys:?}\n\
+         [[grant]]\nissuer = \"{LOGIN}\"\nrole = \"reader\"\nclusters = [\"prod\"]\n\
+         group = \"platform\"\n\
+         [[grant]]\nissuer = \"{LOGIN}\"\nrole = \"reader\"\nclusters = [\"*\"]\n\
+         subject = \"ann\"\n"
+    );
+    let cluster = two_clusters(&more).await;
+    let now = jiff::Timestamp::now().as_second();
+    let claims = |change: serde_json::Value| {
+        let mut claims = json!({
+            "iss": LOGIN, "sub": "bob", "aud": "nodeward", "groups": ["platform"],
+            "iat": now, "exp": now + 600,
+        });
+        for (key, value) in change.as_object().expect("claims") {
+            claims[key] = value.clone();
+        }
+        claims
+    };
+    let channel = cluster.connect(None).await;
+    let seen = async |token: String| seen(channel.clone(), Some(&token)).await;
+    for algorithm in [Algorithm::RS256, Algorithm::ES256] {
+        let sees = seen(issuer.sign(algorithm, &claims(json!({})))).await;
+        assert_eq!(sees.expect("granted"), ["prod"]);
+    }
+    let ann = claims(json!({ "sub": "ann", "groups": [] }));
+    let sees = seen(issuer.sign(Algorithm::ES256, &ann)).await.expect("granted");
+    assert_eq!(sees, ["prod", "test"]);
+    let other = claims(json!({ "groups": ["others"] }));
+    let refused = seen(issuer.sign(Algorithm::ES256, &other)).await.expect_err("no grant");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    for (change, why) in [
+        (json!({ "aud": "other" }), "not meant for this audience"),
+        (json!({ "aud": null }), "the token"),
+        (json!({ "exp": now - 60 }), "has expired"),
+        (json!({ "nbf": now + 60 }), "not in force yet"),
+        (json!({ "iss": "https://other.example.org" }), "issuer is not one"),
+        // A grant of a cluster's issuer is none of this one's.
+        (json!({ "iss": cluster.api.url() }), "signature does not hold"),
+    ] {
+        let token = issuer.sign(Algorithm::ES256, &claims(change.clone()));
+        let refused = seen(token).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::Unauthenticated, "{change}: {refused}");
+        assert!(refused.message().contains(why), "{change}: {refused}");
+    }
+    let foreign = Issuer::new(LOGIN).sign(Algorithm::ES256, &claims(json!({})));
+    let refused = seen(foreign).await.expect_err("another's key");
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    // With such a token nobody enrols.
+    let enrolled = cluster.enrol(Some(&issuer.sign(Algorithm::ES256, &claims(json!({}))))).await;
+    assert_eq!(enrolled.expect_err("a person").code(), Code::Unauthenticated);
 }
