@@ -93,7 +93,24 @@ impl Access {
         let is_admin = |(role, clusters): &(Role, Clusters)| {
             *role == Role::Admin && *clusters == Clusters::All
         };
-        if holder.roles.iter().any(is_admin) { Ok(()) } else { Err(denied(&holder, "import")) }
+        if holder.roles.iter().any(is_admin) {
+            Ok(())
+        } else {
+            Err(denied(&holder, "change what is the whole fleet's"))
+        }
+    }
+
+    /// Whether whoever asks may make and delete plans, which are the whole fleet's: as for
+    /// imports, and a process of this machine where it is believed.
+    pub async fn may_plan(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+    ) -> Result<(), Status> {
+        if is_of_this_machine(extensions) {
+            return Ok(());
+        }
+        self.may_administer(metadata, extensions).await
     }
 
     async fn holder(

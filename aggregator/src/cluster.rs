@@ -147,7 +147,7 @@ impl Watch {
         // Each kind waits by itself, as long as the server asks for.
         config.default_retry = false;
         let client = kube::Client::try_from(config)
-            .map_err(|error| ClusterError::Client(with_causes(&error)))?;
+            .map_err(|error| ClusterError::Client(ask::causes_of(&error)))?;
         let asker = Asker::new(client, limits.idle);
         Ok(Self { cluster: source.cluster.clone(), asker, limits })
     }
@@ -165,6 +165,7 @@ impl Watch {
         let pulses = Pulses::default();
         let follower = |kind: Kind| {
             let follower = Follower {
+                is_quiet: Default::default(),
                 cluster: cluster.clone(),
                 kind,
                 asker: asker.clone(),

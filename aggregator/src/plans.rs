@@ -90,6 +90,13 @@ impl Plans {
         Ok(asked)
     }
 
+    /// What is told, if whoever tells it may change plans.
+    async fn told<T>(&self, request: Request<T>) -> Result<T, Status> {
+        let (metadata, extensions, told) = request.into_parts();
+        self.access.may_plan(&metadata, &extensions).await?;
+        Ok(told)
+    }
+
     fn named(&self, name: &str) -> Result<Arc<Plan>, Status> {
         let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
         let plan = plans.get(name).cloned();
@@ -221,7 +228,7 @@ impl PlanService for Plans {
         request: Request<v1::CreatePlanRequest>,
     ) -> Result<Response<v1::PlanResponse>, Status> {
         let now = Timestamp::now();
-        let (request, replace) = plan_request(self.asked(request).await?, now)?;
+        let (request, replace) = plan_request(self.told(request).await?, now)?;
         {
             let plans = self.store.plans.read().unwrap_or_else(PoisonError::into_inner);
             let is_known = plans.contains_key(&request.name);
@@ -306,7 +313,7 @@ impl PlanService for Plans {
         &self,
         request: Request<v1::GetPlanRequest>,
     ) -> Result<Response<v1::DeletePlanResponse>, Status> {
-        let name = self.asked(request).await?.name;
+        let name = self.told(request).await?.name;
         self.named(&name)?;
         self.keep(&name, None, Timestamp::now()).await?;
         Ok(Response::new(v1::DeletePlanResponse {}))

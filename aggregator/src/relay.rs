@@ -54,7 +54,9 @@ pub struct Settings {
 /// The way to the aggregator, as the files have it now.
 #[derive(Debug)]
 pub struct Way {
-    channel: Channel,
+    reports: Channel,
+    /// A connection of their own: uploads that stall must keep no report waiting.
+    uploads: Channel,
     /// The cluster that this relay speaks for.
     pub cluster: String,
     /// The relay's own certificate is in force until then.
@@ -76,7 +78,10 @@ impl Settings {
 fn way(url: &str, ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<Way, String> {
     let leaf = CertificateDer::from_pem_slice(certificate)
         .map_err(|_| "the relay's certificate cannot be read".to_owned())?;
-    let identity = certificate::identity(&leaf, Timestamp::now());
+    // One that is not in force yet is shown from now on all the same: the aggregator says so
+    // until it is, and nobody has to touch the file again.
+    let from = tls::in_force_from(&leaf).unwrap_or_default();
+    let identity = certificate::identity(&leaf, Timestamp::now().max(from));
     let cluster = match identity.map_err(|status| status.message().to_owned())? {
         Identity::Holder { role: Role::Relay, clusters: Clusters::Only(names), .. } => {
             names.into_iter().next().ok_or("the certificate names no cluster")?
@@ -95,7 +100,8 @@ fn way(url: &str, ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<Way, Stri
         .connect_timeout(CONNECT_LIMIT)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_while_idle(true);
-    Ok(Way { channel: endpoint.connect_lazy(), cluster, certificate_expires_at })
+    let (reports, uploads) = (endpoint.connect_lazy(), endpoint.connect_lazy());
+    Ok(Way { reports, uploads, cluster, certificate_expires_at })
 }
 
 /// Takes reports and contents, and hands them on.
@@ -136,7 +142,7 @@ impl Relay {
     ) -> Result<v1::ReportResponse, Status> {
         let (peer, way) = self.peer(metadata, extensions)?;
         let request = speaking_for(&peer, report)?;
-        let answered = ReportServiceClient::new(way.channel.clone()).report(request).await;
+        let answered = ReportServiceClient::new(way.reports.clone()).report(request).await;
         let mut answer = answered.map_err(|status| heard(&status))?.into_inner();
         // Where the aggregator is to be met is not for agents that cannot reach it.
         answer.endpoints.clear();
@@ -152,7 +158,7 @@ impl Relay {
         let (peer, way) = self.peer(metadata, extensions)?;
         let (sends, forwarded) = mpsc::channel(1);
         let request = speaking_for(&peer, ReceiverStream::new(forwarded))?;
-        let mut client = ReportServiceClient::new(way.channel.clone());
+        let mut client = ReportServiceClient::new(way.uploads.clone());
         tokio::select! {
             answer = client.put_content(request) => {
                 answer.map(|_| ()).map_err(|status| heard(&status))

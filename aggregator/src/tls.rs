@@ -112,6 +112,13 @@ pub fn expires_at(der: &[u8]) -> Option<Timestamp> {
     Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
+/// From when on a certificate in DER is in force.
+#[must_use]
+pub fn in_force_from(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Timestamp::from_second(certificate.validity().not_before.timestamp()).ok()
+}
+
 /// Connections that have got through TLS. Each is let through on its own, so that one that
 /// says nothing keeps no other one waiting.
 pub fn incoming(

@@ -177,11 +177,12 @@ fn lasts(valid: SignedDuration) -> Result<Duration, CaError> {
     Duration::try_from(valid).ok().filter(|valid| !valid.is_zero()).ok_or(CaError::Valid)
 }
 
-/// A UID that no other node has.
+/// A UID that no other node has. It has not the form of Kubernetes' own, so that what a cluster's
+/// API server says of the node is not taken for another life's.
 fn drawn() -> Result<String, CaError> {
     let path = PathBuf::from("/proc/sys/kernel/random/uuid");
     let uid = std::fs::read_to_string(&path).map_err(|source| CaError::Read { path, source })?;
-    Ok(uid.trim().to_owned())
+    Ok(uid.trim().replace('-', ""))
 }
 
 /// Writes both, the key first: who has the certificate shall have the key.

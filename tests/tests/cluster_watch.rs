@@ -185,6 +185,24 @@ async fn what_the_server_has_forgotten_is_listed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_watches_and_says_nothing_more_is_silent() {
+    let (folder, server) = (folder(), ApiServer::start());
+    server.put(node("a", "True"));
+    server.bookmark_every(Duration::from_secs(3600));
+    let mut watched = Watched::load(folder.path()).await;
+    watched.watch_as(CLUSTER, &server, ADMIN_TOKEN, limits()).await;
+    heard(&watched, "a", "unavailable", "").await;
+    // Each watch that begins is answered; that is not enough.
+    let until = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < until {
+        let said = watched.said(CLUSTER, "a");
+        assert_eq!(said.as_ref().map(|(state, _)| state.as_str()), Some("unavailable"), "{said:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    watched.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_has_too_much_to_do_is_left_alone_for_as_long_as_it_asks() {
     let (folder, server) = (folder(), ApiServer::start());
     server.put(node("a", "True"));

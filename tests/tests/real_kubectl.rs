@@ -273,6 +273,30 @@ mod real_kubectl {
     }
 
     #[test]
+    fn an_aggregator_that_watches_its_cluster_is_told_so_and_may() {
+        let all = rendered("manifests/overlays/cluster-watch");
+        let of_kind = |kind: &str| all.iter().filter(|one| one["kind"] == kind).collect::<Vec<_>>();
+        let set = of_kind("StatefulSet")[0];
+        let pod = &set["spec"]["template"]["spec"];
+        let arguments = pod["containers"][0]["args"].as_array().expect("arguments");
+        let line = std::iter::once("nodeward-aggregator")
+            .chain(arguments.iter().map(|one| one.as_str().expect("text")));
+        let parsed = AggregatorArguments::try_parse_from(line).expect("good arguments").command;
+        let AggregatorCommand::Serve { config } = parsed else { panic!("{parsed:?}") };
+        assert_eq!(config.kubernetes, ["local"]);
+        let access = of_kind("ConfigMap")[0]["data"]["access.toml"].as_str().expect("text");
+        assert!(access.contains("name = \"local\""), "{access}");
+        let bound = of_kind("ClusterRoleBinding");
+        let watches = bound.iter().find(|one| one["roleRef"]["name"] == "nodeward-cluster-reader");
+        assert_eq!(watches.expect("bound")["subjects"][0]["name"], pod["serviceAccountName"]);
+        // What a client inside of a cluster reads.
+        let text = serde_json::to_string(&pod["volumes"]).expect("JSON");
+        for file in ["token", "ca.crt", "namespace"] {
+            assert!(text.contains(&format!("\"path\":\"{file}\"")), "{file}: {text}");
+        }
+    }
+
+    #[test]
     fn the_relay_takes_its_arguments_and_has_the_same_rights() {
         let parsed = enrols("manifests/overlays/relay", "Deployment");
         assert!(matches!(parsed, AggregatorCommand::Relay { .. }), "{parsed:?}");

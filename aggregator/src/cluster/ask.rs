@@ -278,5 +278,19 @@ fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, AskError> {
 
 /// It cannot be reached: with every cause, for the outermost says least.
 fn lost(error: &(dyn std::error::Error + 'static)) -> AskError {
-    AskError::Lost(nodeward_feeds::causes::with_causes(error))
+    AskError::Lost(causes_of(error))
+}
+
+/// An error with its causes. What a program says that makes a kubeconfig's credential, and what
+/// it is told in its environment, may be secret and is not repeated.
+pub(super) fn causes_of(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(one) = cause {
+        let of_kube = one.downcast_ref::<kube::Error>();
+        if one.is::<kube::client::AuthError>() || matches!(of_kube, Some(kube::Error::Auth(_))) {
+            return "the credential of the kubeconfig could not be had".to_owned();
+        }
+        cause = one.source();
+    }
+    super::convert::bounded(nodeward_feeds::causes::with_causes(error), 512)
 }

@@ -3,6 +3,7 @@
 //! the API server has forgotten (410) begins with a list again. What fails is tried again
 //! after a delay that doubles and is drawn at random, or after as long as the server asks for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -162,6 +163,8 @@ pub(super) struct Follower {
     pub pulse: SharedPulse,
     pub news: mpsc::Sender<News>,
     pub metrics: Arc<Metrics>,
+    /// The last watch that began has told nothing yet.
+    pub is_quiet: AtomicBool,
 }
 
 /// Nobody listens any more.
@@ -291,12 +294,16 @@ impl Follower {
         let asked = self.asker.watch(path, fields, seconds, &from).await;
         let at = since.insert(from);
         let mut watching: Watching = asked?;
-        self.answered();
+        // One that takes watches and then says nothing, not even bookmarks, is silent.
+        if !self.is_quiet.swap(true, Ordering::Relaxed) {
+            self.answered();
+        }
         let read = |kind: &str, raw: &RawValue| {
             let named: wire::Named = serde_json::from_str(raw.get()).unwrap_or_default();
             (kind == "DELETED", named.metadata.resource_version, self.kind.read(raw))
         };
         while let Some(line) = watching.next(read).await? {
+            self.is_quiet.store(false, Ordering::Relaxed);
             self.answered();
             let version = match line {
                 Line::Bookmark(version) => version,

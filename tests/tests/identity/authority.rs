@@ -44,7 +44,7 @@ fn an_authority_issues_to_nodes_and_holders_and_overwrites_nothing() {
         Identity::Node { cluster: "prod".to_owned(), node: "a".to_owned(), uid: "1-2".to_owned() };
     assert_eq!(named(&path("n.pem")), node);
     good(folder.path(), "issue --out drawn --node a --cluster prod");
-    assert!(matches!(named(&path("drawn.pem")), Identity::Node { uid, .. } if uid.len() == 36));
+    assert!(matches!(named(&path("drawn.pem")), Identity::Node { uid, .. } if uid.len() == 32));
     good(folder.path(), "issue --out r --reader ann --cluster *");
     assert_eq!(named(&path("r.pem")), holder(Role::Reader, Clusters::All));
     good(folder.path(), "issue --out a --admin ann --valid 1d");

@@ -89,7 +89,17 @@ async fn a_reader_of_one_cluster_who_asks_about_another() {
     let plans = PlanServiceClient::new(of_prod).list_plans(v1::ListPlansRequest {}).await;
     assert_eq!(plans.expect_err("all").code(), Code::PermissionDenied);
     let of_all = cluster.connect_named(&["nodeward://*/reader/ann"]).await;
-    assert!(PlanServiceClient::new(of_all).list_plans(v1::ListPlansRequest {}).await.is_ok());
+    let mut reader_of_all = PlanServiceClient::new(of_all);
+    assert!(reader_of_all.list_plans(v1::ListPlansRequest {}).await.is_ok());
+    // To read them all is not to change them.
+    let delete = || v1::GetPlanRequest { name: "weekend".to_owned() };
+    let refused = reader_of_all.delete_plan(delete()).await.expect_err("a reader");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let refused = reader_of_all.create_plan(v1::CreatePlanRequest::default()).await;
+    assert_eq!(refused.expect_err("a reader").code(), Code::PermissionDenied);
+    let admin = cluster.connect_named(&["nodeward://*/admin/ann"]).await;
+    let none = PlanServiceClient::new(admin).delete_plan(delete()).await.expect_err("no such plan");
+    assert_eq!(none.code(), Code::NotFound);
 }
 
 #[tokio::test]
