@@ -175,7 +175,12 @@ pub const COLLECTORS: [Collector; Component::COLLECTED.len()] = [
     ),
     Collector::of(Component::Cni, cni::collect, cni::READS, &[]),
     Collector::of(Component::Systemd, systemd::collect, systemd::READS, &[]),
-    Collector::of(Component::Network, network::collect, network::READS, &[]),
+    Collector::of(
+        Component::Network,
+        network::collect,
+        network::READS,
+        &[process::SHARED, namespace::SHARED, kubelet::TRACED, resolver::SHARED],
+    ),
     Collector::of(
         Component::Dns,
         dns::collect,

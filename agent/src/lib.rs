@@ -6,7 +6,8 @@
 //! carries a round from `collect` to `send`, and [`send`] reports it. [`service`]
 //! strings these together for each way of running, [`config`] says how. What collectors
 //! read is declared beside them in the words of [`reads`]. [`npd`] reads the rules of
-//! node-problem-detector that a configuration names, [`journal`] the files of systemd's journal.
+//! node-problem-detector that a configuration names, [`journal`] the files of systemd's journal,
+//! [`nftables`] the rules of the packet filter.
 
 pub mod arguments;
 pub mod collect;
@@ -16,6 +17,7 @@ pub mod frame;
 pub mod host;
 pub mod journal;
 pub mod measure;
+pub mod nftables;
 pub mod npd;
 pub mod probe;
 pub mod reads;

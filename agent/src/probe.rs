@@ -1,5 +1,5 @@
 //! Local endpoints: HTTP on loopback, the container runtime's socket, systemd's bus,
-//! chronyd, and the kernel's clock; and beyond the machine nameservers, the API server, and
+//! chronyd, the kernel's clock and its packet filter; and beyond the machine nameservers, the API server, and
 //! what the operator names. Every probe is bounded in time and asks only what reads.
 
 mod call;
@@ -8,6 +8,7 @@ pub mod clock;
 mod containerd_api;
 pub mod cri;
 pub mod http;
+mod netfilter;
 pub mod reach;
 mod recording;
 pub mod resolver;
@@ -26,6 +27,7 @@ use nodeward_domain::facts::{
 use tokio::task::JoinHandle;
 
 use crate::host::{HostRoot, Space};
+use crate::nftables::Ruleset;
 use cri::Heard;
 use http::{Get, Reply};
 use reach::{Errand, Seen};
@@ -202,6 +204,19 @@ impl Probes {
                 recording
                     .clock
                     .ok_or_else(|| "the kernel's clock is not in the recording".to_owned())
+            }
+            Self::Off(why) => Err(why.clone()),
+        }
+    }
+
+    /// Asks the kernel for the rules of its packet filter nf_tables, in the network of whoever
+    /// calls, or says why not.
+    pub fn packet_filter(&self) -> Result<Ruleset, String> {
+        match self {
+            Self::Live { .. } => netfilter::rules(),
+            Self::Recorded(recording) => {
+                recording.asked.note(|| netfilter::PLACE.to_owned());
+                recording.packet_filter()
             }
             Self::Off(why) => Err(why.clone()),
         }

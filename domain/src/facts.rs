@@ -61,7 +61,7 @@ pub use kube_proxy::{FamilyHealth, FeatureGate, KubeProxy, ProxyConfiguration, P
 pub use kubelet::Kubelet;
 pub use linux_extension::{LinuxExtension, LinuxTool, ToolUnit};
 pub use managed_images::{ImageNames, ManagedContainer, ManagedImage, ManagedImages};
-pub use network::{DefaultRoute, Interface, Netfilter, Network};
+pub use network::{DefaultRoute, Fate, Filtered, Interface, Netfilter, Network, Rules, Traffic};
 pub use node_access::NodeAccess;
 pub use node_image::{ImageName, Label, NodeImage, built_on};
 pub use node_object::{

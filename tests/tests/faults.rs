@@ -274,6 +274,13 @@ async fn a_fault_costs_its_own_component_only_and_says_where_and_why() {
                     Component::Kubelet => path == "/proc/stat",
                     // Whether such a process has ended and waits for its parent.
                     Component::ProcessLimits => path.ends_with("/stat"),
+                    // Where its traffic goes, and whether the kernel has rules, hangs on it.
+                    Component::Network => {
+                        path == "/proc/modules"
+                            || path == "/var/lib/kubelet/kubeconfig"
+                            || path == "/run/systemd/resolve/stub-resolv.conf"
+                            || path.ends_with("/stat")
+                    }
                     // How it lies there is told of every file of these places.
                     Component::Files => {
                         path.starts_with("/etc/") || path == "/var/lib/kubelet/kubeconfig"

@@ -2,12 +2,15 @@
 //! a namespace with a root directory in which both are mounted as a node has them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nix::sched::{CloneFlags, setns};
 use nodeward_agent::collect::{COLLECTORS, LogWatch};
 use nodeward_agent::host::{Host, HostRoot, Kept};
 use nodeward_agent::probe::Probes;
@@ -17,7 +20,7 @@ use nodeward_domain::facts::{ComponentState, Network};
 use nodeward_domain::node::NodeHistory;
 use nodeward_domain::observed::State;
 use nodeward_domain::policy::{DEFAULT_EDITION, Policy};
-use nodeward_tests::programs::installed;
+use nodeward_tests::programs::{installed, nodeward};
 use nodeward_tests::service::PATIENCE;
 use tempfile::TempDir;
 
@@ -65,12 +68,30 @@ impl Node {
         assert_eq!(line, "done\n", "{command}");
     }
 
+    /// What the agent sees of it from inside, where it may ask the kernel for rules.
+    fn look_inside(&self) -> Arc<Network> {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let network = File::open(format!("/proc/{}/ns/net", self.shell.id())).expect("its network");
+        let probes = Probes::Live { runtime: runtime.handle().clone() };
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(&network, CloneFlags::CLONE_NEWNET).expect("root may enter it");
+                self.look_with(probes)
+            });
+            inside.join().expect("it looks")
+        })
+    }
+
     /// What the agent sees of it.
     fn look(&self) -> Arc<Network> {
+        self.look_with(Probes::Off("a network alone".to_owned()))
+    }
+
+    fn look_with(&self, probes: Probes) -> Arc<Network> {
         let root = format!("/proc/{}/root{}", self.shell.id(), self.folder.path().display());
         let host = Host {
             root: HostRoot::open(root.as_ref()).expect("its root"),
-            probes: Probes::Off("a network alone".to_owned()),
+            probes,
             containerd_socket: String::new(),
             kubelet_token_file: None,
             beyond: Default::default(),
@@ -97,18 +118,23 @@ impl Node {
 
     /// The reasons of all findings about it.
     fn findings(&self) -> Vec<&'static str> {
-        let mut history = NodeHistory::default();
-        let now = Timestamp::UNIX_EPOCH;
-        let state = ComponentState::Network(State::Present(self.look()));
-        history.observe(state, now, Duration::ZERO);
-        let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
-        judge_node(&history, Default::default(), &policy, now)
-            .into_iter()
-            .filter(|judged| judged.check.component == Component::Network)
-            .filter(|judged| matches!(judged.verdict.outcome, Outcome::Fail { .. }))
-            .map(|judged| judged.check.reason)
-            .collect()
+        findings(self.look())
     }
+}
+
+/// The reasons of all findings about a network.
+fn findings(network: Arc<Network>) -> Vec<&'static str> {
+    let mut history = NodeHistory::default();
+    let now = Timestamp::UNIX_EPOCH;
+    let state = ComponentState::Network(State::Present(network));
+    history.observe(state, now, Duration::ZERO);
+    let policy = Policy::edition(DEFAULT_EDITION).expect("the usual edition");
+    judge_node(&history, Default::default(), &policy, now)
+        .into_iter()
+        .filter(|judged| judged.check.component == Component::Network)
+        .filter(|judged| matches!(judged.verdict.outcome, Outcome::Fail { .. }))
+        .map(|judged| judged.check.reason)
+        .collect()
 }
 
 impl Drop for Node {
@@ -195,5 +221,168 @@ mod real_iptables {
         };
         assert_eq!(*legacy_tables, ["ip filter"]);
         node.finds(&["IptablesModesMixed"]);
+    }
+}
+
+mod real_nftables {
+    use nodeward_domain::facts::{Fate, Rules, Traffic};
+
+    use super::*;
+
+    /// Rules as a healthy node has them: of kubelet and kube-proxy, of the provider's image and
+    /// of the virtual machine's agent.
+    const OF_A_NODE: [&str; 13] = [
+        "-N KUBE-FIREWALL",
+        "-N KUBE-SERVICES",
+        "-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment \
+         'block incoming localnet connections' -m conntrack ! --ctstate \
+         RELATED,ESTABLISHED,DNAT -j DROP",
+        "-A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP",
+        "-A INPUT -j KUBE-FIREWALL",
+        "-A OUTPUT -j KUBE-FIREWALL",
+        "-A OUTPUT -m conntrack --ctstate NEW -j KUBE-SERVICES",
+        "-A KUBE-SERVICES -d 10.0.41.7/32 -p tcp -m comment --comment 'has no endpoints' \
+         -m tcp --dport 80 -j REJECT",
+        "-A FORWARD -d 168.63.129.16 -p tcp --dport 80 -j DROP",
+        "-A FORWARD -d 168.63.129.16 -p tcp --dport 32526 -j DROP",
+        "-t security -A OUTPUT -d 168.63.129.16 -p tcp --dport 53 -j ACCEPT",
+        "-t security -A OUTPUT -d 168.63.129.16 -p tcp -m owner --uid-owner 0 -j ACCEPT",
+        "-t security -A OUTPUT -d 168.63.129.16 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP",
+    ];
+
+    /// With a kubelet that has an API server, and a nameserver.
+    fn node() -> Node {
+        let node = Node::well();
+        let write = |path: &str, text: &str| {
+            let path = node.folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, text).expect("written");
+        };
+        write("etc/resolv.conf", "nameserver 192.0.2.53\n");
+        write("usr/bin/kubelet", "");
+        write(
+            "var/lib/kubelet/kubeconfig",
+            "clusters:\n- cluster:\n    server: https://198.51.100.7:443\nusers:\n",
+        );
+        node
+    }
+
+    fn fates(network: &Network) -> BTreeMap<Traffic, Fate> {
+        match &network.rules {
+            Rules::Read(all) => all.iter().map(|one| (one.traffic, one.fate.clone())).collect(),
+            Rules::Unreadable(why) => panic!("{why}"),
+        }
+    }
+
+    fn refused(network: &Network) -> Vec<Traffic> {
+        let fates = fates(network).into_iter();
+        fates.filter(|(_, fate)| matches!(fate, Fate::Refused { .. })).map(|(one, _)| one).collect()
+    }
+
+    #[test]
+    fn the_rules_of_a_healthy_node_refuse_nothing_that_it_lives_by() {
+        let mut node = node();
+        for rule in OF_A_NODE {
+            node.run(&format!("iptables-nft {rule}"));
+        }
+        let network = node.look_inside();
+        let fates = fates(&network);
+        assert_eq!(fates.keys().copied().collect::<Vec<_>>(), Traffic::ALL);
+        for (traffic, fate) in fates {
+            assert_eq!(fate, Fate::Passes, "{traffic}");
+        }
+        assert_eq!(findings(network), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn each_rule_that_refuses_is_found_by_its_handle_and_gone_with_it() {
+        use Traffic::{ApiServer, HostAgent, Kubelet, Loopback, Metadata, Nameservers};
+        let mut node = node();
+        for (rule, expected) in [
+            ("INPUT -p tcp --dport 10250 -j REJECT", &[Kubelet][..]),
+            ("INPUT -p tcp -m multiport --dports 22,10000:10300 -j DROP", &[Loopback, Kubelet]),
+            ("INPUT -i lo -j DROP", &[Loopback]),
+            ("OUTPUT -d 127.0.0.0/8 -p tcp -j REJECT --reject-with tcp-reset", &[Loopback]),
+            ("OUTPUT -d 198.51.100.0/24 -j DROP", &[ApiServer]),
+            ("INPUT -s 198.51.100.7 -p tcp --sport 443 -j DROP", &[ApiServer]),
+            ("OUTPUT -p udp --dport 53 -j DROP", &[Nameservers]),
+            ("OUTPUT -d 169.254.169.254 -j DROP", &[Metadata]),
+            ("OUTPUT -d 168.63.129.16 -p tcp --dport 32526 -j DROP", &[HostAgent]),
+            (
+                "OUTPUT -m conntrack --ctstate NEW -o uplink0 -p tcp -j DROP",
+                &[ApiServer, Metadata, HostAgent],
+            ),
+            (
+                "OUTPUT -p tcp -m owner --uid-owner 0 -j DROP",
+                &[Loopback, Kubelet, ApiServer, Metadata, HostAgent],
+            ),
+        ] {
+            node.run(&format!("iptables-nft -A {rule}"));
+            let network = node.look_inside();
+            assert_eq!(refused(&network), expected, "{rule}: {:?}", network.rules);
+            // A machine without Kubernetes lives by less.
+            let is_found =
+                expected.iter().any(|one| matches!(one, Loopback | ApiServer | Nameservers));
+            let said = findings(network);
+            assert_eq!(said.contains(&"NodeTrafficRefused"), is_found, "{rule}: {said:?}");
+            node.run(&format!("iptables-nft -D {rule}"));
+            assert_eq!(refused(&node.look_inside()), [], "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_drops_refuses_what_no_rule_lets_through() {
+        let mut node = node();
+        node.run("iptables-nft -A INPUT -i lo -j ACCEPT");
+        node.run("iptables-nft -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT");
+        node.run("iptables-nft -P INPUT DROP");
+        assert_eq!(refused(&node.look_inside()), [Traffic::Kubelet]);
+        node.run("iptables-nft -A INPUT -p tcp --dport 10250 -j ACCEPT");
+        assert_eq!(refused(&node.look_inside()), []);
+        node.run("iptables-nft -F INPUT");
+        let all = refused(&node.look_inside());
+        assert_eq!(all, Traffic::ALL, "without a rule that lets answers in");
+    }
+
+    #[test]
+    fn what_rules_ask_that_is_not_known_is_undecided() {
+        let mut node = node();
+        node.run("iptables-nft -A INPUT -p tcp --dport 10250 -s 10.0.0.0/8 -j DROP");
+        let network = node.look_inside();
+        let fate = fates(&network)[&Traffic::Kubelet].clone();
+        let Fate::Undecided { chain, rule } = fate else { panic!("{fate:?}") };
+        assert_eq!(chain, "ip filter INPUT");
+        assert!(rule.contains("from 10.0.0.0/8"), "{rule}");
+        node.run("iptables-nft -F INPUT");
+        node.run("iptables-nft -A INPUT -m limit --limit 1/s -j DROP");
+        assert!(matches!(fates(&node.look_inside())[&Traffic::Kubelet], Fate::Undecided { .. }));
+    }
+
+    #[test]
+    fn another_network_is_not_asked() {
+        let node = node();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let probes = Probes::Live { runtime: runtime.handle().clone() };
+        let Rules::Unreadable(why) = &node.look_with(probes).rules else { panic!("read") };
+        assert!(why.contains("net namespace"), "{why}");
+    }
+
+    /// As an agent has it in the profiles that are shipped.
+    #[test]
+    fn without_the_right_the_answer_is_unknown_and_says_which_one() {
+        let mut alone = Command::new(installed("unshare"));
+        alone.arg("--net").arg(installed("setpriv"));
+        alone.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
+        alone.arg(nodeward()).args(["inspect", "-o", "json", "--node-name", "n"]);
+        let said = alone.output().expect("it runs");
+        let answer: serde_json::Value = serde_json::from_slice(&said.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {said:?}"));
+        let components = answer["components"].as_array().expect("components").iter();
+        let checks = components.flat_map(|one| one["checks"].as_array().expect("checks").iter());
+        let told: Vec<&serde_json::Value> =
+            checks.filter(|check| check["reason"] == "NodeTrafficRefused").collect();
+        let [told] = told.as_slice() else { panic!("{told:?}") };
+        let text = told.to_string();
+        assert!(text.contains("unknown") && text.contains("CAP_NET_ADMIN"), "{text}");
     }
 }

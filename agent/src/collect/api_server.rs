@@ -2,6 +2,7 @@
 //! node gets, and what it answers to somebody without a credential. No token is ever shown:
 //! a refusal proves as much as a welcome.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use nodeward_domain::observed::State;
 use x509_parser::pem::Pem;
 
 use super::{Collected, kubelet, resolver};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, Kubeconfig};
 use crate::probe::reach::{Errand, Seen};
 use crate::reads::Read;
 
@@ -27,21 +28,27 @@ const LIMIT_BYTES: u64 = 128 * 1024;
 /// So many authorities of a file are compared.
 const COMPARED: usize = 64;
 
+/// What it is asked.
+const ASKED: &str = "/livez";
+
 /// HTTPS, where the kubeconfig names no port.
 const PORT: u16 = 443;
 
 /// What answers is asked again after this long: a whole fleet asks one server.
 const AGAIN_AFTER: Duration = Duration::from_secs(120);
 
+/// The kubelet's kubeconfig.
+pub(super) const KUBECONFIG: Read = Read::usually(
+    &USUAL,
+    "the kubelet's `--kubeconfig`",
+    "The lines `server`, `certificate-authority`, `tls-server-name` and \
+     `insecure-skip-tls-verify`, and whether there is a `proxy-url`. Reading goes byte by byte \
+     and stops before the credentials, which stand behind them.",
+);
+
 /// What is read.
 pub(super) const READS: &[Read] = &[
-    Read::usually(
-        &USUAL,
-        "the kubelet's `--kubeconfig`",
-        "The lines `server`, `certificate-authority`, `tls-server-name` and \
-         `insecure-skip-tls-verify`, and whether there is a `proxy-url`. Reading goes byte by byte \
-         and stops before the credentials, which stand behind them.",
-    ),
+    KUBECONFIG,
     Read::usually(
         &AUTHORITIES,
         "`certificate-authority` in it",
@@ -66,33 +73,16 @@ pub(super) fn collect(host: &Host) -> Collected {
 fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
     let not_applicable =
         |why: &str| Ok((State::NotApplicable(why.to_owned()), Measurements::default()));
-    let Some(flag) = kubelet::flag(host, "kubeconfig")? else {
-        return not_applicable("no kubelet, which would use one");
+    let Told { path, kubeconfig, server, endpoint } = match told(host)? {
+        Ok(told) => told,
+        Err(why) => return not_applicable(why),
     };
-    let path = match flag {
-        Some(path) => Some(path),
-        None => host.root.existing(&USUAL)?.into_iter().next(),
-    };
-    let Some(path) = path else {
-        return not_applicable("the kubelet is told no kubeconfig, and uses no API server");
-    };
-    let kubeconfig = host.root.read_kubeconfig(&path, LIMIT_BYTES)?;
     let malformed = |why: &str| HostError::Malformed { path: path.clone(), why: why.to_owned() };
-    let server = match kubeconfig.servers.as_slice() {
-        [server] => server.clone(),
-        [] => return Err(malformed("names no server before its credentials")),
-        _ => return Err(malformed("names several servers")),
-    };
-    if !kubeconfig.is_whole {
-        return Err(malformed("has a key before its users that is not known here"));
-    }
     let server_name = match kubeconfig.server_names.as_slice() {
         [] => None,
         [name] if is_name(name) || name.parse::<std::net::IpAddr>().is_ok() => Some(name.clone()),
         _ => return Err(malformed("has a tls-server-name that is no name, or several")),
     };
-    let endpoint = endpoint(&server)
-        .ok_or_else(|| malformed("names a server that is no https://NAME:PORT"))?;
     let authority = match kubeconfig.authorities.as_slice() {
         [authority] => Ok(authority.clone()),
         [] => {
@@ -109,7 +99,7 @@ fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
         names: resolver::names(host, &endpoint.host)?,
         endpoint,
         server_name,
-        path: Some("/livez"),
+        path: Some(ASKED),
         authorities: authority.as_ref().map_or_else(|_| Vec::new(), |(_, read)| read.clone()),
     };
     let not_gone = |why: String| Seen::stopped(Reach::NotProbed { why });
@@ -141,6 +131,59 @@ fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
     let is_unverified = Some(kubeconfig.is_insecure);
     let api = ApiServer { kubeconfig: path, server, reach, livez, certificate, is_unverified };
     Ok((State::Present(Arc::new(api)), measured))
+}
+
+/// What the kubelet is told of its API server.
+struct Told {
+    path: String,
+    kubeconfig: Kubeconfig,
+    server: String,
+    endpoint: Endpoint,
+}
+
+/// The kubeconfig that the kubelet uses, with its one server; or why there is none.
+fn told(host: &Host) -> Result<Result<Told, &'static str>, HostError> {
+    let Some(flag) = kubelet::flag(host, "kubeconfig")? else {
+        return Ok(Err("no kubelet, which would use one"));
+    };
+    let path = match flag {
+        Some(path) => Some(path),
+        None => host.root.existing(&USUAL)?.into_iter().next(),
+    };
+    let Some(path) = path else {
+        return Ok(Err("the kubelet is told no kubeconfig, and uses no API server"));
+    };
+    let kubeconfig = host.root.read_kubeconfig(&path, LIMIT_BYTES)?;
+    let malformed = |why: &str| HostError::Malformed { path: path.clone(), why: why.to_owned() };
+    let server = match kubeconfig.servers.as_slice() {
+        [server] => server.clone(),
+        [] => return Err(malformed("names no server before its credentials")),
+        _ => return Err(malformed("names several servers")),
+    };
+    if !kubeconfig.is_whole {
+        return Err(malformed("has a key before its users that is not known here"));
+    }
+    let endpoint = endpoint(&server)
+        .ok_or_else(|| malformed("names a server that is no https://NAME:PORT"))?;
+    Ok(Ok(Told { path, kubeconfig, server, endpoint }))
+}
+
+/// Where the API server is that the kubelet goes to by itself: its addresses, none where its
+/// name was not looked up yet, and its port.
+pub(super) fn addresses(host: &Host) -> Result<Option<(Vec<IpAddr>, u16)>, HostError> {
+    let Ok(Told { kubeconfig, endpoint, .. }) = told(host)? else { return Ok(None) };
+    if kubeconfig.has_proxy {
+        return Ok(None);
+    }
+    let addresses = match endpoint.host.parse() {
+        Ok(address) => vec![address],
+        Err(_) => {
+            let written = resolver::names(host, &endpoint.host)?.written;
+            let led_to = || host.beyond.led_to(&format!("https://{endpoint}{ASKED}"));
+            if written.is_empty() { led_to() } else { written }
+        }
+    };
+    Ok(Some((addresses, endpoint.port)))
 }
 
 /// The authorities of a file, in DER. At least one.

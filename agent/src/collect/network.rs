@@ -1,9 +1,10 @@
 //! Collects `network`: interfaces of the node's own network, from `/sys/class/net`, its
 //! default routes and tables of its older packet filter, from `/proc/PID/net` of a process
-//! in it. sysfs shows the network in which it was mounted, and so do the node's own mounts.
+//! in it, and the rules of the newer one, which the kernel tells over netlink. sysfs shows the network in which it was mounted, and so do the node's own mounts.
 
 mod filter;
 mod routes;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use nodeward_domain::facts::{ComponentState, Interface, Network};
 use nodeward_domain::observed::State;
 
-use super::{Collected, state};
+use super::{Collected, api_server, state};
 use crate::host::{Host, HostError, HostRoot};
 use crate::reads::Read;
 
@@ -73,13 +74,25 @@ pub(super) const READS: &[Read] = &[
         "Where the link `iptables` leads in the end: to the program of the newer or of the older \
          packet filter. No program is started.",
     ),
+    Read::of(
+        &["/proc/modules", "/proc/sys/kernel/osrelease", "/lib/modules/{release}/modules.builtin"],
+        "Whether the kernel has nf_tables already: asked for rules it would load the module.",
+    ),
+    Read::of(
+        &["netlink:nf_tables"],
+        "Tables, chains and rules of nf_tables, which is what `iptables-nft` writes. Needs \
+         CAP_NET_ADMIN. Only messages that list are sent. What becomes of the traffic that a node \
+         lives by is told, with the rule that refuses it; not the rules.",
+    ),
+    api_server::KUBECONFIG,
 ];
 
 pub(super) fn collect(host: &Host) -> Collected {
-    ComponentState::Network(state(read(&host.root))).into()
+    ComponentState::Network(state(read(host))).into()
 }
 
-fn read(root: &HostRoot) -> Result<State<Network>, HostError> {
+fn read(host: &Host) -> Result<State<Network>, HostError> {
+    let root = &host.root;
     let mut interfaces = Vec::new();
     let mut pod_link_mtus = BTreeSet::new();
     let default_routes = routes::defaults(root)?;
@@ -110,6 +123,7 @@ fn read(root: &HostRoot) -> Result<State<Network>, HostError> {
     Ok(State::Present(Arc::new(Network {
         interfaces,
         pod_link_mtus: pod_link_mtus.into_iter().take(MTUS).collect(),
+        rules: rules::read(host, &default_routes),
         default_routes,
         netfilter: filter::read(root),
     })))
@@ -164,6 +178,22 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::collect::LogWatch;
+    use crate::host::Kept;
+    use crate::probe::Probes;
+
+    fn host(root: &Path) -> Host {
+        Host {
+            root: HostRoot::open(root).expect("a directory"),
+            probes: Probes::Off("a copy".to_owned()),
+            containerd_socket: String::new(),
+            kubelet_token_file: None,
+            beyond: Default::default(),
+            packages: Kept::default(),
+            remembered: Default::default(),
+            log: LogWatch::default(),
+        }
+    }
 
     /// An interface below a root: name, flags, state and MTU.
     fn made(root: &Path, device: &str, [name, flags, state, mtu]: [&str; 4]) {
@@ -190,9 +220,7 @@ mod tests {
         std::fs::write(root.join("sys/class/net/bonding_masters"), "\n").expect("written");
         std::fs::create_dir_all(root.join("proc/1/net")).expect("made");
         std::fs::write(root.join("proc/1/net/route"), routes::HEAD).expect("written");
-        let State::Present(network) =
-            read(&HostRoot::open(root).expect("a directory")).expect("readable")
-        else {
+        let State::Present(network) = read(&host(root)).expect("readable") else {
             panic!("not there");
         };
         let names: Vec<&str> = network.interfaces.iter().map(|one| one.name.as_str()).collect();
@@ -208,8 +236,9 @@ mod tests {
 
     #[test]
     fn the_network_of_this_machine_is_read() {
-        let root = HostRoot::open(Path::new("/")).expect("the root");
-        let State::Present(network) = read(&root).expect("readable") else { panic!("not there") };
+        let State::Present(network) = read(&host(Path::new("/"))).expect("readable") else {
+            panic!("not there")
+        };
         assert!(network.interfaces.iter().any(|one| one.is_loopback), "{network:?}");
     }
 }

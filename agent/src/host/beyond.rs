@@ -4,6 +4,7 @@
 //! as many attempts.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,19 +21,29 @@ pub struct Beyond {
     asked: Option<Vec<Endpoint>>,
     /// By address.
     reached: Mutex<BTreeMap<String, (Instant, Seen)>>,
+    /// What names led to, by address, whatever came of it.
+    led_to: Mutex<BTreeMap<String, Vec<IpAddr>>>,
 }
 
 impl Beyond {
     /// With endpoints that are looked at.
     #[must_use]
     pub fn asking(endpoints: Vec<Endpoint>) -> Self {
-        Self { asked: Some(endpoints), reached: Mutex::default() }
+        Self { asked: Some(endpoints), ..Self::default() }
     }
 
     /// The endpoints that are looked at; none where nobody asked.
     #[must_use]
     pub fn asked(&self) -> Option<&[Endpoint]> {
         self.asked.as_deref()
+    }
+
+    /// The addresses that the name of that one has led to when it was last looked up; none
+    /// before that.
+    #[must_use]
+    pub fn led_to(&self, url: &str) -> Vec<IpAddr> {
+        let led_to = self.led_to.lock().unwrap_or_else(PoisonError::into_inner);
+        led_to.get(url).cloned().unwrap_or_default()
     }
 
     fn kept(&self, errand: &Errand, again_after: Duration) -> Option<Seen> {
@@ -43,6 +54,10 @@ impl Beyond {
     }
 
     fn keep(&self, url: String, seen: &Seen) {
+        if !seen.addresses.is_empty() {
+            let mut led_to = self.led_to.lock().unwrap_or_else(PoisonError::into_inner);
+            led_to.insert(url.clone(), seen.addresses.clone());
+        }
         let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         match is_well(seen) {
             true => reached.insert(url, (Instant::now(), seen.clone())),
@@ -135,7 +150,11 @@ mod tests {
             beyond.keep(errand("a.example").url(), &ill);
             assert_eq!(beyond.kept(&errand("a.example"), LONG), None, "{ill:?}");
         }
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let blocked = Seen { addresses: vec![address], ..Seen::stopped(Reach::Refused) };
+        beyond.keep(errand("a.example").url(), &blocked);
         beyond.keep(errand("a.example").url(), &Seen { answer: answered(401), ..well });
+        assert_eq!(beyond.led_to(&errand("a.example").url()), [address]);
         assert!(beyond.kept(&errand("a.example"), LONG).is_some());
     }
 }

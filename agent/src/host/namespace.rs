@@ -56,7 +56,8 @@ impl Host {
         if !self.probes.is_live() || is_own_root {
             return None;
         }
-        let own = std::fs::read_link(format!("/proc/self/ns/{link}")).ok()?;
+        // A thread may have namespaces of its own.
+        let own = std::fs::read_link(format!("/proc/thread-self/ns/{link}")).ok()?;
         match namespace(&self.root, link) {
             Some(theirs) if own.as_os_str() == theirs.as_str() => None,
             Some(_) => Some(Foreign::Another(link)),

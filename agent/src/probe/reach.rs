@@ -81,6 +81,8 @@ pub struct Seen {
     pub verified: Option<Result<(), String>>,
     /// All of it, when it was answered.
     pub took: Option<Duration>,
+    /// The addresses that its name has led to.
+    pub addresses: Vec<IpAddr>,
 }
 
 impl Seen {
@@ -88,16 +90,18 @@ impl Seen {
     #[must_use]
     pub fn stopped(reach: Reach) -> Self {
         let answer = HttpAnswer::NotAsked { why: "the endpoint was not reached".to_owned() };
-        Self { reach, answer, issuer: String::new(), verified: None, took: None }
+        let (issuer, addresses) = (String::new(), Vec::new());
+        Self { reach, answer, issuer, verified: None, took: None, addresses }
     }
 }
 
 /// Goes there.
 pub async fn go(errand: Errand) -> Seen {
     let begun = Instant::now();
-    match attempt(&errand).await {
-        Ok(seen) => Seen { took: Some(begun.elapsed()), ..seen },
-        Err(reach) => Seen::stopped(reach),
+    let mut addresses = Vec::new();
+    match attempt(&errand, &mut addresses).await {
+        Ok(seen) => Seen { took: Some(begun.elapsed()), addresses, ..seen },
+        Err(reach) => Seen { addresses, ..Seen::stopped(reach) },
     }
 }
 
@@ -114,14 +118,14 @@ async fn step<T>(
     })
 }
 
-async fn attempt(errand: &Errand) -> Result<Seen, Reach> {
+async fn attempt(errand: &Errand, addresses: &mut Vec<IpAddr>) -> Result<Seen, Reach> {
     let host = errand.endpoint.host.as_str();
-    let addresses = match host.parse() {
+    *addresses = match host.parse() {
         Ok(address) => vec![address],
         Err(_) if !errand.names.written.is_empty() => errand.names.written.clone(),
         Err(_) => look_up(errand).await?,
     };
-    let stream = connect(&addresses, errand.endpoint.port).await?;
+    let stream = connect(addresses, errand.endpoint.port).await?;
     let secure = Secure::anonymous().map_err(|why| Reach::NotProbed { why })?;
     let name = errand.server_name.as_deref().unwrap_or(host);
     let handshake = step(HANDSHAKE_LIMIT, secure.over_named(stream, name), |limit| {
@@ -157,7 +161,7 @@ async fn attempt(errand: &Errand) -> Result<Seen, Reach> {
             }
         }
     };
-    Ok(Seen { reach: Reach::Reached, answer, issuer, verified, took: None })
+    Ok(Seen { answer, issuer, verified, ..Seen::stopped(Reach::Reached) })
 }
 
 /// All names have the time of one.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use jiff::Timestamp;
 use nodeward_domain::facts::containerd::Replies;
 use nodeward_domain::facts::{
@@ -16,6 +17,7 @@ use super::http::{Get, Reply};
 use super::reach::{Errand, Seen};
 use super::{chrony, clock};
 use crate::host::Space;
+use crate::nftables::Ruleset;
 use crate::reads::Asked;
 
 /// Recorded answers of local endpoints.
@@ -53,6 +55,9 @@ pub struct Recording {
     /// `https://name:443/livez`.
     #[serde(default)]
     pub beyond: BTreeMap<String, RecordedReach>,
+    /// What the kernel tells of its packet filter nf_tables: each message as it comes, in
+    /// Base64.
+    pub packet_filter: Option<Vec<String>>,
     /// Notes what is asked, if a test wants to know.
     #[serde(skip)]
     pub asked: Asked,
@@ -133,6 +138,18 @@ impl Recording {
             Some(answer) => Err(answer.clone()),
             None => Err(lacking()),
         }
+    }
+
+    /// The rules of the packet filter.
+    pub(super) fn packet_filter(&self) -> Result<Ruleset, String> {
+        let messages = self.packet_filter.as_ref();
+        let messages = messages.ok_or("the packet filter is not in the recording")?;
+        let mut ruleset = Ruleset::default();
+        for message in messages {
+            let message = BASE64.decode(message.as_bytes()).map_err(|error| error.to_string())?;
+            ruleset.take(&message).map_err(|error| error.to_string())?;
+        }
+        Ok(ruleset)
     }
 
     /// What was seen of an endpoint beyond the machine.

@@ -8,8 +8,9 @@ use super::{
     verdict_or,
 };
 use crate::component::Component;
-use crate::facts::{Interface, Netfilter, Network};
+use crate::facts::{Fate, Interface, Netfilter, Network, Rules, Traffic};
 use crate::node::NodeHistory;
+use crate::platform::Platform;
 use crate::policy::Policy;
 use crate::responsibility::{Action, Responsible, Turn};
 
@@ -73,6 +74,13 @@ pub(super) const CHECKS: &[Check] = &[
         "The node's iptables writes rules for nftables, and tables of the older packet filter are there besides",
         "https://github.com/kubernetes/node-problem-detector/blob/master/config/iptables-mode-monitor.json",
         modes_mixed,
+    ),
+    check(
+        "NodeTrafficRefused",
+        Severity::Warning,
+        "A rule of the packet filter nf_tables refuses traffic that the node lives by: on its loopback, to the kubelet, the API server, nameservers or the cloud's own services",
+        EKS,
+        traffic_refused,
     ),
 ];
 
@@ -224,16 +232,94 @@ fn modes_mixed(history: &NodeHistory, _: &Scope, _: &Policy, _: Timestamp) -> Ve
     Verdict::fail(message, since, customer(Action::Investigate { at }), evidence)
 }
 
+/// Whether a node of that kind lives by that traffic; none where its kind is not known.
+const fn is_needed(traffic: Traffic, platform: Platform) -> Option<bool> {
+    match (traffic, platform) {
+        (Traffic::Loopback | Traffic::ApiServer | Traffic::Nameservers, _) => Some(true),
+        (_, Platform::Unknown) => None,
+        (Traffic::Kubelet, platform) => {
+            Some(matches!(platform, Platform::Aks | Platform::Kubernetes))
+        }
+        (Traffic::Metadata | Traffic::HostAgent, platform) => {
+            Some(matches!(platform, Platform::Aks))
+        }
+    }
+}
+
+fn traffic_refused(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Verdict {
+    const RULES: &str = "nf_tables";
+    let (network, since) = verdict_or!(known(history));
+    let filtered = match &network.rules {
+        Rules::Read(filtered) => filtered,
+        Rules::Unreadable(why) => {
+            let why = format!("{why}: `nodeward inspect` as root on the node tells");
+            return Verdict::unknown(why, Vec::new());
+        }
+    };
+    let (mut refused, mut open, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+    for one in filtered {
+        let needed = is_needed(one.traffic, scope.platform);
+        if needed == Some(false) {
+            continue;
+        }
+        let expected = format!("{} passes", one.traffic);
+        match &one.fate {
+            Fate::Passes => passed.push(one.traffic.to_string()),
+            Fate::Refused { chain, rule } => {
+                let told = Evidence::new(format!("{RULES} {chain}"), rule, expected);
+                let is_sure = needed == Some(true);
+                (if is_sure { &mut refused } else { &mut open }).push((one.traffic, told));
+            }
+            Fate::Undecided { chain, rule } => {
+                let told = Evidence::new(format!("{RULES} {chain}"), rule, expected);
+                open.push((one.traffic, told));
+            }
+            Fate::NotFollowed(why) => {
+                open.push((one.traffic, Evidence::new(RULES, why, expected)));
+            }
+        }
+    }
+    if let [(traffic, first), more @ ..] = refused.as_slice() {
+        let message = match more.len() {
+            0 => format!("{traffic} is refused by a rule of the packet filter"),
+            more => format!("{traffic}, and {more} more, is refused by the packet filter"),
+        };
+        let chain = first.source.strip_prefix(RULES).unwrap_or_default().trim();
+        let at = format!("nft -a list chain {chain}, and at who wrote the rule");
+        let evidence = refused.iter().map(|(_, evidence)| evidence.clone()).collect();
+        let turn = customer(Action::Investigate { at });
+        return Verdict::fail(message, since, turn, shortened(evidence));
+    }
+    let legacy_tables = match &network.netfilter {
+        Netfilter::Read { legacy_tables, .. } => legacy_tables,
+        Netfilter::Unreadable(why) => return Verdict::unknown(why, Vec::new()),
+    };
+    if let [(traffic, _), more @ ..] = open.as_slice() {
+        let and = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let why = format!("what becomes of {traffic}{and} hangs on rules that are not understood");
+        let evidence = open.into_iter().map(|(_, evidence)| evidence).collect();
+        return Verdict::unknown(why, shortened(evidence));
+    }
+    if !legacy_tables.is_empty() {
+        let tables = legacy_tables.join(", ");
+        let why = format!(
+            "rules of the older packet filter are not read ({tables}): iptables-legacy-save tells"
+        );
+        return Verdict::unknown(why, Vec::new());
+    }
+    Verdict::pass(vec![Evidence::new(RULES, format!("lets pass: {}", passed.join(", ")), "")])
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::check::{Outcome, find};
-    use crate::facts::{ComponentState, DefaultRoute};
+    use crate::facts::{ComponentState, DefaultRoute, Filtered};
     use crate::observed::State;
-    use crate::platform::Platform;
     use crate::policy::DEFAULT_EDITION;
 
     fn interface(name: &str, state: &str, mtu_bytes: u32) -> Interface {
@@ -257,20 +343,33 @@ mod tests {
                 legacy_tables: Vec::new(),
                 iptables: "xtables-nft-multi".to_owned(),
             },
+            rules: filtered([]),
         }
     }
 
+    /// All traffic passes but for that.
+    fn filtered<const N: usize>(but: [(Traffic, Fate); N]) -> Rules {
+        let mut fates: BTreeMap<Traffic, Fate> =
+            Traffic::ALL.into_iter().map(|traffic| (traffic, Fate::Passes)).collect();
+        fates.extend(but);
+        Rules::Read(fates.into_iter().map(|(traffic, fate)| Filtered { traffic, fate }).collect())
+    }
+
+    fn refused() -> Fate {
+        Fate::Refused { chain: "ip filter OUTPUT".to_owned(), rule: "rule 7: drop".to_owned() }
+    }
+
     fn judged(reason: &str, network: Network) -> Outcome {
+        judged_on(Platform::Plain, reason, network)
+    }
+
+    fn judged_on(platform: Platform, reason: &str, network: Network) -> Outcome {
         let mut history = NodeHistory::default();
         let at = Timestamp::UNIX_EPOCH;
         let state = ComponentState::Network(State::Present(Arc::new(network)));
         history.observe(state, at, Duration::ZERO);
         let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
-        let scope = Scope {
-            outside: Default::default(),
-            platform: Platform::Plain,
-            standing: Default::default(),
-        };
+        let scope = Scope { outside: Default::default(), platform, standing: Default::default() };
         (find(reason).expect("a check").judge)(&history, &scope, &policy, at).outcome
     }
 
@@ -312,6 +411,63 @@ mod tests {
                 iptables: "xtables-nft-multi".to_owned(),
             };
         });
+    }
+
+    /// Who refuses what a node does not live by, as a firewall of a plain machine does with
+    /// the kubelet's port, breaks nothing.
+    #[test]
+    fn traffic_counts_where_a_node_lives_by_it() {
+        const REASON: &str = "NodeTrafficRefused";
+        use Platform::{Aks, Kubernetes, Plain, Unknown};
+        for (traffic, broken) in [
+            (Traffic::Loopback, &[Aks, Kubernetes, Plain, Unknown][..]),
+            (Traffic::ApiServer, &[Aks, Kubernetes, Plain, Unknown]),
+            (Traffic::Nameservers, &[Aks, Kubernetes, Plain, Unknown]),
+            (Traffic::Kubelet, &[Aks, Kubernetes]),
+            (Traffic::Metadata, &[Aks]),
+            (Traffic::HostAgent, &[Aks]),
+        ] {
+            for platform in [Aks, Kubernetes, Plain, Unknown] {
+                let network = Network { rules: filtered([(traffic, refused())]), ..healthy() };
+                let outcome = judged_on(platform, REASON, network);
+                match (broken.contains(&platform), platform, outcome) {
+                    (true, _, Outcome::Fail { message, .. }) => {
+                        assert!(message.contains(&traffic.to_string()), "{message}");
+                    }
+                    (false, Unknown, Outcome::Unknown(_)) | (false, _, Outcome::Pass) => {}
+                    (_, _, outcome) => panic!("{traffic} on {platform:?}: {outcome:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rules_that_were_not_read_or_not_understood_are_not_clean() {
+        const REASON: &str = "NodeTrafficRefused";
+        let unknown = |network: Network| match judged_on(Platform::Aks, REASON, network) {
+            Outcome::Unknown(why) => why,
+            other => panic!("{other:?}"),
+        };
+        let rules = Rules::Unreadable("needs CAP_NET_ADMIN".to_owned());
+        let why = unknown(Network { rules, ..healthy() });
+        assert!(why.contains("CAP_NET_ADMIN") && why.contains("nodeward inspect"), "{why}");
+        let chain = || "ip filter INPUT".to_owned();
+        let undecided = Fate::Undecided { chain: chain(), rule: "rule 1: (set) drop".to_owned() };
+        let rules = filtered([(Traffic::Kubelet, undecided)]);
+        let why = unknown(Network { rules, ..healthy() });
+        assert!(why.contains("not understood"), "{why}");
+        let rules = filtered([(Traffic::ApiServer, Fate::NotFollowed("EACCES".to_owned()))]);
+        unknown(Network { rules, ..healthy() });
+        let older = || Netfilter::Read {
+            legacy_tables: vec!["ip filter".to_owned()],
+            iptables: String::new(),
+        };
+        let why = unknown(Network { netfilter: older(), ..healthy() });
+        assert!(why.contains("ip filter"), "{why}");
+        let rules = filtered([(Traffic::Loopback, refused())]);
+        let network = Network { netfilter: older(), rules, ..healthy() };
+        let outcome = judged_on(Platform::Aks, REASON, network);
+        assert!(matches!(outcome, Outcome::Fail { .. }), "{outcome:?}");
     }
 
     #[test]

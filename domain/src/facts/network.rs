@@ -1,6 +1,7 @@
-//! Facts of `network`: interfaces and default routes of the node's own network, and which
-//! tables of the older packet filter it has. Pods come and go: of their links only the MTUs
-//! are told. Sources: `/sys/class/net`, proc_pid_net(5).
+//! Facts of `network`: interfaces and default routes of the node's own network, which tables
+//! of the older packet filter it has, and what the rules of the newer one do with the traffic
+//! that a node lives by. Pods come and go: of their links only the MTUs are told, and of rules
+//! only those that refuse. Sources: `/sys/class/net`, proc_pid_net(5), `linux/netfilter/nf_tables.h`.
 
 use serde::Serialize;
 
@@ -17,6 +18,8 @@ pub struct Network {
     pub default_routes: Vec<DefaultRoute>,
     /// The packet filter.
     pub netfilter: Netfilter,
+    /// What the rules of nf_tables do.
+    pub rules: Rules,
 }
 
 /// One interface.
@@ -61,6 +64,92 @@ pub enum Netfilter {
     },
     /// It could not be read, for this reason.
     Unreadable(String),
+}
+
+/// What the rules of nf_tables do with the traffic that a node lives by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rules {
+    /// This, by kind of traffic.
+    Read(Vec<Filtered>),
+    /// They could not be read, for this reason.
+    Unreadable(String),
+}
+
+/// Traffic that a node lives by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Traffic {
+    /// The node with itself, 127.0.0.1.
+    Loopback,
+    /// Others with the kubelet, port 10250.
+    Kubelet,
+    /// The kubelet with its API server.
+    ApiServer,
+    /// The node with its nameservers, port 53.
+    Nameservers,
+    /// The node with the cloud's metadata service, 169.254.169.254.
+    Metadata,
+    /// The node with the agent of Azure's hosts, 168.63.129.16.
+    HostAgent,
+}
+
+/// One kind of traffic, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Filtered {
+    /// Which traffic.
+    pub traffic: Traffic,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// No rule refuses it.
+    Passes,
+    /// It is refused.
+    Refused {
+        /// The chain, with family and table: `ip filter INPUT`.
+        chain: String,
+        /// The rule, with the handle that nft(8) names it by.
+        rule: String,
+    },
+    /// Whether it is refused hangs on what is not understood, or not known of it.
+    Undecided {
+        /// The chain.
+        chain: String,
+        /// The rule that may refuse it.
+        rule: String,
+    },
+    /// It was not followed, for this reason.
+    NotFollowed(String),
+}
+
+impl Traffic {
+    /// All of it.
+    pub const ALL: [Self; 6] = [
+        Self::Loopback,
+        Self::Kubelet,
+        Self::ApiServer,
+        Self::Nameservers,
+        Self::Metadata,
+        Self::HostAgent,
+    ];
+}
+
+impl std::fmt::Display for Traffic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "traffic on the loopback",
+            Self::Kubelet => "traffic to the kubelet (10250)",
+            Self::ApiServer => "traffic to the API server",
+            Self::Nameservers => "traffic to nameservers (53)",
+            Self::Metadata => "traffic to the metadata service (169.254.169.254)",
+            Self::HostAgent => "traffic to the host's agent (168.63.129.16)",
+        })
+    }
 }
 
 impl Interface {

@@ -807,6 +807,9 @@ pub struct Network {
     pub default_routes: ::prost::alloc::vec::Vec<network::DefaultRoute>,
     #[prost(oneof = "network::Netfilter", tags = "4, 5")]
     pub netfilter: ::core::option::Option<network::Netfilter>,
+    /// None by an agent that does not tell.
+    #[prost(oneof = "network::Rules", tags = "6, 7")]
+    pub rules: ::core::option::Option<network::Rules>,
 }
 /// Nested message and enum types in `Network`.
 pub mod network {
@@ -845,6 +848,126 @@ pub mod network {
         #[prost(string, tag = "2")]
         pub iptables: ::prost::alloc::string::String,
     }
+    /// What the rules of nf_tables do.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct RulesRead {
+        /// By kind of traffic, each once.
+        #[prost(message, repeated, tag = "1")]
+        pub filtered: ::prost::alloc::vec::Vec<Filtered>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Filtered {
+        #[prost(enumeration = "Traffic", tag = "1")]
+        pub traffic: i32,
+        #[prost(enumeration = "Fate", tag = "2")]
+        pub fate: i32,
+        /// With family and table; empty where no rule refuses it, or may.
+        #[prost(string, tag = "3")]
+        pub chain: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub rule: ::prost::alloc::string::String,
+        /// Why it was not followed.
+        #[prost(string, tag = "5")]
+        pub why: ::prost::alloc::string::String,
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Traffic {
+        Unspecified = 0,
+        Loopback = 1,
+        Kubelet = 2,
+        ApiServer = 3,
+        Nameservers = 4,
+        Metadata = 5,
+        HostAgent = 6,
+    }
+    impl Traffic {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "TRAFFIC_UNSPECIFIED",
+                Self::Loopback => "TRAFFIC_LOOPBACK",
+                Self::Kubelet => "TRAFFIC_KUBELET",
+                Self::ApiServer => "TRAFFIC_API_SERVER",
+                Self::Nameservers => "TRAFFIC_NAMESERVERS",
+                Self::Metadata => "TRAFFIC_METADATA",
+                Self::HostAgent => "TRAFFIC_HOST_AGENT",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "TRAFFIC_UNSPECIFIED" => Some(Self::Unspecified),
+                "TRAFFIC_LOOPBACK" => Some(Self::Loopback),
+                "TRAFFIC_KUBELET" => Some(Self::Kubelet),
+                "TRAFFIC_API_SERVER" => Some(Self::ApiServer),
+                "TRAFFIC_NAMESERVERS" => Some(Self::Nameservers),
+                "TRAFFIC_METADATA" => Some(Self::Metadata),
+                "TRAFFIC_HOST_AGENT" => Some(Self::HostAgent),
+                _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Fate {
+        Unspecified = 0,
+        /// No rule refuses it.
+        Passes = 1,
+        Refused = 2,
+        /// Whether it is refused is not known.
+        Undecided = 3,
+        NotFollowed = 4,
+    }
+    impl Fate {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "FATE_UNSPECIFIED",
+                Self::Passes => "FATE_PASSES",
+                Self::Refused => "FATE_REFUSED",
+                Self::Undecided => "FATE_UNDECIDED",
+                Self::NotFollowed => "FATE_NOT_FOLLOWED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "FATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "FATE_PASSES" => Some(Self::Passes),
+                "FATE_REFUSED" => Some(Self::Refused),
+                "FATE_UNDECIDED" => Some(Self::Undecided),
+                "FATE_NOT_FOLLOWED" => Some(Self::NotFollowed),
+                _ => None,
+            }
+        }
+    }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Netfilter {
         #[prost(message, tag = "4")]
@@ -852,6 +975,15 @@ pub mod network {
         /// Why the packet filter could not be read.
         #[prost(string, tag = "5")]
         FilterUnread(::prost::alloc::string::String),
+    }
+    /// None by an agent that does not tell.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Rules {
+        #[prost(message, tag = "6")]
+        RulesRead(RulesRead),
+        /// Why they could not be read.
+        #[prost(string, tag = "7")]
+        RulesUnread(::prost::alloc::string::String),
     }
 }
 /// What the cluster's API server says of a node. The aggregator asks for it; an agent that

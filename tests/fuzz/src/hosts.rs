@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch};
 use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::nftables::{Direction, Fate, Packet, Ruleset, TCP, UDP};
 use nodeward_agent::probe::{Probes, Recording};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, HttpAnswer};
@@ -149,6 +150,45 @@ pub(crate) fn files(bytes: &[u8]) -> bool {
         Some(copy) if copy.files.iter().any(|file| file == place) => copy.with_file(place, content),
         _ => false,
     })
+}
+
+/// Messages one behind the other, each with its length in its first four bytes.
+pub(crate) fn packet_filter(mut bytes: &[u8]) -> bool {
+    let mut ruleset = Ruleset::default();
+    while let Some((length, _)) = bytes.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_ne_bytes(*length)).expect("32 bits");
+        let Some(message) = bytes.get(..length).filter(|message| message.len() > 4) else {
+            return false;
+        };
+        if ruleset.take(message).is_err() {
+            return false;
+        }
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    let address = |octets: [u8; 4]| Some(octets.into());
+    for direction in [Direction::In, Direction::Out] {
+        for (is_first, protocol) in [(true, TCP), (false, TCP), (true, UDP)] {
+            let packet = Packet {
+                direction,
+                is_ipv6: false,
+                protocol,
+                link: is_first.then(|| "eth0".to_owned()),
+                source: None,
+                destination: address([168, 63, 129, 16]),
+                source_port: None,
+                destination_port: Some(10250),
+                is_first,
+                is_roots: is_first,
+            };
+            let fate = ruleset.fate(&packet);
+            // The same packet fares the same, and what nobody hooked sees none.
+            assert_eq!(ruleset.fate(&packet), fate);
+            if ruleset == Ruleset::default() {
+                assert_eq!(fate, Fate::Passes);
+            }
+        }
+    }
+    true
 }
 
 /// Each four bytes change one byte of a good database behind its header: three for the

@@ -27,7 +27,7 @@ const fn of(name: &'static str, run: fn(&[u8]) -> bool, what: &'static str) -> T
 }
 
 /// All of them.
-pub const TARGETS: [Target; 28] = [
+pub const TARGETS: [Target; 29] = [
     of("osv", feeds::osv, "OSV records; what is read can be stored and comes back the same"),
     of("openvex", feeds::openvex, "OpenVEX documents; the same"),
     of("oval", feeds::oval, "OVAL definitions; the same"),
@@ -67,6 +67,11 @@ pub const TARGETS: [Target; 28] = [
     of("kernel_record", logs::kernel_record, "records of the kernel's log; what they are about"),
     of("journal", logs::journal, "files of systemd's journal; no loop, and every limit holds"),
     of("npd_file", logs::npd_file, "files of node-problem-detector; rules match to the end"),
+    of(
+        "packet_filter",
+        hosts::packet_filter,
+        "rules of nf_tables; a packet that no hooked chain sees passes",
+    ),
     of("rpm_database", hosts::rpm_database, "a damaged rpm database; the same"),
 ];
 

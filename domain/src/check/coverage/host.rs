@@ -349,11 +349,13 @@ pub(super) const QUESTIONS: &[Question] = &[
         rule: "",
         asks: "Do packet filters refuse what they should let through, or are they of two kinds?",
         told: Told::InPart(
-            &["IptablesModesMixed"],
+            &["IptablesModesMixed", "NodeTrafficRefused"],
             Lack::NotRead,
-            "Which tables of the older filter there are is told. Rules of either kind, and so what \
-             they refuse, the kernel tells over netlink to whoever may also change them \
-             (CAP_NET_ADMIN), which the agent may not.",
+            "Rules of nf_tables the kernel tells to whoever may also change them (CAP_NET_ADMIN): \
+             an agent in a container has that right in the profile `privileged` alone, and \
+             without it the answer is unknown. Of rules of the older filter only their tables are \
+             told; sets and maps, rules of bridges and of single devices, and what eBPF programs \
+             drop, are not looked into.",
         ),
     },
     Question {

@@ -2,9 +2,9 @@
 //! and what its provider puts onto it.
 
 use nodeward_domain::facts::{
-    AptPeriodic, DaemonUnit, DefaultRoute, Extension, Extensions, Interface, LastRun,
-    LinuxExtension, LinuxTool, LivePatch, Netfilter, Network, RemarkableUnit, SystemManager,
-    Systemd, ToolUnit, UnitFileState, UnitMask, UpdateChannel,
+    AptPeriodic, DaemonUnit, DefaultRoute, Extension, Extensions, Fate, Filtered, Interface,
+    LastRun, LinuxExtension, LinuxTool, LivePatch, Netfilter, Network, RemarkableUnit, Rules,
+    SystemManager, Systemd, ToolUnit, Traffic, UnitFileState, UnitMask, UpdateChannel,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -57,12 +57,23 @@ pub(super) fn network() -> impl Strategy<Value = Network> {
             .prop_map(|(legacy_tables, iptables)| Netfilter::Read { legacy_tables, iptables }),
         TEXT.prop_map(Netfilter::Unreadable),
     ];
-    (vec(interface, 0..3), vec(any::<u32>(), 0..3), vec(route, 0..3), netfilter).prop_map(
-        |(interfaces, pod_link_mtus, default_routes, netfilter)| Network {
+    let fate = prop_oneof![
+        Just(Fate::Passes),
+        (TEXT, TEXT).prop_map(|(chain, rule)| Fate::Refused { chain, rule }),
+        (TEXT, TEXT).prop_map(|(chain, rule)| Fate::Undecided { chain, rule }),
+        TEXT.prop_map(Fate::NotFollowed),
+    ];
+    let filtered = (proptest::sample::select(Traffic::ALL.to_vec()), fate)
+        .prop_map(|(traffic, fate)| Filtered { traffic, fate });
+    let rules =
+        prop_oneof![vec(filtered, 0..3).prop_map(Rules::Read), TEXT.prop_map(Rules::Unreadable),];
+    (vec(interface, 0..3), vec(any::<u32>(), 0..3), vec(route, 0..3), netfilter, rules).prop_map(
+        |(interfaces, pod_link_mtus, default_routes, netfilter, rules)| Network {
             interfaces,
             pod_link_mtus,
             default_routes,
             netfilter,
+            rules,
         },
     )
 }

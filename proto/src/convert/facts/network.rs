@@ -4,13 +4,14 @@ use nodeward_domain::facts as domain;
 
 use crate::convert::{Invalid, list, name, required, text, texts};
 use crate::v1;
-use crate::v1::network::{DefaultRoute, Filter, Interface, Netfilter};
+use crate::v1::network::{self as wire, DefaultRoute, Filter, Interface, Netfilter};
 
 /// Limits of the lists: some ten times what a real node shows.
 const INTERFACES: usize = 512;
 const MTUS: usize = 256;
 const ROUTES: usize = 256;
 const TABLES: usize = 64;
+const TRAFFIC: usize = 64;
 
 impl From<&domain::Network> for v1::Network {
     fn from(network: &domain::Network) -> Self {
@@ -37,6 +38,12 @@ impl From<&domain::Network> for v1::Network {
                     iptables: iptables.clone(),
                 }),
                 domain::Netfilter::Unreadable(why) => Netfilter::FilterUnread(why.clone()),
+            }),
+            rules: Some(match &network.rules {
+                domain::Rules::Read(filtered) => wire::Rules::RulesRead(wire::RulesRead {
+                    filtered: filtered.iter().map(filtered_out).collect(),
+                }),
+                domain::Rules::Unreadable(why) => wire::Rules::RulesUnread(why.clone()),
             }),
         }
     }
@@ -69,6 +76,61 @@ impl TryFrom<v1::Network> for domain::Network {
                 },
                 Netfilter::FilterUnread(why) => domain::Netfilter::Unreadable(text(why)),
             },
+            rules: match network.rules {
+                Some(wire::Rules::RulesRead(rules)) => domain::Rules::Read(list(
+                    "rules.filtered",
+                    rules.filtered,
+                    TRAFFIC,
+                    filtered_in,
+                )?),
+                Some(wire::Rules::RulesUnread(why)) => domain::Rules::Unreadable(text(why)),
+                None => domain::Rules::Unreadable("this agent does not tell of rules".to_owned()),
+            },
         })
     }
+}
+
+fn filtered_out(filtered: &domain::Filtered) -> wire::Filtered {
+    use domain::{Fate, Traffic};
+    let traffic = match filtered.traffic {
+        Traffic::Loopback => wire::Traffic::Loopback,
+        Traffic::Kubelet => wire::Traffic::Kubelet,
+        Traffic::ApiServer => wire::Traffic::ApiServer,
+        Traffic::Nameservers => wire::Traffic::Nameservers,
+        Traffic::Metadata => wire::Traffic::Metadata,
+        Traffic::HostAgent => wire::Traffic::HostAgent,
+    };
+    let (fate, chain, rule, why) = match filtered.fate.clone() {
+        Fate::Passes => (wire::Fate::Passes, String::new(), String::new(), String::new()),
+        Fate::Refused { chain, rule } => (wire::Fate::Refused, chain, rule, String::new()),
+        Fate::Undecided { chain, rule } => (wire::Fate::Undecided, chain, rule, String::new()),
+        Fate::NotFollowed(why) => (wire::Fate::NotFollowed, String::new(), String::new(), why),
+    };
+    wire::Filtered { traffic: traffic.into(), fate: fate.into(), chain, rule, why }
+}
+
+fn filtered_in(filtered: wire::Filtered) -> Result<domain::Filtered, Invalid> {
+    use domain::{Fate, Traffic};
+    let traffic = match wire::Traffic::try_from(filtered.traffic) {
+        Ok(wire::Traffic::Loopback) => Traffic::Loopback,
+        Ok(wire::Traffic::Kubelet) => Traffic::Kubelet,
+        Ok(wire::Traffic::ApiServer) => Traffic::ApiServer,
+        Ok(wire::Traffic::Nameservers) => Traffic::Nameservers,
+        Ok(wire::Traffic::Metadata) => Traffic::Metadata,
+        Ok(wire::Traffic::HostAgent) => Traffic::HostAgent,
+        Ok(wire::Traffic::Unspecified) | Err(_) => {
+            return Err(Invalid::new("traffic", format!("{} is not known here", filtered.traffic)));
+        }
+    };
+    let (chain, rule) = (text(filtered.chain), text(filtered.rule));
+    let fate = match wire::Fate::try_from(filtered.fate) {
+        Ok(wire::Fate::Passes) => Fate::Passes,
+        Ok(wire::Fate::Refused) => Fate::Refused { chain, rule },
+        Ok(wire::Fate::Undecided) => Fate::Undecided { chain, rule },
+        Ok(wire::Fate::NotFollowed) => Fate::NotFollowed(text(filtered.why)),
+        Ok(wire::Fate::Unspecified) | Err(_) => {
+            return Err(Invalid::new("fate", format!("{} is not known here", filtered.fate)));
+        }
+    };
+    Ok(domain::Filtered { traffic, fate })
 }

@@ -1,0 +1,191 @@
+//! Rules of the kernel's packet filter nf_tables, as it tells them over netlink, and what
+//! becomes of a packet that meets them. Rules of `iptables-nft` are of it too. Sources:
+//! `linux/netfilter/nf_tables.h`, `linux/netfilter/nf_tables_compat.h`, nft(8).
+
+mod attributes;
+mod fate;
+mod legacy;
+mod packet;
+mod rule;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use attributes::Malformed;
+use attributes::{attributes, name, number, wide};
+pub use fate::Fate;
+pub use packet::{Direction, Packet, TCP, UDP};
+use rule::Rule;
+
+/// So many rules are kept: some ten times what a node has that are asked for here.
+const RULES: usize = 20_000;
+const CHAINS: usize = 10_000;
+
+/// A message's own head, `struct nlmsghdr`, and that of a packet filter's, `struct nfgenmsg`.
+const HEAD_BYTES: usize = 16;
+const FAMILY_HEAD_BYTES: usize = 4;
+
+/// Messages of nf_tables, `NFNL_SUBSYS_NFTABLES` and `enum nf_tables_msg_types`.
+const SUBSYSTEM: u16 = 10 << 8;
+const NEW_TABLE: u16 = SUBSYSTEM;
+const NEW_CHAIN: u16 = SUBSYSTEM | 3;
+const NEW_RULE: u16 = SUBSYSTEM | 6;
+
+/// What is asked for, in this order.
+pub const ASKED: [u16; 3] = [SUBSYSTEM | 1, SUBSYSTEM | 4, SUBSYSTEM | 7];
+
+/// A table that is switched off, `NFT_TABLE_F_DORMANT`.
+const DORMANT: u32 = 1;
+
+/// Which packets a table is for, `NFPROTO_*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Family {
+    Inet,
+    Ip,
+    Ip6,
+}
+
+impl Family {
+    /// None of packets that are not told apart here: of bridges, of ARP, of one device.
+    const fn of(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Inet),
+            2 => Some(Self::Ip),
+            10 => Some(Self::Ip6),
+            _ => None,
+        }
+    }
+
+    const fn takes(self, is_ipv6: bool) -> bool {
+        match self {
+            Self::Inet => true,
+            Self::Ip => !is_ipv6,
+            Self::Ip6 => is_ipv6,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Inet => "inet",
+            Self::Ip => "ip",
+            Self::Ip6 => "ip6",
+        }
+    }
+}
+
+type Table = (Family, String);
+
+/// Where a chain is hooked into the way of packets, and what it does with those that no rule
+/// of it decides on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Base {
+    hook: u32,
+    drops: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Chain {
+    base: Option<Base>,
+    rules: Vec<Rule>,
+}
+
+/// Every table, chain and rule that was told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    dormant: BTreeSet<Table>,
+    chains: BTreeMap<(Table, String), Chain>,
+    rules: usize,
+}
+
+impl Ruleset {
+    /// Takes a message of the kernel's. One of another kind is passed over.
+    ///
+    /// # Errors
+    /// When it is none, or there are more of them than are kept.
+    pub fn take(&mut self, message: &[u8]) -> Result<(), Malformed> {
+        let kind = message.get(4..6).and_then(|kind| kind.try_into().ok());
+        let kind = kind.map(u16::from_ne_bytes).ok_or(Malformed::Short)?;
+        let body = message.get(HEAD_BYTES..).ok_or(Malformed::Short)?;
+        let family = *body.first().ok_or(Malformed::Short)?;
+        let body = body.get(FAMILY_HEAD_BYTES..).ok_or(Malformed::Short)?;
+        let Some(family) = Family::of(family) else { return Ok(()) };
+        match kind {
+            NEW_TABLE => self.table(family, body),
+            NEW_CHAIN => self.chain(family, body),
+            NEW_RULE => self.rule(family, body),
+            _ => Ok(()),
+        }
+    }
+
+    /// `enum nft_table_attributes`.
+    fn table(&mut self, family: Family, body: &[u8]) -> Result<(), Malformed> {
+        let (mut table, mut flags) = (String::new(), 0);
+        for (kind, value) in attributes(body)? {
+            match kind {
+                1 => table = name(value),
+                2 => flags = number(value)?,
+                _ => {}
+            }
+        }
+        if flags & DORMANT != 0 {
+            self.dormant.insert((family, table));
+        }
+        Ok(())
+    }
+
+    /// `enum nft_chain_attributes`.
+    fn chain(&mut self, family: Family, body: &[u8]) -> Result<(), Malformed> {
+        let (mut table, mut chain, mut kind_of_base) = (String::new(), String::new(), None);
+        let (mut hook, mut policy) = (None, 1);
+        for (kind, value) in attributes(body)? {
+            match kind {
+                1 => table = name(value),
+                3 => chain = name(value),
+                4 => {
+                    for (kind, value) in attributes(value)? {
+                        if kind == 1 {
+                            hook = Some(number(value)?);
+                        }
+                    }
+                }
+                5 => policy = number(value)?,
+                7 => kind_of_base = Some(name(value)),
+                _ => {}
+            }
+        }
+        if self.chains.len() >= CHAINS {
+            return Err(Malformed::TooMany { what: "chains", most: CHAINS });
+        }
+        // One of the type `nat` sees the first packet of a connection and may not drop it.
+        let is_filter = kind_of_base.as_deref() != Some("nat");
+        let base = hook.filter(|_| is_filter).map(|hook| Base { hook, drops: policy == 0 });
+        let chain = self.chains.entry(((family, table), chain)).or_default();
+        chain.base = base;
+        Ok(())
+    }
+
+    /// `enum nft_rule_attributes`.
+    fn rule(&mut self, family: Family, body: &[u8]) -> Result<(), Malformed> {
+        let (mut table, mut chain, mut rule) = (String::new(), String::new(), Rule::default());
+        for (kind, value) in attributes(body)? {
+            match kind {
+                1 => table = name(value),
+                2 => chain = name(value),
+                3 => rule.handle = wide(value)?,
+                4 => rule.read(value)?,
+                _ => {}
+            }
+        }
+        self.rules += 1;
+        if self.rules > RULES {
+            return Err(Malformed::TooMany { what: "rules", most: RULES });
+        }
+        // A rule comes after its chain: one without is of a chain that was made meanwhile.
+        if let Some(chain) = self.chains.get_mut(&((family, table), chain)) {
+            chain.rules.push(rule);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
