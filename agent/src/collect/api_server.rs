@@ -83,17 +83,11 @@ fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
         [name] if is_name(name) || name.parse::<std::net::IpAddr>().is_ok() => Some(name.clone()),
         _ => return Err(malformed("has a tls-server-name that is no name, or several")),
     };
-    // What stands in the kubeconfig itself counts before what it names; without either it is
-    // the system's own authorities that count (client-go, clientcmd/api/v1/types.go).
-    let authority = match (kubeconfig.has_inline_authority, kubeconfig.authorities.as_slice()) {
-        (true, _) => {
-            let there = host.root.existing(&AUTHORITIES)?.into_iter().next();
-            there.ok_or("the cluster's authorities are in no file that is read")
-        }
-        (false, [authority]) => Ok(beside(&path, authority)),
-        (false, []) => Err("the kubeconfig names no authorities: the system's own are believed"),
-        (false, _) => Err("the kubeconfig names several files of authorities"),
+    let own = match kubeconfig.has_inline_authority {
+        true => host.root.existing(&AUTHORITIES)?.into_iter().next(),
+        false => None,
     };
+    let authority = authorities_of(&kubeconfig, &path, own);
     let authority = authority.map_err(str::to_owned).and_then(|path| {
         let read = authorities(host, &path).map_err(|error| format!("{path}: {error}"))?;
         Ok((path, read))
@@ -203,6 +197,22 @@ fn authorities(host: &Host, path: &str) -> Result<Vec<Vec<u8>>, HostError> {
     }
 }
 
+/// The file with the authorities that count. What stands in the kubeconfig itself counts before
+/// what it names, and lies in the cluster's own file too; without either it is the system's own
+/// that count (client-go, clientcmd/api/v1/types.go).
+fn authorities_of(
+    kubeconfig: &Kubeconfig,
+    path: &str,
+    own: Option<String>,
+) -> Result<String, &'static str> {
+    match (kubeconfig.has_inline_authority, kubeconfig.authorities.as_slice()) {
+        (true, _) => own.ok_or("the cluster's authorities are in no file that is read"),
+        (false, [authority]) => Ok(beside(path, authority)),
+        (false, []) => Err("the kubeconfig names no authorities: the system's own are believed"),
+        (false, _) => Err("the kubeconfig names several files of authorities"),
+    }
+}
+
 /// A file that a kubeconfig names: seen from the folder that it lies in (client-go,
 /// clientcmd/loader.go, `ResolveLocalPaths`).
 fn beside(kubeconfig: &str, named: &str) -> String {
@@ -235,9 +245,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_named_from_where_the_kubeconfig_lies() {
-        assert_eq!(beside("/var/lib/kubelet/kubeconfig", "ca.crt"), "/var/lib/kubelet/ca.crt");
-        assert_eq!(beside("/var/lib/kubelet/kubeconfig", "/etc/ca.crt"), "/etc/ca.crt");
+    fn authorities_in_the_kubeconfig_count_before_those_that_it_names() {
+        const PATH: &str = "/var/lib/kubelet/kubeconfig";
+        let named = |names: &[&str], has_inline_authority| {
+            let authorities = names.iter().map(|name| (*name).to_owned()).collect();
+            let kubeconfig =
+                Kubeconfig { authorities, has_inline_authority, ..Kubeconfig::default() };
+            let own = has_inline_authority.then(|| AUTHORITIES[0].to_owned());
+            authorities_of(&kubeconfig, PATH, own)
+        };
+        assert_eq!(named(&["/etc/ca.crt"], false).as_deref(), Ok("/etc/ca.crt"));
+        // Seen from where the kubeconfig lies.
+        assert_eq!(named(&["ca.crt"], false).as_deref(), Ok("/var/lib/kubelet/ca.crt"));
+        for names in [&["/etc/ca.crt"][..], &[]] {
+            assert_eq!(named(names, true).as_deref(), Ok(AUTHORITIES[0]));
+        }
+        assert!(named(&[], false).is_err_and(|why| why.contains("the system's own")));
+        assert!(named(&["/a", "/b"], false).is_err());
     }
 
     #[test]

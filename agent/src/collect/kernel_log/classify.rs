@@ -559,6 +559,11 @@ mod tests {
             ),
             ("JBD2: I/O error when updating journal superblock for sdb1-8.", IoError, "sdb1"),
             ("JBD2: Detected IO errors while flushing file data on sdb1-8", IoError, "sdb1"),
+            (
+                "JBD2: previous I/O error detected for journal superblock update for sda1-8.",
+                IoError,
+                "sda1",
+            ),
             ("JBD2: Invalid checksum recovering data block 7 in log", FsError, ""),
             ("JBD2: recovery failed", FsError, ""),
             ("XFS (sdb1): Corruption detected. Unmount and run xfs_repair", FsError, "sdb1"),

@@ -25,7 +25,12 @@ pub(super) const QUESTIONS: &[Question] = &[
         id: "channel.unmanaged",
         rule: "",
         asks: "Does the node update itself, unattended?",
-        told: Told::By(&["UnattendedUpgradesOn", "UnattendedUpgradesStale", "UpdatesNotAutomatic"]),
+        told: Told::InPart(
+            &["UnattendedUpgradesOn", "UnattendedUpgradesStale", "UpdatesNotAutomatic"],
+            Lack::NotRead,
+            "Whether it still runs is told of unattended-upgrades alone: dnf-automatic leaves no \
+             file of its own, and the stamp that systemd keeps of its timer is not read.",
+        ),
     },
     Question {
         id: "daemonset.tuning",
@@ -296,6 +301,19 @@ pub(super) const QUESTIONS: &[Question] = &[
             "ApiServerCertificateUnknown",
             "ApiServerUnverified",
         ]),
+    },
+    Question {
+        id: "net.api_server_latency",
+        rule: "",
+        asks: "Does the API server answer the node slowly?",
+        told: Told::Not(
+            Lack::Undecided,
+            "How long it took is measured and shown. No limit has a source: the objectives that \
+             Kubernetes has for its API are of requests as the server counts them, by people who \
+             may ask, over days; not of one connection from a node, with a name to look up and a \
+             handshake. A proxy that the kubelet has from its environment, and not by `proxy-url`, \
+             is not known either: the environment of processes is never read.",
+        ),
     },
     Question {
         id: "net.egress",
