@@ -30,8 +30,11 @@ const NEW_TABLE: u16 = SUBSYSTEM;
 const NEW_CHAIN: u16 = SUBSYSTEM | 3;
 const NEW_RULE: u16 = SUBSYSTEM | 6;
 
-/// What is asked for, in this order.
-pub const ASKED: [u16; 3] = [SUBSYSTEM | 1, SUBSYSTEM | 4, SUBSYSTEM | 7];
+/// What is asked for, in this order: tables and chains, and then the rules of those tables
+/// that [`Ruleset::hooked`] names.
+pub const ASKED: [u16; 2] = [SUBSYSTEM | 1, SUBSYSTEM | 4];
+/// The same.
+pub const RULES_ASKED: u16 = SUBSYSTEM | 7;
 
 /// A table that is switched off, `NFT_TABLE_F_DORMANT`.
 const DORMANT: u32 = 1;
@@ -52,6 +55,14 @@ impl Family {
             2 => Some(Self::Ip),
             10 => Some(Self::Ip6),
             _ => None,
+        }
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Inet => 1,
+            Self::Ip => 2,
+            Self::Ip6 => 10,
         }
     }
 
@@ -93,10 +104,18 @@ struct Chain {
 pub struct Ruleset {
     dormant: BTreeSet<Table>,
     chains: BTreeMap<(Table, String), Chain>,
+    /// Tables of which a chain sees packets that are followed.
+    hooked: BTreeSet<Table>,
     rules: usize,
 }
 
 impl Ruleset {
+    /// The tables of which rules are wanted, each with the number of its family. Addresses of
+    /// services are rewritten in others, by tens of thousands of rules.
+    pub fn hooked(&self) -> impl Iterator<Item = (u8, &str)> {
+        self.hooked.iter().map(|(family, table)| (family.number(), table.as_str()))
+    }
+
     /// Takes a message of the kernel's. One of another kind is passed over.
     ///
     /// # Errors
@@ -158,7 +177,12 @@ impl Ruleset {
         // One of the type `nat` sees the first packet of a connection and may not drop it.
         let is_filter = kind_of_base.as_deref() != Some("nat");
         let base = hook.filter(|_| is_filter).map(|hook| Base { hook, drops: policy == 0 });
-        let chain = self.chains.entry(((family, table), chain)).or_default();
+        let table = (family, table);
+        let is_followed = base.as_ref().is_some_and(|base| fate::is_followed(base.hook));
+        if is_followed && !self.dormant.contains(&table) && !fate::is_own_table(&table) {
+            self.hooked.insert(table.clone());
+        }
+        let chain = self.chains.entry((table, chain)).or_default();
         chain.base = base;
         Ok(())
     }
@@ -166,21 +190,28 @@ impl Ruleset {
     /// `enum nft_rule_attributes`.
     fn rule(&mut self, family: Family, body: &[u8]) -> Result<(), Malformed> {
         let (mut table, mut chain, mut rule) = (String::new(), String::new(), Rule::default());
-        for (kind, value) in attributes(body)? {
+        let told = attributes(body)?;
+        for (kind, value) in &told {
             match kind {
                 1 => table = name(value),
                 2 => chain = name(value),
                 3 => rule.handle = wide(value)?,
-                4 => rule.read(value)?,
                 _ => {}
             }
+        }
+        let table = (family, table);
+        if !self.hooked.contains(&table) {
+            return Ok(());
+        }
+        for (_, value) in told.iter().filter(|(kind, _)| *kind == 4) {
+            rule.read(value)?;
         }
         self.rules += 1;
         if self.rules > RULES {
             return Err(Malformed::TooMany { what: "rules", most: RULES });
         }
         // A rule comes after its chain: one without is of a chain that was made meanwhile.
-        if let Some(chain) = self.chains.get_mut(&((family, table), chain)) {
+        if let Some(chain) = self.chains.get_mut(&(table, chain)) {
             chain.rules.push(rule);
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Ruleset {
         for ((table, name), chain) in &self.chains {
             let Some(base) = &chain.base else { continue };
             let is_asked = hooks.contains(&base.hook) && table.0.takes(packet.is_ipv6);
-            if !is_asked || self.dormant.contains(table) || is_own_table(table) {
+            if !is_asked || !self.hooked.contains(table) {
                 continue;
             }
             let mut ways = Walk { ruleset: self, packet, table, seen: BTreeMap::new() }
@@ -105,7 +105,13 @@ impl Ruleset {
     }
 }
 
-fn is_own_table((_, name): &Table) -> bool {
+/// Whether packets come by that hook on a way that is followed.
+pub(super) fn is_followed(hook: u32) -> bool {
+    IN.contains(&hook) || OUT.contains(&hook)
+}
+
+/// Whether a table is the pod network's own.
+pub(super) fn is_own_table((_, name): &Table) -> bool {
     OWN_TABLES.contains(&name.as_str())
 }
 

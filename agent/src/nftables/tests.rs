@@ -351,10 +351,10 @@ fn conditions_in_the_older_form_are_read() {
 #[test]
 fn tables_that_are_off_or_of_other_packets_refuse_nothing() {
     let off = |flags: u32| {
-        let mut made = input().rule("INPUT", &[drops()]);
+        let mut made = Made::default();
         let told = [text(1, "filter"), number(2, flags)];
         made.ruleset.take(&message(NEW_TABLE, IP, &told)).expect("a table");
-        made
+        made.base("INPUT", 1, 1).rule("INPUT", &[drops()])
     };
     assert!(off(0).fate(&to_kubelet()).starts_with("refused"));
     assert_eq!(off(DORMANT).fate(&to_kubelet()), "passes");
@@ -364,6 +364,13 @@ fn tables_that_are_off_or_of_other_packets_refuse_nothing() {
     let told = [text(1, "nat"), text(3, "INPUT"), hook, number(5, 0), text(7, "nat")];
     ruleset.take(&message(NEW_CHAIN, IP, &told)).expect("a chain");
     assert_eq!(ruleset.fate(&to_kubelet()), Fate::Passes);
+    // Nor are their rules asked for, or kept.
+    assert_eq!(ruleset.hooked().count(), 0);
+    let rule = message(NEW_RULE, IP, &[text(1, "nat"), text(2, "INPUT")]);
+    for _ in 0..=RULES {
+        ruleset.take(&rule).expect("passed over");
+    }
+    assert_eq!(input().ruleset.hooked().collect::<Vec<_>>(), [(IP, "filter")]);
 }
 
 #[test]
@@ -373,7 +380,7 @@ fn what_is_cut_off_or_too_much_is_refused() {
         let short = Ruleset::default().take(&whole[..end]);
         assert_eq!(short, Err(Malformed::Short), "{end}");
     }
-    let mut ruleset = Ruleset::default();
+    let mut ruleset = input().ruleset;
     let rule = message(NEW_RULE, IP, &[text(1, "filter"), text(2, "INPUT")]);
     for _ in 0..RULES {
         ruleset.take(&rule).expect("room");

@@ -12,7 +12,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use crate::nftables::{ASKED, Ruleset};
+use crate::nftables::{ASKED, RULES_ASKED, Ruleset};
 
 /// What the answer says in the place of rules, for evidence.
 pub(super) const PLACE: &str = "netlink:nf_tables";
@@ -36,6 +36,14 @@ const MESSAGE_BYTES: usize = 64 * 1024;
 /// The head of a message, `struct nlmsghdr`, and of the ones asked here, `struct nfgenmsg`.
 const HEAD_BYTES: usize = 16;
 const ASKED_BYTES: usize = HEAD_BYTES + 4;
+
+/// The head of an attribute, and the one that names the table whose rules are asked for,
+/// `NFTA_RULE_TABLE`.
+const ATTRIBUTE_BYTES: usize = 4;
+const OF_TABLE: u16 = 1;
+
+/// `NFPROTO_UNSPEC`.
+const EVERY_FAMILY: u8 = 0;
 
 /// `NLM_F_REQUEST | NLM_F_DUMP`, and what is said of a list that changed meanwhile.
 const LIST: u16 = 0x1 | 0x300;
@@ -70,8 +78,11 @@ fn attempt(begun: Instant) -> Result<Option<Ruleset>, String> {
     let mut ruleset = Ruleset::default();
     let mut buffer = vec![0; MESSAGE_BYTES];
     let mut left_bytes = LIMIT_BYTES;
-    for (number, kind) in (1..).zip(ASKED) {
-        send(kernel.as_raw_fd(), &question(kind, number), MsgFlags::empty()).map_err(told)?;
+    let mut number = 0;
+    let mut ask = |ruleset: &mut Ruleset, kind: u16, family: u8, table: &str| {
+        number += 1;
+        let question = question(kind, number, family, table);
+        send(kernel.as_raw_fd(), &question, MsgFlags::empty()).map_err(told)?;
         loop {
             if begun.elapsed() > LIMIT {
                 return Err(format!("the rules were not told within {} s", LIMIT.as_secs()));
@@ -83,24 +94,47 @@ fn attempt(begun: Instant) -> Result<Option<Ruleset>, String> {
             left_bytes = left_bytes
                 .checked_sub(length)
                 .ok_or_else(|| format!("the rules are longer than {LIMIT_BYTES} bytes"))?;
-            match told_by(bytes, number, &mut ruleset)? {
+            match told_by(bytes, number, ruleset)? {
                 Part::More => {}
-                Part::Last => break,
-                Part::Changed => return Ok(None),
+                Part::Last => return Ok(true),
+                Part::Changed => return Ok(false),
                 Part::Refused(error) => return Err(told(error)),
             }
+        }
+    };
+    for kind in ASKED {
+        if !ask(&mut ruleset, kind, EVERY_FAMILY, "")? {
+            return Ok(None);
+        }
+    }
+    let hooked: Vec<(u8, String)> =
+        ruleset.hooked().map(|(family, table)| (family, table.to_owned())).collect();
+    for (family, table) in hooked {
+        if !ask(&mut ruleset, RULES_ASKED, family, &table)? {
+            return Ok(None);
         }
     }
     Ok(Some(ruleset))
 }
 
-/// The question for a list, of every family.
-fn question(kind: u16, number: u32) -> [u8; ASKED_BYTES] {
-    let mut question = [0; ASKED_BYTES];
-    question[..4].copy_from_slice(&(ASKED_BYTES as u32).to_ne_bytes());
+/// The question for a list, of that family, and of one table where it is named.
+fn question(kind: u16, number: u32, family: u8, table: &str) -> Vec<u8> {
+    let mut question = vec![0; ASKED_BYTES];
     question[4..6].copy_from_slice(&kind.to_ne_bytes());
     question[6..8].copy_from_slice(&LIST.to_ne_bytes());
     question[8..12].copy_from_slice(&number.to_ne_bytes());
+    question[HEAD_BYTES] = family;
+    if !table.is_empty() {
+        // A name ends with a zero, and an attribute at a multiple of four bytes.
+        let length = u16::try_from(ATTRIBUTE_BYTES + table.len() + 1).unwrap_or(u16::MAX);
+        question.extend(length.to_ne_bytes());
+        question.extend(OF_TABLE.to_ne_bytes());
+        question.extend(table.bytes());
+        question.push(0);
+        question.resize(question.len().next_multiple_of(4), 0);
+    }
+    let length = u32::try_from(question.len()).unwrap_or(u32::MAX);
+    question[..4].copy_from_slice(&length.to_ne_bytes());
     question
 }
 
