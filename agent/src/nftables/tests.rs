@@ -42,9 +42,9 @@ fn payload(base: u32, offset: u32, length: u32) -> Vec<u8> {
 }
 
 fn masked(mask: &[u8]) -> Vec<u8> {
-    let data = |kind: u16, bytes: &[u8]| attribute(kind, &attribute(1, bytes));
+    let inner = |kind: u16, bytes: &[u8]| attribute(kind, &attribute(1, bytes));
     let xor = vec![0; mask.len()];
-    expression("bitwise", &[number(1, 1), number(2, 1), data(4, mask), data(5, &xor)])
+    expression("bitwise", &[number(1, 1), number(2, 1), inner(4, mask), inner(5, &xor)])
 }
 
 fn compared(how: u32, value: &[u8]) -> Vec<u8> {
@@ -64,8 +64,8 @@ fn verdict(code: i32, chain: &str) -> Vec<u8> {
     if !chain.is_empty() {
         told.push(text(2, chain));
     }
-    let data = attribute(2, &attribute(2, &told.concat()));
-    expression("immediate", &[number(1, 0), data])
+    let inner = attribute(2, &attribute(2, &told.concat()));
+    expression("immediate", &[number(1, 0), inner])
 }
 
 fn accept() -> Vec<u8> {
