@@ -41,8 +41,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The namespace that `manifests/` put agents in.
 pub const AGENT_NAMESPACE: &str = "nodeward";
 
-/// So much news may wait to be taken. A page of a list is one.
-const NEWS: usize = 16;
+/// So much news may wait to be taken. A page of a list is one, and has some megabytes.
+const NEWS: usize = 2;
 
 /// A cluster whose API server is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -217,6 +217,7 @@ impl Pods {
         pods.sort_by_cached_key(|pod| (!pod.is_agent, pod.namespace != SYSTEM, pod.clone()));
         pods.truncate(PODS_OF_NODE);
         pods.sort();
+        pods.shrink_to_fit();
         SystemPods { pods }
     }
 

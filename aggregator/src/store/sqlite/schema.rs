@@ -183,7 +183,8 @@ pub(super) fn why(error: &rusqlite::Error) -> String {
 /// What every connection needs.
 pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "cache_size", -16_384)
+    // KiB. What is not in it is in the page cache of the system, which gives it back.
+    connection.pragma_update(None, "cache_size", -4096)
 }
 
 #[cfg(test)]
