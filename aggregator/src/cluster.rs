@@ -33,12 +33,16 @@ use crate::store::Store;
 use ask::Asker;
 use follow::{Delay, Follower, Kind};
 use keep::{Keeper, Pulses};
+use pods::Pods;
 
 /// A connection to an API server must stand in this time.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// So much news may wait to be taken. A page of a list is one.
-const NEWS: usize = 16;
+/// The namespace that `manifests/` put agents in.
+pub const AGENT_NAMESPACE: &str = "nodeward";
+
+/// So much news may wait to be taken. A page of a list is one, and has some megabytes.
+const NEWS: usize = 2;
 
 /// A cluster whose API server is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,18 +52,24 @@ pub struct Source {
     /// Where its kubeconfig lies; none inside of the cluster itself, whose service account is
     /// used.
     pub kubeconfig: Option<PathBuf>,
+    /// The namespace of its agents: whoever may make pods elsewhere makes none of ours.
+    pub agent_namespace: String,
 }
 
 impl Source {
     /// Reads `CLUSTER` or `CLUSTER=KUBECONFIG`. None of anything else.
     #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
+    pub fn read(text: &str, agent_namespace: &str) -> Option<Self> {
         let (cluster, kubeconfig) = match text.split_once('=') {
             Some((_, "")) => return None,
             Some((cluster, path)) => (cluster, Some(PathBuf::from(path))),
             None => (text, None),
         };
-        crate::peer::is_name(cluster).then(|| Self { cluster: cluster.to_owned(), kubeconfig })
+        crate::peer::is_name(cluster).then(|| Self {
+            cluster: cluster.to_owned(),
+            kubeconfig,
+            agent_namespace: agent_namespace.to_owned(),
+        })
     }
 }
 
@@ -124,14 +134,16 @@ pub enum ClusterError {
 
 /// The watch of one cluster, ready to begin.
 pub struct Watch {
-    cluster: String,
-    asker: Asker,
+    source: Source,
+    config: kube::Config,
+    /// None where the program of a kubeconfig did not give its credential yet.
+    client: Option<kube::Client>,
     limits: Limits,
 }
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("Watch").field("cluster", &self.source.cluster).finish_non_exhaustive()
     }
 }
 
@@ -146,40 +158,73 @@ impl Watch {
         config.connect_timeout = Some(CONNECT_LIMIT);
         // Each kind waits by itself, as long as the server asks for.
         config.default_retry = false;
-        let client = kube::Client::try_from(config)
-            .map_err(|error| ClusterError::Client(ask::causes_of(&error)))?;
-        let asker = Asker::new(client, limits.idle);
-        Ok(Self { cluster: source.cluster.clone(), asker, limits })
+        let client = match kube::Client::try_from(config.clone()) {
+            Ok(client) => Some(client),
+            // A program that fails now may not fail the next time, and stops nothing else.
+            Err(error) if ask::is_of_credential(&error) => {
+                let (cluster, why) = (&source.cluster, ask::causes_of(&error));
+                tracing::error!(cluster, why, "the cluster is not watched yet");
+                None
+            }
+            Err(error) => return Err(ClusterError::Client(ask::causes_of(&error))),
+        };
+        Ok(Self { source: source.clone(), config, client, limits })
     }
 
     /// The cluster's name.
     #[must_use]
     pub fn cluster(&self) -> &str {
-        &self.cluster
+        &self.source.cluster
     }
 
     /// Watches for ever.
     pub async fn run(self, fleet: Arc<Fleet>, store: Arc<dyn Store>, metrics: Arc<Metrics>) {
-        let Self { cluster, asker, limits } = self;
+        let Self { source, config, client, limits } = self;
+        let Source { cluster, agent_namespace, .. } = source;
         let (sender, news) = mpsc::channel(NEWS);
         let pulses = Pulses::default();
-        let follower = |kind: Kind| {
-            let follower = Follower {
-                is_quiet: Default::default(),
-                cluster: cluster.clone(),
-                kind,
-                asker: asker.clone(),
-                limits,
-                pulse: pulses.of(kind).clone(),
-                news: sender.clone(),
-                metrics: Arc::clone(&metrics),
+        let asking = async {
+            let client = match client {
+                Some(client) => client,
+                None => client_of(&config, &pulses, limits).await,
             };
-            follower.run()
+            let asker = Asker::new(client, limits.idle);
+            let follower = |kind: Kind| {
+                let follower = Follower {
+                    cluster: cluster.clone(),
+                    kind,
+                    asker: asker.clone(),
+                    limits,
+                    pulse: pulses.of(kind).clone(),
+                    news: sender.clone(),
+                    metrics: Arc::clone(&metrics),
+                };
+                follower.run()
+            };
+            let [nodes, pods, budgets, events] = Kind::ALL.map(follower);
+            let version = ask_version(&asker, &pulses, limits);
+            tokio::join!(nodes, pods, budgets, events, version);
         };
-        let [nodes, pods, budgets, events] = Kind::ALL.map(follower);
-        let version = ask_version(&asker, &pulses, limits);
-        let keeper = Keeper::new(cluster, limits, pulses.clone(), fleet, store);
-        tokio::join!(nodes, pods, budgets, events, version, keeper.run(news));
+        let pods = Pods::new(agent_namespace);
+        let keeper = Keeper::new(cluster.clone(), limits, pulses.clone(), pods, fleet, store);
+        tokio::join!(asking, keeper.run(news));
+    }
+}
+
+/// A client, once the program of the kubeconfig gives its credential. Nothing is known of the
+/// cluster until then, and said so.
+async fn client_of(config: &kube::Config, pulses: &Pulses, limits: Limits) -> kube::Client {
+    let mut delay = Delay::new(&limits);
+    loop {
+        let error = match kube::Client::try_from(config.clone()) {
+            Ok(client) => return client,
+            Err(error) => ask::AskError::Lost(ask::causes_of(&error)),
+        };
+        for kind in Kind::ALL {
+            pulses.of(kind).failed(&error);
+        }
+        pulses.version.failed(&error);
+        delay.wait(None).await;
     }
 }
 
@@ -213,14 +258,14 @@ pub fn facts_of(
         serde_json::from_str(text).map_err(|error| Unreadable::Shape(error.to_string()))
     }
     let (name, mut object) = convert::node(read(node)?, now)?;
-    let mut kept = pods::Pods::default();
+    let mut kept = Pods::new(AGENT_NAMESPACE.to_owned());
     for pod in pods {
         kept.take(read(pod)?);
     }
     let mut told = events::Events::default();
     for event in events {
         if let Some(event) = convert::event(read(event)?, now) {
-            told.take(event, now);
+            told.take(event, true, now);
         }
     }
     object.events = told.of(&name, &object, now);
@@ -266,7 +311,8 @@ mod tests {
         ] {
             std::fs::write(file.path(), text).expect("written");
             let kubeconfig = Some(file.path().to_owned());
-            let source = Source { cluster: "c".to_owned(), kubeconfig };
+            let agent_namespace = AGENT_NAMESPACE.to_owned();
+            let source = Source { cluster: "c".to_owned(), kubeconfig, agent_namespace };
             let refused = Watch::open(&source, Limits::default()).await.expect_err(text);
             let refused = refused.to_string();
             assert!(!refused.contains("s3cret"), "{refused}");
@@ -276,7 +322,8 @@ mod tests {
 
     #[test]
     fn a_cluster_has_a_name_and_may_have_a_kubeconfig() {
-        let read = |text| Source::read(text).map(|one| (one.cluster, one.kubeconfig));
+        let read =
+            |text| Source::read(text, AGENT_NAMESPACE).map(|one| (one.cluster, one.kubeconfig));
         assert_eq!(read("prod"), Some(("prod".to_owned(), None)));
         let path = PathBuf::from("/etc/prod=1.yaml");
         assert_eq!(read("prod=/etc/prod=1.yaml"), Some(("prod".to_owned(), Some(path))));

@@ -141,6 +141,11 @@ pub struct Config {
     #[serde(default)]
     pub kubernetes: Vec<String>,
 
+    /// The namespace of agents in those clusters: pods of others are none of ours, whatever
+    /// their labels say [default: nodeward].
+    #[arg(long, env = "NODEWARD_AGENT_NAMESPACE", value_name = "NAMESPACE")]
+    pub agent_namespace: Option<String>,
+
     /// Serve in plain text to this machine alone, and believe its agents their names. Not in a
     /// cluster, where a port-forward would come from this machine too.
     #[arg(long, env = "NODEWARD_INSECURE_LOOPBACK")]
@@ -280,6 +285,7 @@ impl Config {
             feed_interval: self.feed_interval.or(file.feed_interval),
             feed_ca: self.feed_ca.or(file.feed_ca),
             kubernetes: if self.kubernetes.is_empty() { file.kubernetes } else { self.kubernetes },
+            agent_namespace: self.agent_namespace.or(file.agent_namespace),
             insecure_loopback: self.insecure_loopback || file.insecure_loopback,
             policy: self.policy.or(file.policy),
             log_json: self.log_json || file.log_json,
@@ -321,9 +327,10 @@ impl Config {
     /// The clusters whose API servers are asked, each ready to be watched.
     pub async fn clusters(&self) -> Result<Vec<cluster::Watch>, ConfigError> {
         let mut watches: Vec<cluster::Watch> = Vec::new();
+        let agents = self.agent_namespace.as_deref().unwrap_or(cluster::AGENT_NAMESPACE);
         for text in &self.kubernetes {
-            let source =
-                cluster::Source::read(text).ok_or_else(|| ConfigError::Kubernetes(text.clone()))?;
+            let source = cluster::Source::read(text, agents)
+                .ok_or_else(|| ConfigError::Kubernetes(text.clone()))?;
             if watches.iter().any(|watch| watch.cluster() == source.cluster) {
                 return Err(ConfigError::KubernetesTwice(source.cluster));
             }

@@ -16,8 +16,9 @@ use tonic::{Extensions, Request, Response, Status};
 
 use crate::access::{Access, Cluster};
 use crate::kubernetes::{KubernetesError, Reviewed};
-use crate::peer::certificate;
+use crate::peer::{certificate, is_of_kubernetes};
 use crate::reload::Reloaded;
+use crate::tls;
 
 /// A certificate is in force for so long where nothing else is told, and never for longer.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -35,17 +36,20 @@ pub struct Enrol {
     access: Arc<Access>,
     authority: Arc<Reloaded<Authority>>,
     lifetime: Duration,
+    /// Whose certificates are let through.
+    trusted: Arc<Reloaded<tls::Shown>>,
 }
 
 impl Enrol {
-    /// Issues by that authority, for so long.
+    /// Issues by that authority, for so long; renews what is trusted.
     #[must_use]
     pub const fn new(
         access: Arc<Access>,
         authority: Arc<Reloaded<Authority>>,
         lifetime: Duration,
+        trusted: Arc<Reloaded<tls::Shown>>,
     ) -> Self {
-        Self { access, authority, lifetime }
+        Self { access, authority, lifetime, trusted }
     }
 
     fn issue(&self, identity: Identity, public_key: &[u8]) -> Result<v1::EnrolResponse, Status> {
@@ -66,6 +70,39 @@ impl Enrol {
             renew_at: Some(timestamp(now + left.mul_f64(RENEW_AT))),
             answered_at: Some(timestamp(now)),
         })
+    }
+}
+
+impl Enrol {
+    /// Whether that life of a node goes on.
+    async fn may_renew(&self, cluster: &str, node: &str, uid: &str) -> Result<(), Status> {
+        let Some(asked) = self.access.cluster(cluster) else {
+            // A plain machine goes on; a node of a cluster has nobody left who vouches for it.
+            return if is_of_kubernetes(uid) {
+                tracing::warn!(cluster, node, uid, "not renewed: nobody is asked of its cluster");
+                Err(Status::permission_denied("nothing is known here of the node's cluster"))
+            } else {
+                Ok(())
+            };
+        };
+        match asked.kubernetes.node_uid(node).await {
+            Ok(now) if now.as_deref() == Some(uid) => Ok(()),
+            Ok(_) => {
+                tracing::warn!(cluster, node, uid, "not renewed: this life has ended");
+                Err(Status::permission_denied("this life of the node has ended"))
+            }
+            // That we may not ask is ours to mend, and no reason to believe everybody. What is
+            // in force lasts for a third of its life from here.
+            Err(error @ KubernetesError::Refused(401 | 403)) => {
+                tracing::error!(cluster, node, %error, "not renewed: the aggregator may not ask");
+                Err(Status::unavailable(format!("cluster {cluster}: {error}; come again")))
+            }
+            // The path of a report must not depend on what it judges.
+            Err(error) => {
+                tracing::warn!(cluster, node, %error, "renewed without asking");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -100,13 +137,20 @@ async fn node_of(cluster: &Cluster, reviewed: &Reviewed) -> Result<Identity, Sta
     Ok(Identity::Node { cluster: cluster.name.clone(), node, uid })
 }
 
-/// The node whose certificate the connection shows.
-fn shown(extensions: &Extensions) -> Result<(String, String, String), Status> {
+/// The node whose certificate the connection shows. The connection may be older than what is
+/// trusted: an authority that was taken out since must not go on by the one in its place.
+fn shown(
+    extensions: &Extensions,
+    trusted: &tls::Shown,
+) -> Result<(String, String, String), Status> {
     let needed = || Status::unauthenticated("a node's certificate is needed");
-    let tls = extensions.get::<TlsConnectInfo<TcpConnectInfo>>().ok_or_else(needed)?;
-    let certificates = tls.peer_certs().ok_or_else(needed)?;
+    let connection = extensions.get::<TlsConnectInfo<TcpConnectInfo>>().ok_or_else(needed)?;
+    let certificates = connection.peer_certs().ok_or_else(needed)?;
     let leaf = certificates.first().ok_or_else(needed)?;
     match certificate::identity(leaf, Timestamp::now())? {
+        Identity::Node { .. } if !trusted.trusts(&certificates) => Err(Status::unauthenticated(
+            "client certificate: its authority is not trusted any more",
+        )),
         Identity::Node { cluster, node, uid } => Ok((cluster, node, uid)),
         Identity::Holder { .. } => Err(needed()),
     }
@@ -135,20 +179,8 @@ impl EnrolService for Enrol {
         request: Request<v1::EnrolRequest>,
     ) -> Result<Response<v1::EnrolResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let (cluster, node, uid) = shown(&extensions)?;
-        // A node of a cluster that nobody is asked about, such as a plain machine, goes on.
-        if let Some(asked) = self.access.cluster(&cluster) {
-            match asked.kubernetes.node_uid(&node).await {
-                Ok(now) if now.as_ref() == Some(&uid) => {}
-                Ok(_) => {
-                    tracing::warn!(cluster, node, uid, "not renewed: this life has ended");
-                    let why = "this life of the node has ended";
-                    return Err(Status::permission_denied(why));
-                }
-                // The path of a report must not depend on what it judges.
-                Err(error) => tracing::warn!(cluster, node, %error, "renewed without asking"),
-            }
-        }
+        let (cluster, node, uid) = shown(&extensions, &self.trusted.get())?;
+        self.may_renew(&cluster, &node, &uid).await?;
         let response = self.issue(Identity::Node { cluster, node, uid }, &request.public_key)?;
         Ok(Response::new(response))
     }

@@ -31,7 +31,7 @@ use nodeward_proto::identity::Clusters;
 pub use cluster::{KnownCluster, Told};
 pub use images::{AskedDiff, NoImage};
 pub use node::{NodeMemory, Turn};
-pub use place::{Place, Visit};
+pub use place::{Place, Superseded, Visit};
 pub use pools::Pools;
 pub use support::{AskedSupport, NoSupport};
 
@@ -188,6 +188,7 @@ impl Fleet {
         if memory.node.as_ref().is_none_or(|node| node.peer().uid != peer.uid)
             && let Some(ended) = memory.node.replace(NodeMemory::new(peer.clone()))
         {
+            memory.ended.retain(|uid| *uid != peer.uid);
             memory.ended.push(ended.peer().uid.clone());
             if goes_on && cluster::goes_on(&ended, peer) {
                 memory.node = Some(NodeMemory::after(peer.clone(), &ended));
@@ -325,17 +326,19 @@ impl Fleet {
         self.one(cluster, node, |node| node.sysctl(&self.policy, &advisories, &pools, now))
     }
 
-    /// What is told of the one node of that name.
+    /// What is told of the one node of that name. Names are in lower case, whatever the case in
+    /// which somebody writes them.
     fn one<T>(
         &self,
         cluster: &str,
         node: &str,
         tell: impl Fn(&NodeMemory) -> T,
     ) -> Result<T, NoAnswer> {
+        let node = node.to_ascii_lowercase();
         let told: Vec<(String, T)> = read(&self.places)
             .iter()
             .filter(|((of_cluster, name), _)| {
-                name == node
+                *name == node
                     && (cluster.is_empty() || of_cluster == cluster)
                     && self.sees(of_cluster)
             })
@@ -346,9 +349,9 @@ impl Fleet {
             .collect();
         match <[(String, T); 1]>::try_from(told) {
             Ok([(_, one)]) => Ok(one),
-            Err(none) if none.is_empty() => Err(NoAnswer::Unknown(node.to_owned())),
+            Err(none) if none.is_empty() => Err(NoAnswer::Unknown(node)),
             Err(several) => Err(NoAnswer::Ambiguous {
-                node: node.to_owned(),
+                node,
                 clusters: several.into_iter().map(|(cluster, _)| cluster).collect(),
             }),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nodeward_domain::check::Credential;
+use nodeward_domain::check::Presented;
 use nodeward_domain::component::Component;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
@@ -60,7 +60,7 @@ impl Ingest {
     async fn take(
         &self,
         peer: &Peer,
-        credential: Option<Credential>,
+        shown: Presented,
         report: v1::ReportRequest,
     ) -> Result<v1::ReportResponse, Status> {
         let mut report = Report::try_from(report)
@@ -68,12 +68,11 @@ impl Ingest {
         self.without_told(peer, &mut report);
         let place = self.fleet.visit(peer);
         let _turn = place.turn.lock().await;
-        if place.has_ended(&peer.uid) {
-            return Err(Status::failed_precondition(format!(
-                "node {} has been made anew: this life of it has ended",
-                peer.node
-            )));
-        }
+        place.admits(peer, shown).map_err(|superseded| {
+            let (cluster, node, uid) = (&peer.cluster, &peer.node, &peer.uid);
+            tracing::warn!(cluster, node, uid, why = %superseded, "a report is refused");
+            Status::failed_precondition(format!("node {node} {superseded}"))
+        })?;
         // What needs no commit rests on what was committed.
         self.store.intact().map_err(|error| unavailable(&error))?;
         let received_at = Timestamp::now();
@@ -85,7 +84,7 @@ impl Ingest {
             Turn::Again => {}
             Turn::Next => {
                 self.commit(peer, &place, &mut report, received_at).await?;
-                self.fleet.change(&place, peer, |node| node.shows(credential));
+                self.fleet.change(&place, peer, |node| node.shows(shown));
             }
         }
         Ok(self.acknowledge(peer, &place, &report, received_at))
@@ -222,6 +221,7 @@ impl Ingest {
             self.store.put_content(content.clone()).await.map_err(|error| unavailable(&error))?;
             self.fleet.remember(&content);
             self.fleet.arrived(digest);
+            self.asked.is_here(digest);
         }
         self.store.intact().map_err(|error| unavailable(&error))
     }
@@ -268,8 +268,8 @@ impl ReportService for Ingest {
         let (metadata, extensions, report) = request.into_parts();
         let result = match self.authenticator.authenticate(&metadata, &extensions) {
             Ok(peer) => {
-                let credential = self.authenticator.credential(&extensions);
-                within(self.take(&peer, credential, report)).await
+                let shown = self.authenticator.shown(&extensions);
+                within(self.take(&peer, shown, report)).await
             }
             Err(status) => Err(status),
         };

@@ -3,7 +3,7 @@
 pub(crate) mod certificate;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use nodeward_domain::check::Credential;
+use nodeward_domain::check::Presented;
 pub(crate) use nodeward_proto::identity::{is_name, is_uid};
 use sha2::Sha256;
 use tonic::metadata::MetadataMap;
@@ -22,15 +22,25 @@ pub struct Peer {
     pub uid: String,
 }
 
+/// Whether a UID has the form that Kubernetes gives to every object: that of RFC 9562. Those of
+/// our own making have another (`nodeward ca issue`, [`LoopbackAuthenticator`]).
+pub(crate) fn is_of_kubernetes(uid: &str) -> bool {
+    uid.len() == 36
+        && uid.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
 /// Tells who speaks, or refuses.
 pub trait Authenticator: Send + Sync + 'static {
     /// The peer behind a request.
     fn authenticate(&self, metadata: &MetadataMap, extensions: &Extensions)
     -> Result<Peer, Status>;
 
-    /// How long the certificate is in force that a node shows; none where it shows none.
-    fn credential(&self, _: &Extensions) -> Option<Credential> {
-        None
+    /// The certificate that a node shows of itself, if it shows one.
+    fn shown(&self, _: &Extensions) -> Presented {
+        Presented::Nothing
     }
 }
 
@@ -61,8 +71,8 @@ impl Authenticator for ByConnection {
         }
     }
 
-    fn credential(&self, extensions: &Extensions) -> Option<Credential> {
-        self.tls.credential(extensions)
+    fn shown(&self, extensions: &Extensions) -> Presented {
+        self.tls.shown(extensions)
     }
 }
 

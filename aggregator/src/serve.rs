@@ -140,10 +140,10 @@ impl Door {
 
     /// Enrolment, where an authority gives certificates.
     fn enrol(&self) -> Option<EnrolServiceServer<Enrol>> {
-        self.certificates.authority.clone().map(|authority| {
-            EnrolServiceServer::new(Enrol::new(Arc::clone(&self.access), authority, self.lifetime))
-                .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
-        })
+        let (authority, trusted) =
+            self.certificates.authority.clone().zip(self.certificates.tls.clone())?;
+        let enrol = Enrol::new(Arc::clone(&self.access), authority, self.lifetime, trusted);
+        Some(EnrolServiceServer::new(enrol).max_decoding_message_size(MESSAGE_LIMIT_BYTES))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod sqlite;
 use std::pin::Pin;
 
 use jiff::Timestamp;
+use nodeward_domain::check::Presented;
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
@@ -60,6 +61,8 @@ pub struct Seen {
     pub seq: u64,
     /// When it arrived.
     pub received_at: Timestamp,
+    /// What its agent showed of itself.
+    pub shown: Presented,
     /// What was observed of its components.
     pub components: Vec<SeenComponent>,
     /// Its checks that fail.
@@ -181,6 +184,8 @@ pub struct StoredNode {
     pub first_seen: Timestamp,
     /// When its newest stored report arrived.
     pub last_seen: Timestamp,
+    /// What its agent showed of itself, as last saved.
+    pub shown: Presented,
     /// Its components' intervals that belong to the asked range, oldest first.
     pub intervals: Vec<Interval>,
     /// Its checks that failed, as last saved.
@@ -190,7 +195,7 @@ pub struct StoredNode {
 /// What was loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// The lives of nodes, in the order of their beginnings.
+    /// The lives of nodes, in the order of their last changes: the present one is the last.
     pub nodes: Vec<StoredNode>,
     /// Everything up to this change is among them.
     pub upto: ChangeNumber,

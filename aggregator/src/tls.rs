@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -46,6 +47,7 @@ pub struct TlsSettings {
 #[derive(Debug)]
 pub struct Shown {
     config: Arc<ServerConfig>,
+    clients: Arc<dyn ClientCertVerifier>,
     /// The server's own certificate is in force until then.
     pub certificate_expires_at: Timestamp,
     /// The first of the authorities to end is in force until then.
@@ -85,11 +87,21 @@ fn shown(certificate: &[u8], key: &[u8], client_ca: &[u8]) -> Result<Shown, Stri
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_client_cert_verifier(clients)
+        .with_client_cert_verifier(Arc::clone(&clients))
         .with_single_cert(chain, key)
         .map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Shown { config: Arc::new(config), certificate_expires_at, authority_expires_at })
+    let config = Arc::new(config);
+    Ok(Shown { config, clients, certificate_expires_at, authority_expires_at })
+}
+
+impl Shown {
+    /// Whether a chain that a connection showed when it began would be let through now.
+    #[must_use]
+    pub fn trusts(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let Some((leaf, others)) = chain.split_first() else { return false };
+        self.clients.verify_client_cert(leaf, others, UnixTime::now()).is_ok()
+    }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -425,6 +425,12 @@ fn by_cluster(numbers: &AutoRepair, view: &ClusterView, now: Timestamp) -> Repai
     let Some(last) = events.last() else { return by_clock(numbers, view.since, now) };
     let round = rounds(&events);
     if last.phase == Phase::Start {
+        // No step takes longer than all of them: its end was not told, or its beginning was not
+        // true. Events are what whoever may write them says.
+        let end = after(last.at, minutes(numbers.exhausted_after_minutes));
+        if now > end {
+            return RepairState::Exhausted { since: end, rounds: Some(round) };
+        }
         return RepairState::Running { step: last.step, round, since: last.at };
     }
     let exhausted = after(view.since, minutes(numbers.exhausted_after_minutes));
@@ -507,6 +513,10 @@ mod tests {
         let mut events = vec![event(15, Reboot, Start)];
         let running = |step, round, minute| RepairState::Running { step, round, since: at(minute) };
         assert_eq!(seen(events.clone(), 16), running(Reboot, 1, 15));
+        // Whose end is never told.
+        assert_eq!(seen(events.clone(), 90), running(Reboot, 1, 15));
+        let given_up = RepairState::Exhausted { since: at(90), rounds: Some(1) };
+        assert_eq!(seen(events.clone(), 91), given_up);
         events.push(event(20, Reboot, End));
         let between =
             |last, minute, next, round| RepairState::Between { last, at: at(minute), next, round };

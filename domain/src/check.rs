@@ -177,9 +177,32 @@ pub struct Outside<'a> {
     pub cluster: Option<&'a ClusterTruth>,
     /// What the nodes of its pool show that run its image; none where that is not known.
     pub siblings: Option<&'a Siblings>,
-    /// The certificate with which the node's agent last reported; none where it showed none of
-    /// its own, or has not reported yet to whoever judges.
-    pub credential: Option<Credential>,
+    /// What the node's agent showed of itself when it last reported.
+    pub credential: Presented,
+}
+
+/// What an agent showed of itself with a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Presented {
+    /// Not known: no report has come to whoever judges.
+    NotSeen,
+    /// No certificate of its own: over loopback, behind a relay, or because the node is looked
+    /// at where it is and nobody reports.
+    #[default]
+    Nothing,
+    /// This certificate.
+    Certificate(Credential),
+}
+
+impl Presented {
+    /// The certificate, if one was shown.
+    #[must_use]
+    pub const fn certificate(self) -> Option<Credential> {
+        match self {
+            Self::Certificate(credential) => Some(credential),
+            Self::NotSeen | Self::Nothing => None,
+        }
+    }
 }
 
 /// How long a certificate is in force.

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::advisory::{Bulletin, Epochs, Feeds, MitigationReport, ScanReport, Silence};
-use crate::check::{Outside, mitigated};
+use crate::check::{Outside, Presented, mitigated};
 use crate::component::Component;
 use crate::facts::Reboot;
 use crate::matching::{FixId, Index, Inventory, Matched, Outcome, Standing};
@@ -71,7 +71,7 @@ impl<'a> Knowledge<'a> {
             pool: None,
             cluster: None,
             siblings: None,
-            credential: None,
+            credential: Presented::Nothing,
         }
     }
 }

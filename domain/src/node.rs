@@ -65,6 +65,10 @@ impl<T: PartialEq> History<T> {
 
     /// Adds a run that was remembered elsewhere, as the newest.
     pub fn restore(&mut self, run: Run<T>) {
+        // Most components of most nodes are what they were: by itself a queue begins with four.
+        if self.runs.is_empty() {
+            self.runs.reserve_exact(1);
+        }
         self.runs.push_front(run);
         self.runs.truncate(RUNS_KEPT);
     }

@@ -67,8 +67,10 @@ async fn measure() {
             told.is_some_and(|one| one.state == "present")
         }
     };
-    aggregator.answer_when(&last, "the last node", is_told(Component::NodeObject)).await;
-    aggregator.answer_when(&last, "its pods", is_told(Component::SystemPods)).await;
+    let object = is_told(Component::NodeObject);
+    aggregator.answer_within(LIMIT, &last, "the last node", object).await;
+    let pods = is_told(Component::SystemPods);
+    aggregator.answer_within(LIMIT, &last, "its pods", pods).await;
     let synced = began.elapsed();
     let first = Usage::of(pid);
     tokio::time::sleep(STEADY).await;

@@ -57,6 +57,8 @@ pub enum Fault {
     },
     /// It answers 500.
     Fails,
+    /// It answers 410: from there nothing can go on.
+    Forgotten,
 }
 
 /// What open watches and connections are told.

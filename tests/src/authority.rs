@@ -13,7 +13,7 @@ pub struct Authority {
 }
 
 /// A certificate and its key, as PEM files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Credential {
     /// The certificate.
     pub certificate: PathBuf,
@@ -89,6 +89,18 @@ impl Authority {
         let end = jiff::Timestamp::now().as_second() + seconds;
         let mut params = client(&[uri]);
         params.not_after = time::OffsetDateTime::from_unix_timestamp(end).expect("a date");
+        self.issue("client", &params)
+    }
+
+    /// A certificate of that node that has been in force for so many seconds.
+    ///
+    /// # Panics
+    /// When there is no such date.
+    #[must_use]
+    pub fn client_since(&self, uri: &str, seconds: i64) -> Credential {
+        let from = jiff::Timestamp::now().as_second() - seconds;
+        let mut params = client(&[uri]);
+        params.not_before = time::OffsetDateTime::from_unix_timestamp(from).expect("a date");
         self.issue("client", &params)
     }
 

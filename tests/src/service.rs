@@ -285,7 +285,21 @@ impl Aggregator {
         what: &str,
         satisfies: impl Fn(&NodeAnswer) -> bool,
     ) -> NodeAnswer {
-        let deadline = Instant::now() + PATIENCE;
+        self.answer_within(PATIENCE, node, what, satisfies).await
+    }
+
+    /// The same, with more or less patience.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn answer_within(
+        &self,
+        patience: Duration,
+        node: &str,
+        what: &str,
+        satisfies: impl Fn(&NodeAnswer) -> bool,
+    ) -> NodeAnswer {
+        let deadline = Instant::now() + patience;
         let mut reader = self.reader().await;
         loop {
             let request = v1::GetNodeRequest { cluster: String::new(), node: node.to_owned() };

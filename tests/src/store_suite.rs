@@ -9,6 +9,7 @@ use nodeward_aggregator::store::{
     Batch, ChangeNumber, Document, DocumentKey, EARLIER_BOOTS, Seen, SeenComponent, SeenStanding,
     Store, StoredNode, Transition,
 };
+use nodeward_domain::check::{Credential, Presented};
 use nodeward_proto::content::Content;
 use nodeward_proto::digest::Digest;
 
@@ -193,6 +194,11 @@ async fn what_was_seen_only_moves_forwards(store: &dyn Store) {
         boot_id: boot.to_owned(),
         seq,
         received_at: at(i64::try_from(seq).expect("a small order")),
+        shown: match seq % 3 {
+            0 => Presented::Certificate(Credential { not_before: at(1), not_after: at(500) }),
+            1 => Presented::Nothing,
+            _ => Presented::NotSeen,
+        },
         components: vec![SeenComponent {
             component: "kernel".to_owned(),
             digest: kernel.digest(),
@@ -208,11 +214,16 @@ async fn what_was_seen_only_moves_forwards(store: &dyn Store) {
     assert_eq!(nodes[0].standings, seen("boot-1", 90, 9).standings);
     let interval = &nodes[0].intervals[0];
     assert_eq!((nodes[0].seq, nodes[0].last_seen), (90, at(90)));
+    assert_eq!(nodes[0].shown, seen("boot-1", 90, 9).shown);
     assert_eq!((interval.observations, interval.last_observed), (9, at(90)));
     // The order of the reports counts. A clock may have run ahead.
     let corrected = Seen { received_at: at(80), ..seen("boot-1", 91, 10) };
     store.save_seen(vec![corrected]).await.expect("saved");
-    assert_eq!(everything(store).await.0[0].last_seen, at(80));
+    let (nodes, _) = everything(store).await;
+    assert_eq!((nodes[0].last_seen, nodes[0].shown), (at(80), Presented::Nothing));
+    let unseen = seen("boot-1", 92, 11);
+    store.save_seen(vec![unseen]).await.expect("saved");
+    assert_eq!(everything(store).await.0[0].shown, Presented::NotSeen);
 }
 
 async fn contents_are_stored_once_and_missed_by_name(store: &dyn Store) {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nodeward_agent::collect::COLLECTORS;
 use nodeward_agent::probe::Recording;
-use nodeward_domain::check::Credential;
+use nodeward_domain::check::{Credential, Presented};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Packages};
 use nodeward_domain::fixes::images::Images;
@@ -149,9 +149,10 @@ impl Twin {
 
     /// What its agent shows.
     #[must_use]
-    pub fn credential(&self) -> Option<Credential> {
-        let [not_before, not_after] = self.credential?;
-        Some(Credential { not_before, not_after })
+    pub fn credential(&self) -> Presented {
+        self.credential.map_or(Presented::Nothing, |[not_before, not_after]| {
+            Presented::Certificate(Credential { not_before, not_after })
+        })
     }
 
     /// Makes it.

@@ -1,13 +1,13 @@
 //! A fleet that watches clusters' API servers, in the process of the test and with little
 //! patience, on a store of the test; and objects for those servers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use nodeward_aggregator::advisories::Advisories;
-use nodeward_aggregator::cluster::{Limits, Source, Watch};
+use nodeward_aggregator::cluster::{AGENT_NAMESPACE, Limits, Source, Watch};
 use nodeward_aggregator::fleet::{Fleet, KnownCluster};
 use nodeward_aggregator::ingest::Ingest;
 use nodeward_aggregator::metrics::Metrics;
@@ -89,8 +89,20 @@ impl Watched {
         token: &str,
         limits: Limits,
     ) {
-        let kubeconfig = Some(server.kubeconfig(token));
-        let source = Source { cluster: cluster.to_owned(), kubeconfig };
+        self.watch_by(cluster, server.kubeconfig(token), limits).await;
+    }
+
+    /// Watches by a kubeconfig as a cluster of that name.
+    ///
+    /// # Panics
+    /// When it cannot be used.
+    pub async fn watch_by(&mut self, cluster: &str, kubeconfig: PathBuf, limits: Limits) {
+        let kubeconfig = Some(kubeconfig);
+        let source = Source {
+            cluster: cluster.to_owned(),
+            kubeconfig,
+            agent_namespace: AGENT_NAMESPACE.to_owned(),
+        };
         let watch = Watch::open(&source, limits).await.expect("a watch");
         let (fleet, store, metrics) =
             (Arc::clone(&self.fleet), Arc::clone(&self.store), Arc::clone(&self.metrics));

@@ -185,6 +185,47 @@ async fn what_the_server_has_forgotten_is_listed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_forgotten_before_it_is_whole_is_read_in_longer_pages() {
+    let (folder, server) = (folder(), ApiServer::start());
+    for n in 0..120 {
+        server.put(node(&format!("n-{n:03}"), "True"));
+    }
+    let goes_on = |page: u32| format!("{NODES}?&limit={page}&continue=");
+    server.break_path(&goes_on(50), Fault::Forgotten, usize::MAX);
+    let first = watched(&folder, &server).await;
+    heard(&first, "n-119", "present", "Ready").await;
+    first.end().await;
+    // One that is never whole is no answer, and what was known does not stand for it.
+    server.break_path(&format!("{NODES}?&limit="), Fault::Forgotten, usize::MAX);
+    let again = watched(&folder, &server).await;
+    heard(&again, "n-119", "unavailable", "410").await;
+    again.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credential_that_its_program_does_not_give_yet_stops_nothing() {
+    let (folder, server) = (folder(), ApiServer::start());
+    server.put(node("a", "True"));
+    server.bookmark_every(Duration::from_millis(100));
+    let given = folder.path().join("credential.json");
+    let kubeconfig = server.kubeconfig("none");
+    let text = std::fs::read_to_string(&kubeconfig).expect("readable");
+    let exec = json!({ "apiVersion": "client.authentication.k8s.io/v1", "command": "cat",
+                       "args": [given], "interactiveMode": "Never" });
+    let text = text.replace("{token: 'none'}", &format!("{{exec: {exec}}}"));
+    std::fs::write(&kubeconfig, text).expect("written");
+    let mut watched = Watched::load(folder.path()).await;
+    watched.watch_by(CLUSTER, kubeconfig, limits()).await;
+    until("the cluster", || watched.cluster(CLUSTER)).await;
+    assert!(watched.answer(CLUSTER, "a").is_none());
+    let credential = json!({ "apiVersion": "client.authentication.k8s.io/v1",
+                             "kind": "ExecCredential", "status": { "token": ADMIN_TOKEN } });
+    std::fs::write(&given, credential.to_string()).expect("written");
+    heard(&watched, "a", "present", "Ready").await;
+    watched.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_takes_watches_and_says_nothing_more_is_silent() {
     let (folder, server) = (folder(), ApiServer::start());
     server.put(node("a", "True"));
@@ -438,6 +479,40 @@ async fn a_node_that_is_made_anew_begins_a_new_life() {
     assert_eq!(again.object(CLUSTER, "a").expect("said").uid, uid(&second));
     let refused = again.report(&Peer { uid: uid(&first), ..new }, report(7, 0)).await;
     assert!(refused.is_err());
+    again.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_life_that_the_api_server_does_not_know_ends_none_that_it_knows() {
+    let (folder, server) = (folder(), ApiServer::start());
+    let held = server.put(node("a", "True"));
+    let uid = held["metadata"]["uid"].as_str().unwrap().to_owned();
+    let of =
+        |uid: &str| Peer { cluster: CLUSTER.to_owned(), node: "a".to_owned(), uid: uid.to_owned() };
+    // Of a life before, which nobody here has seen; its certificate may still be in force.
+    let earlier = of("11111111-2222-4333-8444-555555555555");
+    let mut watched = Watched::load(folder.path()).await;
+    watched.report(&of(&uid), report(1, 0)).await.expect("the present one");
+    // As long as nobody is asked, whoever comes later is believed.
+    watched.report(&earlier, report(1, 0)).await.expect("it may be a new one");
+    let refused =
+        watched.report(&of(&uid), report(2, 0)).await.expect_err("it seems to have ended");
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+    // The API server knows better.
+    watched.watch(CLUSTER, &server).await;
+    heard(&watched, "a", "present", "Ready").await;
+    watched.report(&of(&uid), report(3, 0)).await.expect("it has not");
+    let refused = watched.report(&earlier, report(2, 0)).await.expect_err("this one has");
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+    assert!(refused.message().contains("under another UID"), "{refused}");
+    let stranger = of("22222222-2222-4333-8444-555555555555");
+    assert!(watched.report(&stranger, report(1, 0)).await.is_err());
+    watched.report(&of(&uid), report(4, 0)).await.expect("it goes on");
+    // It is the present one after a restart too.
+    watched.end().await;
+    let again = Watched::load(folder.path()).await;
+    again.report(&of(&uid), report(5, 0)).await.expect("it goes on");
+    assert!(again.report(&earlier, report(3, 0)).await.is_err());
     again.end().await;
 }
 

@@ -284,13 +284,17 @@ fn lost(error: &(dyn std::error::Error + 'static)) -> AskError {
 /// An error with its causes. What a program says that makes a kubeconfig's credential, and what
 /// it is told in its environment, may be secret and is not repeated.
 pub(super) fn causes_of(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = Some(error);
-    while let Some(one) = cause {
-        let of_kube = one.downcast_ref::<kube::Error>();
-        if one.is::<kube::client::AuthError>() || matches!(of_kube, Some(kube::Error::Auth(_))) {
-            return "the credential of the kubeconfig could not be had".to_owned();
-        }
-        cause = one.source();
+    if is_of_credential(error) {
+        return "the credential of the kubeconfig could not be had".to_owned();
     }
     super::convert::bounded(nodeward_feeds::causes::with_causes(error), 512)
+}
+
+/// Whether the program that makes a kubeconfig's credential, or what it made, is to blame.
+pub(super) fn is_of_credential(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |one| one.source());
+    causes.into_iter().any(|one| {
+        let of_kube = one.downcast_ref::<kube::Error>();
+        one.is::<kube::client::AuthError>() || matches!(of_kube, Some(kube::Error::Auth(_)))
+    })
 }

@@ -89,6 +89,7 @@ pub(super) fn node(wire: wire::Node, now: Timestamp) -> Result<(String, NodeObje
         })
         .collect();
     taints.sort();
+    taints.shrink_to_fit();
     let mut conditions: Vec<NodeCondition> = status
         .conditions
         .into_iter()
@@ -97,6 +98,7 @@ pub(super) fn node(wire: wire::Node, now: Timestamp) -> Result<(String, NodeObje
         .map(|wire| condition(wire, now))
         .collect();
     conditions.sort();
+    conditions.shrink_to_fit();
     let system = status.node_info;
     let text = |text: String| bounded(text, NAME_BYTES);
     let object = NodeObject {
@@ -180,7 +182,7 @@ fn is_kept_label(key: &str) -> bool {
 
 /// Those of the pairs that are kept, by key.
 fn pairs(pairs: BTreeMap<String, String>, is_kept: impl Fn(&str) -> bool) -> Vec<Label> {
-    pairs
+    let mut kept: Vec<Label> = pairs
         .into_iter()
         .filter(|(key, _)| is_kept(key))
         .take(LABELS)
@@ -188,7 +190,9 @@ fn pairs(pairs: BTreeMap<String, String>, is_kept: impl Fn(&str) -> bool) -> Vec
             key: bounded(key, NAME_BYTES),
             value: bounded(value, NAME_BYTES),
         })
-        .collect()
+        .collect();
+    kept.shrink_to_fit();
+    kept
 }
 
 /// An event and whom it is about.

@@ -23,27 +23,47 @@ const EVENTS: usize = 50;
 /// tells of itself before it registers.
 const BEFORE_CREATION: SignedDuration = SignedDuration::from_mins(1);
 
+/// So many are kept of names that are no nodes yet, all together: whoever may write events may
+/// write any name.
+const STRANGE: usize = 10_000;
+
+/// The UID that an event names, and the event.
+type Kept = (Option<String>, NodeEvent);
+
 /// Events of all nodes, by name.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    by_node: HashMap<String, Vec<(Option<String>, NodeEvent)>>,
+    by_node: HashMap<String, Vec<Kept>>,
+    /// Of names that may become nodes: events are listed beside nodes, and a kubelet tells of
+    /// itself before it registers.
+    strangers: HashMap<String, Vec<Kept>>,
 }
 
 impl Events {
-    /// An event was told. Names the node that it is new about.
-    pub(super) fn take(&mut self, told: ToldEvent, now: Timestamp) -> Option<String> {
+    /// An event was told, about a node or about a name that may become one. Whether it is new.
+    pub(super) fn take(&mut self, told: ToldEvent, is_node: bool, now: Timestamp) -> bool {
         let ToldEvent { node, uid, event } = told;
-        let of_node = self.by_node.entry(node.clone()).or_default();
-        let is_known = of_node.iter().any(|(_, one)| *one == event);
-        if is_known || now.duration_since(event.at) > KEPT {
-            if of_node.is_empty() {
-                self.by_node.remove(&node);
-            }
-            return None;
+        let strange = || self.strangers.values().map(Vec::len).sum::<usize>();
+        if now.duration_since(event.at) > KEPT || !is_node && strange() >= STRANGE {
+            return false;
+        }
+        let by_name = if is_node { &mut self.by_node } else { &mut self.strangers };
+        let of_node = by_name.entry(node).or_default();
+        if of_node.iter().any(|(_, one)| *one == event) {
+            return false;
         }
         of_node.push((uid, event));
         trim(of_node, now);
-        Some(node)
+        true
+    }
+
+    /// That name is a node's.
+    pub(super) fn meet(&mut self, node: &str, now: Timestamp) {
+        if let Some(told) = self.strangers.remove(node) {
+            let of_node = self.by_node.entry(node.to_owned()).or_default();
+            of_node.extend(told);
+            trim(of_node, now);
+        }
     }
 
     /// What was told of a node before we began, as it was remembered.
@@ -76,6 +96,10 @@ impl Events {
 
     /// Forgets what is too old. Names the nodes of which something was forgotten.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<String> {
+        self.strangers.retain(|_, events| {
+            trim(events, now);
+            !events.is_empty()
+        });
         let mut changed = Vec::new();
         self.by_node.retain(|node, events| {
             let before = events.len();
@@ -167,13 +191,13 @@ mod tests {
         let mut events = Events::default();
         let steps = [(0, "NodeRebootStart"), (5, "NodeRebootEnd"), (20, "NodeRebootStart")];
         for (minute, reason) in steps {
-            assert!(events.take(told(minute, reason, REPAIR), at(minute)).is_some());
+            assert!(events.take(told(minute, reason, REPAIR), true, at(minute)));
         }
         for minute in [1, 2, 3] {
-            events.take(told(minute, "OOMKilling", "kernel-monitor"), at(minute));
+            events.take(told(minute, "OOMKilling", "kernel-monitor"), true, at(minute));
         }
         let again = told(3, "OOMKilling", "kernel-monitor");
-        assert_eq!(events.take(again, at(4)), None, "nothing new");
+        assert!(!events.take(again, true, at(4)), "nothing new");
         let expected = [
             ("NodeRebootStart", 0),
             ("OOMKilling", 3),
@@ -193,10 +217,10 @@ mod tests {
     #[test]
     fn an_event_of_another_life_is_not_told() {
         let mut events = Events::default();
-        events.take(told(0, "NodeNotReady", "node-controller"), at(0));
+        events.take(told(0, "NodeNotReady", "node-controller"), true, at(0));
         let mut of_other = told(30, "RegisteredNode", "node-controller");
         of_other.uid = Some("other".to_owned());
-        events.take(of_other, at(30));
+        events.take(of_other, true, at(30));
         assert_eq!(reasons(&events, &object(10), at(31)), []);
         assert_eq!(reasons(&events, &object(0), at(31)).len(), 1);
     }
@@ -204,12 +228,33 @@ mod tests {
     #[test]
     fn a_flood_is_cut_and_the_repair_stays() {
         let mut events = Events::default();
-        events.take(told(0, "NodeRebootStart", REPAIR), at(0));
+        events.take(told(0, "NodeRebootStart", REPAIR), true, at(0));
         for n in 0..200 {
-            events.take(told(1 + n / 60, &format!("Reason{n}"), "x"), at(10));
+            events.take(told(1 + n / 60, &format!("Reason{n}"), "x"), true, at(10));
         }
         let kept = reasons(&events, &object(0), at(10));
         assert_eq!(kept.len(), EVENTS);
         assert_eq!(kept[0].0, "NodeRebootStart");
+    }
+    #[test]
+    fn names_that_are_no_nodes_are_bounded_and_keep_no_node_out() {
+        let mut events = Events::default();
+        for n in 0..STRANGE + 100 {
+            let of_stranger =
+                ToldEvent { node: format!("n-{n}"), ..told(0, "Starting", "kubelet") };
+            assert_eq!(events.take(of_stranger, false, at(0)), n < STRANGE, "{n}");
+        }
+        assert!(events.take(told(1, "NodeNotReady", "node-controller"), true, at(1)));
+        // One that becomes a node brings along what was told of it.
+        let met = ToldEvent { node: "n-7".to_owned(), ..told(0, "Starting", "kubelet") };
+        events.meet("n-7", at(1));
+        assert_eq!(events.of("n-7", &object(0), at(1)), [met.event.clone()]);
+        assert!(events.take(met_again(), false, at(1)), "there is room again");
+        events.expire(at(24 * 60 + 10));
+        assert!(events.strangers.is_empty() && events.by_node.is_empty());
+    }
+
+    fn met_again() -> ToldEvent {
+        ToldEvent { node: "another".to_owned(), ..told(1, "Starting", "kubelet") }
     }
 }

@@ -3,7 +3,6 @@
 //! the API server has forgotten (410) begins with a list again. What fails is tried again
 //! after a delay that doubles and is drawn at random, or after as long as the server asks for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +16,9 @@ use super::Limits;
 use super::ask::{AskError, Asker, Line, Watching};
 use super::wire;
 use crate::metrics::Metrics;
+
+/// So much longer a page is after a list that was forgotten before it was whole.
+const PAGE_GROWS: u32 = 4;
 
 /// A kind of object that is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +118,8 @@ pub(super) struct Pulse {
     pub is_listed: bool,
     /// Why the last question was not answered; none once one was.
     pub failure: Option<Failure>,
+    /// The last watch that began has told nothing yet.
+    is_quiet: bool,
 }
 
 /// Why a question was not answered.
@@ -147,6 +151,19 @@ impl SharedPulse {
         });
     }
 
+    /// A watch was taken. Whether that is an answer: one that takes watches and then says
+    /// nothing, not even bookmarks, is silent.
+    fn is_taken(&self) -> bool {
+        let mut was_quiet = false;
+        self.change(|pulse| was_quiet = std::mem::replace(&mut pulse.is_quiet, true));
+        !was_quiet
+    }
+
+    /// A watch has told something.
+    fn has_told(&self) {
+        self.change(|pulse| pulse.is_quiet = false);
+    }
+
     pub(super) fn failed(&self, error: &AskError) {
         let is_refusal = matches!(error, AskError::Refused { .. });
         let failure = Failure { why: error.to_string(), is_refusal };
@@ -163,8 +180,6 @@ pub(super) struct Follower {
     pub pulse: SharedPulse,
     pub news: mpsc::Sender<News>,
     pub metrics: Arc<Metrics>,
-    /// The last watch that began has told nothing yet.
-    pub is_quiet: AtomicBool,
 }
 
 /// Nobody listens any more.
@@ -193,15 +208,18 @@ impl Follower {
     pub(super) async fn run(self) {
         let mut delay = Delay::new(&self.limits);
         let mut since: Option<String> = None;
+        let mut page = self.limits.page;
         loop {
             let began = Instant::now();
+            let is_list = since.is_none();
             let ended = match since.take() {
-                None => self.list().await.map(Some),
+                None => self.list(page).await.map(Some),
                 Some(from) => self.watch(from, &mut since).await.map(|()| None),
             };
             let error = match ended {
                 Ok(Some(listed)) => {
                     since = Some(listed);
+                    page = self.limits.page;
                     delay.reset();
                     continue;
                 }
@@ -221,7 +239,14 @@ impl Follower {
             if began.elapsed() > self.limits.backoff_most {
                 delay.reset();
             }
-            self.failed(&error);
+            self.failed(&error, is_list);
+            match error {
+                // It forgets the list faster than we read it: fewer questions take less time.
+                AskError::Gone if is_list => page = page.saturating_mul(PAGE_GROWS),
+                // It may have been too long.
+                AskError::Unreadable(_) => page = self.limits.page,
+                _ => {}
+            }
             let after = match error {
                 // From where it cannot be read it will not be readable the next time either.
                 AskError::Gone | AskError::Unreadable(_) => {
@@ -235,30 +260,33 @@ impl Follower {
         }
     }
 
-    fn failed(&self, error: &AskError) {
+    fn failed(&self, error: &AskError, is_list: bool) {
         let (cluster, resource) = (&self.cluster, self.kind.word());
         self.metrics.watch_failed(cluster, resource, error.word());
         // One line for each change, not for each attempt.
         let why = error.to_string();
         let is_news = self.pulse.read().failure.is_none_or(|last| last.why != why);
         match error {
-            AskError::Gone => tracing::info!(cluster, resource, why, "watch begins anew"),
+            AskError::Gone if !is_list => {
+                tracing::info!(cluster, resource, why, "watch begins anew")
+            }
             _ if is_news => tracing::warn!(cluster, resource, why, "API server does not answer"),
             _ => {}
         }
-        if !matches!(error, AskError::Gone) {
+        // What a watch cannot go on from is listed at once. A list that breaks off says nothing.
+        if is_list || !matches!(error, AskError::Gone) {
             self.pulse.failed(error);
         }
     }
 
     /// Lists everything, page by page. Returns the change at which the list stands.
-    async fn list(&self) -> Result<String, End> {
+    async fn list(&self, size: u32) -> Result<String, End> {
         self.metrics.watch_listed(&self.cluster, self.kind.word());
         let mut token = String::new();
         let mut is_first = true;
         loop {
             let (path, fields) = (self.kind.path(), self.kind.fields());
-            let text = self.asker.page(path, fields, self.limits.page, &token).await?;
+            let text = self.asker.page(path, fields, size, &token).await?;
             if std::mem::take(&mut is_first) {
                 self.tell(News::Begins(self.kind)).await?;
             }
@@ -294,8 +322,7 @@ impl Follower {
         let asked = self.asker.watch(path, fields, seconds, &from).await;
         let at = since.insert(from);
         let mut watching: Watching = asked?;
-        // One that takes watches and then says nothing, not even bookmarks, is silent.
-        if !self.is_quiet.swap(true, Ordering::Relaxed) {
+        if self.pulse.is_taken() {
             self.answered();
         }
         let read = |kind: &str, raw: &RawValue| {
@@ -303,7 +330,7 @@ impl Follower {
             (kind == "DELETED", named.metadata.resource_version, self.kind.read(raw))
         };
         while let Some(line) = watching.next(read).await? {
-            self.is_quiet.store(false, Ordering::Relaxed);
+            self.pulse.has_told();
             self.answered();
             let version = match line {
                 Line::Bookmark(version) => version,

@@ -100,6 +100,7 @@ impl Keeper {
         cluster: String,
         limits: Limits,
         pulses: Pulses,
+        pods: Pods,
         fleet: Arc<Fleet>,
         store: Arc<dyn Store>,
     ) -> Self {
@@ -111,7 +112,7 @@ impl Keeper {
             store,
             nodes: BTreeMap::new(),
             round: 0,
-            pods: Pods::default(),
+            pods,
             events: Events::default(),
             new_objects: BTreeSet::new(),
             new_pods: BTreeSet::new(),
@@ -194,9 +195,10 @@ impl Keeper {
             }
             Object::Budget(wire) => self.pods.take_budget(*wire),
             Object::Event(wire) => {
-                let told = convert::event(*wire, now).and_then(|told| self.events.take(told, now));
-                if let Some(node) = told {
-                    self.with_events(&node, now);
+                let Some(told) = convert::event(*wire, now) else { return };
+                let name = told.node.clone();
+                if self.events.take(told, self.nodes.contains_key(&name), now) {
+                    self.with_events(&name, now);
                 }
             }
             Object::Unreadable { kind, name, why } => {
@@ -224,6 +226,7 @@ impl Keeper {
         if object.is_ready() == Some(true) {
             self.last_ready_at = Some(now);
         }
+        self.events.meet(&name, now);
         object.events = self.events.of(&name, &object, now);
         let (uid, round) = (Some(object.uid.clone()), self.round);
         // Most that is told of a node is that it is still there.

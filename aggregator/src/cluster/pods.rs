@@ -77,6 +77,8 @@ struct Guard {
 /// Pods and budgets of one cluster.
 #[derive(Debug, Default)]
 pub(super) struct Pods {
+    /// Where our own agents are.
+    agent_namespace: String,
     pods: HashMap<PodId, Pod>,
     /// The cluster's own pods on each node.
     system: HashMap<Text, BTreeSet<PodId>>,
@@ -91,6 +93,11 @@ pub(super) struct Pods {
 }
 
 impl Pods {
+    /// None yet. Our own agents are in that namespace.
+    pub(super) fn new(agent_namespace: String) -> Self {
+        Self { agent_namespace, ..Self::default() }
+    }
+
     /// A list of pods begins: what is not in it is gone when it ends.
     pub(super) fn begin(&mut self) {
         self.round = self.round.wrapping_add(1);
@@ -108,7 +115,8 @@ impl Pods {
     pub(super) fn take(&mut self, wire: wire::Pod) -> BTreeSet<String> {
         let mut changed = BTreeSet::new();
         let Some(id) = pod_id(&wire.metadata.uid) else { return changed };
-        let is_agent = is_agent(&wire.metadata.labels);
+        let is_agent =
+            wire.metadata.namespace == self.agent_namespace && is_agent(&wire.metadata.labels);
         let is_system = is_agent || wire.metadata.namespace == SYSTEM;
         let is_done = matches!(wire.status.phase.as_str(), "Succeeded" | "Failed");
         let node = node_name(&wire.spec.node_name).map(|node| self.text(&node));
@@ -205,8 +213,11 @@ impl Pods {
             // The wire has no pod without a name.
             .filter(|pod| !pod.name.is_empty() && !pod.namespace.is_empty())
             .collect();
-        pods.sort();
+        // The agent's own and those of the system are the last to be left out.
+        pods.sort_by_cached_key(|pod| (!pod.is_agent, pod.namespace != SYSTEM, pod.clone()));
         pods.truncate(PODS_OF_NODE);
+        pods.sort();
+        pods.shrink_to_fit();
         SystemPods { pods }
     }
 
@@ -330,7 +341,7 @@ impl Pods {
     }
 }
 
-/// Whether a pod is an agent of ours, as `manifests/` labels them.
+/// Whether a pod of the agents' namespace is one, as `manifests/` labels them.
 fn is_agent(labels: &BTreeMap<String, String>) -> bool {
     let is = |key: &str, value: &str| labels.get(key).is_some_and(|one| one == value);
     is("app.kubernetes.io/name", "nodeward-agent")

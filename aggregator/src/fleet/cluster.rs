@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::node::{NodeMemory, ToldContent};
 use super::place::Memory;
 use super::{Fleet, read};
-use crate::peer::Peer;
+use crate::peer::{Peer, is_of_kubernetes};
 use crate::store::{Batch, Store, StoreError, Transition};
 
 /// So many nodes are committed at once: what waits together is one group of the store.
@@ -253,21 +253,18 @@ impl Fleet {
     }
 }
 
-/// Whose life an API server speaks of; none where it is of no life that is remembered, or of
-/// one that has ended.
+/// Whose life an API server speaks of; none where it names none and none is remembered. What it
+/// says of a life that another has ended begins that one again: it tells things in their order,
+/// so that its last word is right even where an agent was faster.
 fn whose(memory: &Memory, named: &Peer, uid: Option<&str>) -> Option<Peer> {
     let Some(node) = &memory.node else {
         return uid.map(|_| named.clone());
     };
     let own = node.peer();
-    let Some(uid) = uid.filter(|uid| *uid != own.uid) else { return Some(own.clone()) };
-    if memory.ended.iter().any(|ended| ended == uid) {
-        // A watch may lag behind an agent of the node that was made anew.
-        return (node.object_uid().as_deref() == Some(uid)).then(|| own.clone());
-    }
     // An agent of a plain machine has a UID of our own making, which tells no lives of the
     // API's apart. Kubernetes' own does.
-    if is_kubernetes(&own.uid) { Some(named.clone()) } else { Some(own.clone()) }
+    let is_another = uid.is_some_and(|uid| uid != own.uid) && is_of_kubernetes(&own.uid);
+    Some(if is_another { named.clone() } else { own.clone() })
 }
 
 /// Whether a life that an agent begins goes on with what an API server said of the one before:
@@ -275,14 +272,5 @@ fn whose(memory: &Memory, named: &Peer, uid: Option<&str>) -> Option<Peer> {
 pub(super) fn goes_on(before: &NodeMemory, peer: &Peer) -> bool {
     let (own, other) = (&before.peer().node, &peer.node);
     let is_same_node = before.object_uid().is_some_and(|uid| uid == peer.uid);
-    own == other && (is_same_node || !is_kubernetes(&peer.uid))
-}
-
-/// Whether a UID has the form that Kubernetes gives to every object: that of RFC 9562.
-fn is_kubernetes(uid: &str) -> bool {
-    uid.len() == 36
-        && uid.bytes().enumerate().all(|(place, byte)| match place {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+    own == other && (is_same_node || !is_of_kubernetes(&peer.uid))
 }

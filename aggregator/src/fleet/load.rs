@@ -83,7 +83,7 @@ impl Fleet {
             node.unreadable(component, why, now);
         }
         let mut memory = place.memory();
-        // Lives come in the order of their beginnings: the last is the one that reports.
+        // Lives come in the order of their last changes: the last is the one that reports.
         if let Some(ended) = memory.node.replace(node) {
             memory.ended.push(ended.peer().uid.clone());
         }

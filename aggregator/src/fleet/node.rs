@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::advisory::Stream;
 use nodeward_domain::answer::sysctl::SysctlAnswer;
 use nodeward_domain::answer::{About, Agent, NodeAnswer, NodeRow, is_stale};
-use nodeward_domain::check::{Credential, Outcome, Outside, judge_node, settle};
+use nodeward_domain::check::{Outcome, Outside, Presented, judge_node, settle};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Files, NodeAccess, Packages};
 use nodeward_domain::fixes::Place;
@@ -73,8 +73,8 @@ pub struct NodeMemory {
     last_report_at: Option<Timestamp>,
     /// As of the last report to this aggregator: nothing is judged by it.
     agent: Option<Agent>,
-    /// What the last report to this aggregator came with.
-    credential: Option<Credential>,
+    /// What its agent showed of itself with the last report.
+    shown: Presented,
     standings: BTreeMap<String, Standing>,
     history: NodeHistory,
     /// The node's row, and what it was judged by.
@@ -110,7 +110,7 @@ impl NodeMemory {
             seq: 0,
             last_report_at: None,
             agent: None,
-            credential: None,
+            shown: Presented::NotSeen,
             standings: BTreeMap::new(),
             history: NodeHistory::default(),
             row: None,
@@ -125,6 +125,7 @@ impl NodeMemory {
         node.boot_id = stored.boot_id;
         node.earlier_boots = stored.earlier_boots;
         node.seq = stored.seq;
+        node.shown = stored.shown;
         for standing in stored.standings {
             let SeenStanding { reason, observations, since } = standing;
             node.history.standings.restore(reason, observations, since);
@@ -316,12 +317,18 @@ impl NodeMemory {
         settle(&mut self.history, &observed, policy, received_at);
     }
 
-    /// The certificate that a report came with.
-    pub fn shows(&mut self, credential: Option<Credential>) {
-        if self.credential != credential {
-            self.credential = credential;
+    /// What its agent shows of itself with a report.
+    pub fn shows(&mut self, shown: Presented) {
+        if self.shown != shown {
+            self.shown = shown;
             self.row = None;
+            self.unsaved = true;
         }
+    }
+
+    /// What its agent last showed of itself.
+    pub(super) const fn shown(&self) -> Presented {
+        self.shown
     }
 
     /// What the store has of a component cannot be read: the component is unavailable
@@ -393,7 +400,7 @@ impl NodeMemory {
         pools: &'a Pools,
     ) -> Outside<'a> {
         let outside = advisories.outside(surroundings, self.cluster(pools));
-        Outside { credential: self.credential, ..outside }
+        Outside { credential: self.shown, ..outside }
     }
 
     /// All there is to say about the node, judged for `now`.
@@ -646,6 +653,7 @@ impl NodeMemory {
             boot_id: self.boot_id.clone(),
             seq: self.seq,
             received_at: self.last_report_at.unwrap_or_else(|| self.last_observed()),
+            shown: self.shown,
             components: self
                 .standings
                 .iter()

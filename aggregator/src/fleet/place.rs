@@ -1,9 +1,12 @@
 //! A node's place in the fleet: the life that reports there, and the lives that have ended.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nodeward_domain::check::Presented;
+
 use super::{Fleet, NodeMemory};
-use crate::peer::Peer;
+use crate::peer::{Peer, is_of_kubernetes};
 
 /// One node's place.
 #[derive(Debug)]
@@ -22,6 +25,17 @@ pub(crate) struct Memory {
     pub(crate) ended: Vec<String>,
 }
 
+/// Why a life of a node may not report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Superseded {
+    /// Another one has begun since.
+    #[error("has been made anew: this life of it has ended")]
+    Ended,
+    /// It may be one of which the API server has not told yet: an agent comes again.
+    #[error("is known to its cluster's API server under another UID")]
+    Another,
+}
+
 impl Place {
     pub(crate) fn new() -> Self {
         Self {
@@ -34,10 +48,30 @@ impl Place {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether that life of the node has ended: another has reported since.
-    #[must_use]
-    pub fn has_ended(&self, uid: &str) -> bool {
-        self.memory().ended.iter().any(|ended| ended == uid)
+    /// Whether a life of the node may report that shows this. One certificate outlasts the life
+    /// that it names, so that to come later is no proof: what the API server says decides, then
+    /// which certificate is the newer one, and where neither is known one that has ended may not
+    /// come back.
+    pub fn admits(&self, peer: &Peer, shown: Presented) -> Result<(), Superseded> {
+        let memory = self.memory();
+        let Some(present) = memory.node.as_ref().filter(|node| node.peer().uid != peer.uid) else {
+            return Ok(());
+        };
+        if is_of_kubernetes(&peer.uid)
+            && let Some(object) = present.object()
+        {
+            return if object.uid == peer.uid { Ok(()) } else { Err(Superseded::Another) };
+        }
+        let issued = |shown: Presented| shown.certificate().map(|one| one.not_before);
+        let order = issued(shown).zip(issued(present.shown())).map(|(new, old)| new.cmp(&old));
+        match order {
+            Some(Ordering::Greater) => Ok(()),
+            Some(Ordering::Less) => Err(Superseded::Ended),
+            Some(Ordering::Equal) | None if memory.ended.contains(&peer.uid) => {
+                Err(Superseded::Ended)
+            }
+            Some(Ordering::Equal) | None => Ok(()),
+        }
     }
 
     /// Looks at the life that reports, if it is that one.

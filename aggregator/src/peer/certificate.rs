@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use nodeward_domain::check::Credential;
+use nodeward_domain::check::{Credential, Presented};
 use nodeward_proto::identity::{Clusters, Identity, Role, is_uid};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tonic::metadata::MetadataMap;
@@ -41,18 +41,23 @@ impl Authenticator for CertificateAuthenticator {
         }
     }
 
-    fn credential(&self, extensions: &Extensions) -> Option<Credential> {
-        let shown = shown(extensions)?;
-        let leaf = shown.first()?;
-        // What a relay shows is not the node's.
-        let Ok(Identity::Node { .. }) = identity(leaf, Timestamp::now()) else { return None };
-        let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
-        let (from, until) = (certificate.validity().not_before, certificate.validity().not_after);
-        Some(Credential {
-            not_before: Timestamp::from_second(from.timestamp()).ok()?,
-            not_after: Timestamp::from_second(until.timestamp()).ok()?,
-        })
+    fn shown(&self, extensions: &Extensions) -> Presented {
+        let shown = shown(extensions);
+        let own = shown.as_ref().and_then(|shown| credential(shown.first()?));
+        own.map_or(Presented::Nothing, Presented::Certificate)
     }
+}
+
+/// How long a node's certificate is in force; none of another's: what a relay shows is not the
+/// node's.
+fn credential(leaf: &[u8]) -> Option<Credential> {
+    let Ok(Identity::Node { .. }) = identity(leaf, Timestamp::now()) else { return None };
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let (from, until) = (certificate.validity().not_before, certificate.validity().not_after);
+    Some(Credential {
+        not_before: Timestamp::from_second(from.timestamp()).ok()?,
+        not_after: Timestamp::from_second(until.timestamp()).ok()?,
+    })
 }
 
 /// The certificates that the connection shows.

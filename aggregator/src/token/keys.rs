@@ -3,13 +3,12 @@
 //! that is not among them, but not for everybody who says so.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use tokio_rustls::rustls::crypto::ring;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
@@ -17,6 +16,9 @@ use crate::kubernetes::{Kubernetes, KubernetesError};
 
 /// Keys are fetched anew after this long, …
 const LASTS: Duration = Duration::from_secs(3600);
+
+/// … are believed for so long where that fails, for among them may be one that was withdrawn, …
+const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
 /// … and at most this often, whatever tokens name.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -78,6 +80,8 @@ pub enum KeySource {
 pub struct Keys {
     source: KeySource,
     known: Mutex<Known>,
+    /// Held while they are fetched: many who wait for one key fetch it once.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +100,7 @@ impl Keys {
     /// Keys from there; none are fetched yet.
     #[must_use]
     pub fn new(source: KeySource) -> Self {
-        Self { source, known: Mutex::default() }
+        Self { source, known: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
     /// The key of that name for that algorithm; without a name the only one that fits.
@@ -105,26 +109,52 @@ impl Keys {
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Option<DecodingKey>, KeysError> {
-        // Held while they are fetched: many who wait for one key fetch it once.
-        let mut known = self.known.lock().await;
-        let is_old = known.fetched.is_none_or(|fetched| fetched.elapsed() > LASTS);
-        let may = known.tried.is_none_or(|tried| tried.elapsed() > AGAIN_AFTER);
-        if (is_old || find(&known.keys, kid, algorithm).is_none()) && may {
-            known.tried = Some(Instant::now());
-            match self.fetch().await {
-                Ok(keys) => {
-                    known.keys = keys;
-                    known.fetched = Some(Instant::now());
-                }
-                // What was known before holds on.
-                Err(error) if known.fetched.is_none() => return Err(error),
-                Err(error) => tracing::warn!(%error, "keys of an issuer were not fetched anew"),
-            }
-        } else if known.fetched.is_none() {
+        let (is_known, is_due) = {
+            let known = self.known();
+            let is_known = known.are_believed() && known.find(kid, algorithm).is_some();
+            (is_known, known.are_old() && known.may_be_tried())
+        };
+        // Where a key is known one caller sees to newer ones, and nobody waits for him.
+        let turn = match (is_known, is_due) {
+            (false, _) => Some(self.turn.lock().await),
+            (true, true) => self.turn.try_lock().ok(),
+            (true, false) => None,
+        };
+        // They may have been fetched for another meanwhile.
+        if turn.is_some() && self.known().lack(kid, algorithm) {
+            self.refresh().await?;
+        }
+        drop(turn);
+        let found = self.known().find(kid, algorithm);
+        if !self.known().are_believed() {
             return Err(KeysError::Lately);
         }
-        let found = find(&known.keys, kid, algorithm);
         found.map(|key| DecodingKey::from_jwk(&key).map_err(|_| KeysError::Unreadable)).transpose()
+    }
+
+    /// Fetches them. What was known before holds on for a while where that fails.
+    async fn refresh(&self) -> Result<(), KeysError> {
+        let fetched = self.fetch().await;
+        let mut known = self.known();
+        let now = Instant::now();
+        // After the answer: a server that hangs would be asked by one caller after the other.
+        known.tried = Some(now);
+        match fetched {
+            Ok(keys) => {
+                known.keys = keys;
+                known.fetched = Some(now);
+                Ok(())
+            }
+            Err(error) if known.are_believed() => {
+                tracing::warn!(%error, "keys of an issuer were not fetched anew");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch(&self) -> Result<Vec<Arc<Jwk>>, KeysError> {
@@ -149,6 +179,29 @@ impl Keys {
         // A key of a kind that this build does not know costs itself alone.
         let keys = listed.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
         Ok(keys.map(Arc::new).collect())
+    }
+}
+
+impl Known {
+    fn are_old(&self) -> bool {
+        self.fetched.is_none_or(|fetched| fetched.elapsed() > LASTS)
+    }
+
+    fn are_believed(&self) -> bool {
+        self.fetched.is_some_and(|fetched| fetched.elapsed() <= BELIEVED)
+    }
+
+    fn may_be_tried(&self) -> bool {
+        self.tried.is_none_or(|tried| tried.elapsed() > AGAIN_AFTER)
+    }
+
+    /// Whether they are to be fetched for a key of that name.
+    fn lack(&self, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        self.may_be_tried() && (self.are_old() || self.find(kid, algorithm).is_none())
+    }
+
+    fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Arc<Jwk>> {
+        find(&self.keys, kid, algorithm)
     }
 }
 
@@ -197,4 +250,29 @@ fn ask(url: &str, authorities: Vec<Certificate<'static>>) -> Result<String, Stri
         .into();
     let mut answer = agent.get(url).call().map_err(|error| error.to_string())?;
     answer.body_mut().with_config().limit(LONGEST_BYTES).read_to_string().map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_server_that_hangs_is_waited_for_once() {
+        let hangs = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("https://{}/keys", hangs.local_addr().expect("an address"));
+        let source = KeySource::Server { url, authorities: Vec::new() };
+        let keys = Arc::new(Keys::new(source));
+        let began = Instant::now();
+        let asked: Vec<_> = (0..4)
+            .map(|_| {
+                let keys = Arc::clone(&keys);
+                tokio::spawn(async move { keys.find(Some("a"), Algorithm::RS256).await.is_err() })
+            })
+            .collect();
+        for one in asked {
+            assert!(one.await.expect("asked"));
+        }
+        assert!(began.elapsed() >= LIMIT, "it was asked");
+        assert!(began.elapsed() < 2 * LIMIT, "{:?}", began.elapsed());
+    }
 }

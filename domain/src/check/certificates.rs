@@ -4,8 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Check, Credential, Evidence, PolicyLink, Reach, Scope, Severity, Verdict, facts, of_a_provider,
-    shortened, verdict_or,
+    Check, Credential, Evidence, PolicyLink, Presented, Reach, Scope, Severity, Verdict, facts,
+    of_a_provider, shortened, verdict_or,
 };
 use crate::component::Component;
 use crate::facts::kubelet::{Certificate, CertificateContent};
@@ -199,11 +199,15 @@ fn expiring(history: &NodeHistory, _: &Scope<'_>, _: &Policy, now: Timestamp) ->
 
 /// The agent's own. After its end no report comes, and the node is silent.
 fn agents(history: &NodeHistory, scope: &Scope<'_>, _: &Policy, now: Timestamp) -> Verdict {
-    let Some(Credential { not_before, not_after }) = scope.outside.credential else {
-        if history.certificates.newest().is_none() {
+    let Credential { not_before, not_after } = match scope.outside.credential {
+        Presented::Certificate(credential) => credential,
+        Presented::Nothing if history.certificates.newest().is_some() => {
+            let why = "its agent's reports came with no certificate of its own";
+            return Verdict::not_applicable(why);
+        }
+        Presented::Nothing | Presented::NotSeen => {
             return Verdict::unknown("no report has come yet".to_owned(), Vec::new());
         }
-        return Verdict::not_applicable("its agent's reports came with no certificate of its own");
     };
     let noticed = notice(not_before, not_after);
     let shown = Evidence::new("the agent's connection", format!("valid until {not_after:.0}"), "");

@@ -97,6 +97,11 @@ async fn one(
             let message = "an error on the server has prevented the request from succeeding";
             return Ok(whole(answer::refusal(500, "InternalError", message, None)));
         }
+        Some(Fault::Forgotten) => {
+            let message = "The provided continue parameter is too old to display a consistent \
+                           list result.";
+            return Ok(whole(answer::refusal(410, "Expired", message, None)));
+        }
         None => {}
     }
     let does = {

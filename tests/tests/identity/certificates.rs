@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use nodeward_domain::answer::NodeAnswer;
+use nodeward_feeds::causes::with_causes;
 use nodeward_proto::v1;
+use nodeward_proto::v1::enrol_service_client::EnrolServiceClient;
 use nodeward_proto::v1::report_service_client::ReportServiceClient;
 use nodeward_tests::authority::{Authority, Credential};
 use nodeward_tests::in_cluster::InCluster;
 use nodeward_tests::reporter::report;
 use nodeward_tests::service::PATIENCE;
+use rcgen::{KeyPair, PublicKeyData as _};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 
@@ -18,25 +21,45 @@ async fn reported(channel: Channel, seq: u64) -> Result<(), Status> {
     ReportServiceClient::new(channel).report(report(seq, 0)).await.map(|_| ())
 }
 
-/// What comes of a report over a new connection; none where TLS itself refuses.
-async fn outcome(cluster: &InCluster, shown: &Credential, trusted: &Authority) -> Option<Code> {
+/// What comes of a report over a new connection: the code of its answer, or why TLS refuses. A
+/// connection may break before its alert is read: then it is made once more.
+async fn outcome(
+    cluster: &InCluster,
+    shown: &Credential,
+    trusted: &Authority,
+) -> Result<Code, String> {
     let read = |path| std::fs::read(path).expect("a file of the test");
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(read(&trusted.certificate())))
         .domain_name("localhost")
         .identity(Identity::from_pem(read(&shown.certificate), read(&shown.key)));
     let endpoint = Endpoint::from_shared(cluster.url()).expect("an address");
-    let channel = endpoint.tls_config(tls).expect("good files").connect().await.ok()?;
-    match reported(channel, u64::from(std::process::id())).await {
-        Ok(()) => Some(Code::Ok),
-        // The connection breaks at one moment or another.
-        Err(status)
-            if matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled) =>
-        {
-            None
+    let endpoint = endpoint.tls_config(tls).expect("good files");
+    let mut why = String::new();
+    for _ in 0..20 {
+        let channel = match endpoint.connect().await {
+            Ok(channel) => channel,
+            Err(error) => return Err(with_causes(&error)),
+        };
+        // With TLS 1.3 a client hears of a refusal after it has begun to speak.
+        match reported(channel, u64::from(std::process::id())).await {
+            Ok(()) => return Ok(Code::Ok),
+            Err(status) if std::error::Error::source(&status).is_none() => {
+                return Ok(status.code());
+            }
+            Err(status) => why = with_causes(&status),
         }
-        Err(status) => Some(status.code()),
+        if why.contains("alert") {
+            break;
+        }
     }
+    Err(why)
+}
+
+/// TLS itself refused, for this reason.
+#[track_caller]
+fn refuses(outcome: &Result<Code, String>, why: &str) {
+    assert!(outcome.as_ref().is_err_and(|told| told.contains(why)), "{why}: {outcome:?}");
 }
 
 #[tokio::test]
@@ -44,10 +67,11 @@ async fn foreign_expired_nameless_and_shared_ones() {
     let cluster = InCluster::start();
     let (own, foreign) = (&cluster.authority, Authority::default());
     let good = own.client(Some(NODE));
-    assert_eq!(outcome(&cluster, &good, own).await, Some(Code::Ok));
-    assert_eq!(outcome(&cluster, &foreign.client(Some(NODE)), own).await, None, "foreign CA");
-    assert_eq!(outcome(&cluster, &own.client_for(NODE, -60), own).await, None, "expired");
-    assert_eq!(outcome(&cluster, &good, &foreign).await, None, "a foreign server");
+    assert_eq!(outcome(&cluster, &good, own).await, Ok(Code::Ok));
+    // It has the name of the good one, and another key.
+    refuses(&outcome(&cluster, &foreign.client(Some(NODE)), own).await, "alert: DecryptError");
+    refuses(&outcome(&cluster, &own.client_for(NODE, -60), own).await, "alert: CertificateExpired");
+    refuses(&outcome(&cluster, &good, &foreign).await, "peer certificate: BadSignature");
     let other = "nodeward://prod/node/b/8a2f3a6e-0c2b-4a6b-8d0e-1c1f3a2b4c5d";
     for uris in [
         &[][..],
@@ -59,7 +83,7 @@ async fn foreign_expired_nameless_and_shared_ones() {
         &[NODE, other],
     ] {
         let shown = own.client_of(uris);
-        assert_eq!(outcome(&cluster, &shown, own).await, Some(Code::Unauthenticated), "{uris:?}");
+        assert_eq!(outcome(&cluster, &shown, own).await, Ok(Code::Unauthenticated), "{uris:?}");
     }
 }
 
@@ -97,7 +121,10 @@ async fn certificates_and_authorities_change_without_a_restart() {
     let (old, new) = (&cluster.authority, Authority::default());
     let of_old = old.client(Some(NODE));
     let of_new = new.client(Some("nodeward://prod/node/b/8a2f3a6e-0c2b-4a6b-8d0e-1c1f3a2b4c5d"));
-    assert_eq!(outcome(&cluster, &of_old, old).await, Some(Code::Ok));
+    assert_eq!(outcome(&cluster, &of_old, old).await, Ok(Code::Ok));
+    let plain = old.client(Some("nodeward://plain/node/c/7a2f3a6e0c2b4a6b8d0e1c1f3a2b4c5d"));
+    let lasting = cluster.connect_as(&plain).await;
+    renewed(lasting.clone()).await.expect("a plain machine goes on");
     // What cannot be used leaves everything as it is.
     std::fs::write(old.certificate(), "no certificate").expect("written");
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -111,11 +138,52 @@ async fn certificates_and_authorities_change_without_a_restart() {
         std::fs::copy(from, to).expect("copied");
     }
     let deadline = Instant::now() + PATIENCE;
-    while outcome(&cluster, &of_new, &new).await != Some(Code::Ok) {
+    while outcome(&cluster, &of_new, &new).await != Ok(Code::Ok) {
         assert!(Instant::now() < deadline, "{}", cluster.aggregator.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert_eq!(outcome(&cluster, &of_old, &new).await, None, "of an authority that is gone");
+    refuses(&outcome(&cluster, &of_old, &new).await, "alert: DecryptError");
+    // Over a connection from before nothing is renewed by the authority in the place of its own.
+    let refused = renewed(lasting).await.expect_err("of an authority that is gone");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert!(refused.message().contains("not trusted any more"), "{refused}");
+}
+
+/// Asks for the next certificate over a connection.
+async fn renewed(channel: Channel) -> Result<(), Status> {
+    let public_key = KeyPair::generate().expect("a key").subject_public_key_info();
+    let asked = v1::EnrolRequest { public_key };
+    EnrolServiceClient::new(channel).renew(asked).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn nobody_vouches_for_nodes_of_a_cluster_that_is_not_asked() {
+    let cluster = InCluster::start();
+    let of = |uri| cluster.authority.client(Some(uri));
+    let other = of("nodeward://other/node/a/9a2f3a6e-0c2b-4a6b-8d0e-1c1f3a2b4c5d");
+    let refused = renewed(cluster.connect_as(&other).await).await.expect_err("nobody is asked");
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("nothing is known here of the node's cluster"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_newer_certificate_is_of_the_present_life() {
+    let cluster = InCluster::start();
+    let of = |uid: u32, seconds: i64| {
+        let uri = format!("nodeward://prod/node/a/9a2f3a6e-0c2b-4a6b-8d0e-{uid:012x}");
+        cluster.authority.client_since(&uri, seconds)
+    };
+    let (first, second) = (of(1, 3600), of(2, 60));
+    let report = |shown: Credential, seq| {
+        let cluster = &cluster;
+        async move { reported(cluster.connect_as(&shown).await, seq).await }
+    };
+    report(second.clone(), 1).await.expect("the node");
+    let refused = report(first.clone(), 1).await.expect_err("its certificate outlasts its life");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    report(second, 2).await.expect("it goes on");
+    report(of(3, 10), 1).await.expect("made anew");
+    assert!(report(first, 2).await.is_err());
 }
 
 #[tokio::test]

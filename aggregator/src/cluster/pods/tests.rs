@@ -35,11 +35,13 @@ fn names(pods: &Pods, node: &str) -> Vec<String> {
 
 #[test]
 fn the_clusters_own_pods_and_our_agents_are_told_by_node() {
-    let mut pods = Pods::default();
+    let mut pods = Pods::new("nodeward".to_owned());
     assert_eq!(pods.take(pod(1, "kube-system", "N-1", &json!({}))), BTreeSet::from(["n-1".into()]));
     assert_eq!(pods.take(pod(2, "shop", "n-1", &json!({}))), BTreeSet::new());
     let agent = json!({"app.kubernetes.io/name": "nodeward-agent"});
     assert_eq!(pods.take(pod(3, "nodeward", "n-1", &agent)), BTreeSet::from(["n-1".into()]));
+    // Elsewhere anybody may give his pods our labels.
+    assert_eq!(pods.take(pod(4, "shop", "n-1", &agent)), BTreeSet::new());
     assert_eq!(names(&pods, "n-1"), ["pod-1", "pod-3"]);
     let told = pods.of_node("n-1");
     assert_eq!(told.agent().map(|pod| pod.name.as_str()), Some("pod-3"));
@@ -57,13 +59,26 @@ fn the_clusters_own_pods_and_our_agents_are_told_by_node() {
     assert_eq!(pods.gone("00000000-0000-4000-8000-000000000001"), Some("n-1".to_owned()));
     assert_eq!(pods.gone("00000000-0000-4000-8000-000000000002"), None);
     assert_eq!(names(&pods, "n-1"), ["pod-3"]);
-    assert_eq!(pods.count(), 1);
+    assert_eq!(pods.count(), 2);
+}
+
+#[test]
+fn of_too_many_the_agent_is_the_last_to_be_left_out() {
+    let mut pods = Pods::new("nodeward".to_owned());
+    for number in 0..300 {
+        pods.take(pod(number, "kube-system", "n", &json!({})));
+    }
+    let agent = json!({"app.kubernetes.io/name": "nodeward-agent"});
+    pods.take(pod(900, "nodeward", "n", &agent));
+    let told = pods.of_node("n");
+    assert_eq!(told.pods.len(), PODS_OF_NODE);
+    assert_eq!(told.agent().map(|pod| pod.name.as_str()), Some("pod-900"));
 }
 
 #[test]
 fn why_a_container_does_not_run_is_told() {
     let with = |state: Value| {
-        let mut pods = Pods::default();
+        let mut pods = Pods::new("nodeward".to_owned());
         let mut one = pod(1, "kube-system", "n", &json!({}));
         one.status.container_statuses[0].state = serde_json::from_value(state).expect("a state");
         pods.take(one);
@@ -77,7 +92,7 @@ fn why_a_container_does_not_run_is_told() {
 
 #[test]
 fn what_a_list_does_not_name_is_gone() {
-    let mut pods = Pods::default();
+    let mut pods = Pods::new("nodeward".to_owned());
     pods.begin();
     for number in 1..=3 {
         pods.take(pod(number, "kube-system", &format!("n-{number}"), &json!({})));
@@ -96,7 +111,7 @@ fn what_a_list_does_not_name_is_gone() {
 
 #[test]
 fn a_budget_names_the_nodes_on_which_its_pods_run() {
-    let mut pods = Pods::default();
+    let mut pods = Pods::new("nodeward".to_owned());
     let web = json!({"app": "web"});
     pods.take(pod(1, "shop", "n-1", &web));
     pods.take(pod(2, "shop", "n-2", &web));
@@ -127,7 +142,7 @@ fn a_budget_names_the_nodes_on_which_its_pods_run() {
 
 #[test]
 fn texts_that_nobody_has_any_more_are_forgotten() {
-    let mut pods = Pods::default();
+    let mut pods = Pods::new("nodeward".to_owned());
     for number in 0..30_000 {
         let label = json!({"statefulset.kubernetes.io/pod-name": format!("pod-{number}")});
         pods.take(pod(number, "shop", "n", &label));

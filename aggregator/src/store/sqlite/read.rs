@@ -1,6 +1,7 @@
 //! Reads of the embedded store.
 
 use jiff::Timestamp;
+use nodeward_domain::check::{Credential, Presented};
 use rusqlite::{Connection, Row, Transaction, params, types::Type};
 
 use super::schema::why;
@@ -56,10 +57,11 @@ pub(super) fn load_since(
         |row| row.get(0),
     )?);
     let mut loaded = Loaded { upto, ..Loaded::default() };
-    // A life that has ended changes no more, so that these are in the order of their
-    // beginnings; by no clock, for one that ran ahead would keep a later life out.
+    // A life that has ended changes no more, so that the present one is the last; by no
+    // clock, for one that ran ahead would keep a later life out.
     let mut nodes = snapshot.prepare_cached(
-        "SELECT cluster_id, node, uid, boot_id, earlier_boots, seq, first_seen, last_seen
+        "SELECT cluster_id, node, uid, boot_id, earlier_boots, seq, first_seen, last_seen,
+                certificate_from, certificate_until
          FROM node WHERE change > ?1 ORDER BY cluster_id, node, change",
     )?;
     let mut rows = nodes.query([after.0])?;
@@ -129,7 +131,7 @@ fn key(peer: &Peer) -> String {
     format!("{}/{}/{}", peer.cluster, peer.node, peer.uid)
 }
 
-/// A node from eight columns. As long as it has its name it is a node: one whose order or
+/// A node from ten columns. As long as it has its name it is a node: one whose order or
 /// times are spoilt was last heard of at a time that nobody knows, and whatever it reports
 /// next is next.
 fn node(row: &Row<'_>) -> rusqlite::Result<(StoredNode, Option<rusqlite::Error>)> {
@@ -146,6 +148,7 @@ fn node(row: &Row<'_>) -> rusqlite::Result<(StoredNode, Option<rusqlite::Error>)
             seq: u64::try_from(seq).map_err(|_| foreign(5, Type::Integer, "is negative"))?,
             first_seen: timestamp(row, 6)?,
             last_seen: timestamp(row, 7)?,
+            shown: shown(row)?,
             intervals: Vec::new(),
             standings: Vec::new(),
         })
@@ -161,11 +164,25 @@ fn node(row: &Row<'_>) -> rusqlite::Result<(StoredNode, Option<rusqlite::Error>)
                 has_reported: true,
                 first_seen: Timestamp::UNIX_EPOCH,
                 last_seen: Timestamp::UNIX_EPOCH,
+                shown: Presented::NotSeen,
                 intervals: Vec::new(),
                 standings: Vec::new(),
             };
             (node, Some(error))
         }
+    })
+}
+
+/// What a node's agent last showed of itself.
+fn shown(row: &Row<'_>) -> rusqlite::Result<Presented> {
+    let (from, until): (Option<i64>, Option<i64>) = (row.get(8)?, row.get(9)?);
+    Ok(match (from, until) {
+        (None, None) => Presented::NotSeen,
+        (Some(0), Some(0)) => Presented::Nothing,
+        _ => Presented::Certificate(Credential {
+            not_before: timestamp(row, 8)?,
+            not_after: timestamp(row, 9)?,
+        }),
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The version of the tables that this build writes.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Says in a database's header that it is ours, since version 3: "NdWd".
 pub(super) const APPLICATION_ID: u32 = 0x4e64_5764;
@@ -106,16 +106,24 @@ CREATE TABLE document (
 CREATE UNIQUE INDEX document_by_number ON document (number);
 ";
 
+/// What version 6 added: how long the certificate is in force that a node's agent last showed;
+/// 0 where it showed none, and null where that was not seen.
+const SHOWN: &str = "
+ALTER TABLE node ADD COLUMN certificate_from INTEGER;
+ALTER TABLE node ADD COLUMN certificate_until INTEGER;
+";
+
 /// Makes the tables in an empty database, or brings those of an older build up to this
 /// one's. A database that it refuses has not been changed.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |error: rusqlite::Error| why(&error);
     tune(connection).map_err(text)?;
     let lacking: &[&str] = match (version(connection).map_err(text)?, is_empty(connection)) {
-        (0, Ok(true)) => &[TABLES, STANDINGS, FEEDS, DOCUMENTS],
-        (1, Ok(false)) => &[STANDINGS, FEEDS, DOCUMENTS],
-        (2..=3, Ok(false)) => &[FEEDS, DOCUMENTS],
-        (4, Ok(false)) => &[DOCUMENTS],
+        (0, Ok(true)) => &[TABLES, STANDINGS, FEEDS, DOCUMENTS, SHOWN],
+        (1, Ok(false)) => &[STANDINGS, FEEDS, DOCUMENTS, SHOWN],
+        (2..=3, Ok(false)) => &[FEEDS, DOCUMENTS, SHOWN],
+        (4, Ok(false)) => &[DOCUMENTS, SHOWN],
+        (5, Ok(false)) => &[SHOWN],
         (VERSION, Ok(false)) => &[],
         (_, Err(error)) => return Err(why(&error)),
         (other, _) => {
@@ -175,7 +183,8 @@ pub(super) fn why(error: &rusqlite::Error) -> String {
 /// What every connection needs.
 pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "cache_size", -16_384)
+    // KiB. What is not in it is in the page cache of the system, which gives it back.
+    connection.pragma_update(None, "cache_size", -4096)
 }
 
 #[cfg(test)]
@@ -186,7 +195,7 @@ mod tests {
     fn every_key_of_the_fleet_begins_with_the_cluster() {
         let connection = Connection::open_in_memory().expect("a database");
         connection
-            .execute_batch(&[TABLES, STANDINGS, FEEDS, DOCUMENTS].concat())
+            .execute_batch(&[TABLES, STANDINGS, FEEDS, DOCUMENTS, SHOWN].concat())
             .expect("the tables");
         let mut tables = connection
             .prepare(
@@ -231,6 +240,7 @@ mod tests {
             (2, vec![TABLES, STANDINGS]),
             (3, vec![TABLES, STANDINGS]),
             (4, vec![TABLES, STANDINGS, FEEDS]),
+            (5, vec![TABLES, STANDINGS, FEEDS, DOCUMENTS]),
         ] {
             let mut old = Connection::open_in_memory().expect("a database");
             assert!(!is_older(&old).expect("read"), "empty");
@@ -240,7 +250,8 @@ mod tests {
             assert!(is_older(&old).expect("read"));
             prepare(&mut old).expect("an older version");
             old.execute_batch(
-                "SELECT * FROM check_standing; SELECT * FROM feed_ledger; SELECT * FROM document",
+                "SELECT * FROM check_standing; SELECT * FROM feed_ledger; SELECT * FROM document;
+                 SELECT certificate_until FROM node",
             )
             .expect("the new tables");
             let id: u32 =

@@ -1,6 +1,7 @@
 //! Operations of the writer, each inside a savepoint of its own.
 
 use jiff::Timestamp;
+use nodeward_domain::check::{Credential, Presented};
 use rusqlite::{OptionalExtension as _, Savepoint, params};
 
 use super::{Batch, ChangeNumber, Seen};
@@ -225,9 +226,17 @@ fn put_transition(
 /// ever. Of a boot or a life that has ended nothing is saved any more.
 pub(super) fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<()> {
     let peer = &seen.peer;
+    let (from, until) = match seen.shown {
+        Presented::NotSeen => (None, None),
+        Presented::Nothing => (Some(0), Some(0)),
+        Presented::Certificate(Credential { not_before, not_after }) => {
+            (Some(not_before.as_microsecond()), Some(not_after.as_microsecond()))
+        }
+    };
     let present = point
         .prepare_cached(
-            "UPDATE node SET seq = ?5, last_seen = ?6
+            "UPDATE node SET seq = ?5, last_seen = ?6, certificate_from = ?7,
+             certificate_until = ?8
              WHERE cluster_id = ?1 AND node = ?2 AND uid = ?3 AND boot_id = ?4 AND seq <= ?5",
         )?
         .execute(params![
@@ -236,7 +245,9 @@ pub(super) fn save_seen(point: &Savepoint<'_>, seen: &Seen) -> rusqlite::Result<
             peer.uid,
             seen.boot_id,
             i64::try_from(seen.seq).unwrap_or(i64::MAX),
-            seen.received_at.as_microsecond()
+            seen.received_at.as_microsecond(),
+            from,
+            until
         ])?;
     if present == 0 {
         return Ok(());
