@@ -4,8 +4,15 @@
 
 use std::path::Path;
 
+use jiff::SignedDuration;
+use nodeward_agent::collect::COLLECTORS;
 use nodeward_agent::host::HostRoot;
 use nodeward_agent::journal::{Entry, Folder, JournalError, JournalFile, Look, Looked, Step};
+use nodeward_domain::component::Component;
+use nodeward_domain::facts::ComponentState;
+use nodeward_domain::facts::kernel_log::LogSource;
+use nodeward_domain::observed::State;
+use nodeward_tests::host::HostCopy;
 use nodeward_tests::journal::{FileState, JournalWriter, id128, listed, of_root, rotated};
 use nodeward_tests::project;
 
@@ -37,6 +44,32 @@ fn journals_of_host_roots_are_as_they_are_listed() {
             listed().line.iter().map(|line| line.fields["MESSAGE"].clone()).collect();
         assert_eq!(read, wanted);
     }
+}
+
+/// What a node's kernel log is made of where its journal alone tells of it, so long after the
+/// journal's newest entry.
+fn source_after(hours: i64) -> LogSource {
+    let mut copy = HostCopy::of("aks-ubuntu-2204");
+    std::fs::remove_file(copy.inside("/dev/kmsg")).expect("it is there");
+    let newest = listed().line.iter().map(|line| line.at).max().expect("lines");
+    let at = newest + SignedDuration::from_hours(hours);
+    copy.answer_over(&serde_json::json!({ "recorded_at": at.to_string() }));
+    let collector = COLLECTORS.iter().find(|one| one.component == Component::KernelLog);
+    match (collector.expect("a collector").collect)(&copy.host()).state {
+        ComponentState::KernelLog(State::Present(log)) => log.source.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Everybody writes there, so that somebody does every day.
+#[test]
+fn a_journal_that_fell_silent_is_no_source() {
+    let source = source_after(26);
+    assert!(matches!(source, LogSource::Journal { .. }), "{source:?}");
+    let LogSource::Unreadable(unread) = source_after(27) else { panic!("it is believed") };
+    let why = unread.why;
+    assert!(why.contains("nothing was written to /var/log/journal/"), "{why}");
+    assert!(why.ends_with("since 2026-11-24T11:58:30Z, so that its silence says nothing"), "{why}");
 }
 
 /// A file with lines `line 1` and so on, each of a second of its own.

@@ -57,6 +57,13 @@ const ROUND_TIME: Duration = Duration::from_millis(200);
 /// After so many lines the time is looked at, which costs a call of the kernel's.
 const LOOK_EVERY: u32 = 64;
 
+/// A log of all programs of a node has a line a day at the least: systemd cleans up temporary
+/// files once a day, and says so (`systemd-tmpfiles-clean.timer`). One without for longer is not
+/// written to any more, and its silence says nothing. That of the kernel alone may be silent
+/// for as long as the kernel has nothing to say.
+const SILENCE: SignedDuration = SignedDuration::from_hours(26);
+const KERNELS_ALONE: &str = KERNEL_FILES[0];
+
 /// What is read.
 pub(super) const READS: &[Read] = &[
     Read::of(
@@ -203,6 +210,8 @@ struct Watch {
     is_in_journal: bool,
     /// The file that has.
     kernels_file: Option<&'static str>,
+    /// When the newest line of a file was written, by whomever.
+    written_at: BTreeMap<String, Timestamp>,
     zone: Option<TimeZone>,
     events: Events,
     found: Found,
@@ -233,6 +242,11 @@ impl Clock {
         let at = self.before.map_or(at, |before| at.max(before)).min(self.now);
         seconds(at)
     }
+}
+
+/// Whether nobody writes to a log any more whose newest line is of that time.
+fn is_silent(newest: Timestamp, clock: &Clock) -> bool {
+    clock.now.duration_since(newest) > SILENCE
 }
 
 /// Whole seconds: of logs nobody needs more, and some have no more.
@@ -434,12 +448,26 @@ impl Watch {
                 if let JournalRead::Followed(journal) = journal
                     && (self.is_in_journal || journal.is_behind) =>
             {
-                LogSource::Journal {
-                    path: journal.folder.clone(),
-                    instead: format!("{KMSG}: {error}"),
+                match self.silent_since(&journal.folder, clock) {
+                    None => LogSource::Journal {
+                        path: journal.folder.clone(),
+                        instead: format!("{KMSG}: {error}"),
+                    },
+                    Some(since) => {
+                        let silent = vec![silence(&journal.folder, since)];
+                        let without = Vec::new();
+                        self.kernels_file(root, clock, budget, &mut wanted, error, without, silent)
+                    }
                 }
             }
-            Err(error) => self.kernels_file(root, clock, budget, &mut wanted, error, journal),
+            Err(error) => {
+                let without = match journal {
+                    JournalRead::Followed(journal) => vec![journal.folder.as_str()],
+                    JournalRead::Unreadable(_) | JournalRead::NotTold => Vec::new(),
+                };
+                let silent = Vec::new();
+                self.kernels_file(root, clock, budget, &mut wanted, error, without, silent)
+            }
         };
         for watched in self.monitors.iter_mut().filter(|watched| watched.is_kernels()) {
             source.path().clone_into(&mut watched.follows);
@@ -458,7 +486,8 @@ impl Watch {
 
     /// Reads the kernel's lines in the first file that has some since the boot, and from then on
     /// in that one. A file without any may be written by a daemon that is not given them: its
-    /// silence tells nothing.
+    /// silence tells nothing. `without` has no such line, and to `silent` nobody writes.
+    #[expect(clippy::too_many_arguments, reason = "what was looked at before it")]
     fn kernels_file(
         &mut self,
         root: &HostRoot,
@@ -466,12 +495,9 @@ impl Watch {
         budget: &mut Budget,
         wanted: &mut BTreeMap<String, Vec<usize>>,
         error: HostError,
-        journal: &JournalRead,
+        mut without: Vec<&str>,
+        mut silent: Vec<String>,
     ) -> LogSource {
-        let mut without = match journal {
-            JournalRead::Followed(journal) => vec![journal.folder.as_str()],
-            JournalRead::Unreadable(_) | JournalRead::NotTold => Vec::new(),
-        };
         let known = self.kernels_file.take();
         let others = KERNEL_FILES.into_iter().filter(|path| known != Some(path));
         for path in known.into_iter().chain(others) {
@@ -484,6 +510,13 @@ impl Watch {
             }
             if known == Some(path) || self.lines > lines {
                 self.kernels_file = Some(path);
+                let newest = self.written_at.get(path).copied();
+                if path != KERNELS_ALONE
+                    && let Some(newest) = newest.filter(|newest| is_silent(*newest, clock))
+                {
+                    silent.push(silence(path, seconds(newest)));
+                    continue;
+                }
                 return LogSource::File {
                     path: path.to_owned(),
                     instead: format!("{KMSG}: {error}"),
@@ -493,6 +526,7 @@ impl Watch {
         }
         let Unavailable { place, why } = error.into();
         let why = match without.as_slice() {
+            _ if !silent.is_empty() => format!("{why}; and {}", silent.join(", ")),
             [] => format!(
                 "{why}; and neither the journal nor a file of the kernel's lines can be read in \
                  /var/log"
@@ -525,6 +559,7 @@ impl Watch {
         }
         let told = told?;
         self.dropped = self.dropped.saturating_add(told.dropped);
+        let mut newest = self.written_at.get(path).copied();
         let zone = self.zone.get_or_insert_with(|| zone(root)).clone();
         let syslog = Syslog::new(zone.clone(), clock.now);
         let mut lines = told.bytes.split_inclusive(|byte| *byte == b'\n');
@@ -535,12 +570,14 @@ impl Watch {
             }
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end_matches(['\n', '\r']);
-            self.files_line(clock, &syslog, &zone, line, monitors, is_kernels);
+            newest = newest.max(self.files_line(clock, &syslog, &zone, line, monitors, is_kernels));
         }
+        self.written_at.extend(newest.map(|newest| (path.to_owned(), newest)));
         self.dropped = self.dropped.saturating_add(lines.count() as u64);
         Ok(())
     }
 
+    /// Takes a line, and tells when it was written.
     fn files_line(
         &mut self,
         clock: &Clock,
@@ -549,7 +586,7 @@ impl Watch {
         line: &str,
         monitors: &[usize],
         is_kernels: bool,
-    ) {
+    ) -> Option<Timestamp> {
         let apart = syslog.line(line);
         if is_kernels
             && let Some(apart) = apart
@@ -572,7 +609,13 @@ impl Watch {
                 watched.take(&mut self.found, at, message);
             }
         }
+        apart.map(|apart| apart.at)
     }
+}
+
+/// That nobody writes there any more.
+fn silence(place: &str, since: Timestamp) -> String {
+    format!("nothing was written to {place} since {since}, so that its silence says nothing")
 }
 
 /// Why a file is not read, whoever asks for it: it holds what no collector reads, or where it

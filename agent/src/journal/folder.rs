@@ -99,6 +99,13 @@ impl Folder {
         root.exists(&format!("{path}/{ACTIVE}"))
     }
 
+    /// When the newest entry was written that was looked at, in microseconds; none before the
+    /// first look. Where nothing is written, it is since when was looked for.
+    #[must_use]
+    pub fn newest(&self) -> Option<u64> {
+        self.at.as_ref().map(|at| at.realtime)
+    }
+
     /// Reads what is new; at the first look, what was written since that time, in
     /// microseconds.
     pub fn look(

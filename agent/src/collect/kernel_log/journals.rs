@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use nodeward_domain::facts::kernel_log::{Journal, JournalRead, LogClass};
 
-use super::{Budget, Clock, Watch, kept_from, seconds};
+use super::{Budget, Clock, Watch, is_silent, kept_from, seconds};
 use crate::host::{HostError, HostRoot};
 use crate::journal::{Entry, Folder, Look, Looked};
 use crate::npd::Follows;
@@ -154,6 +154,14 @@ impl Watch {
             self.journals.skipped = self.journals.skipped.saturating_add(looked.skipped);
         }
         looked
+    }
+
+    /// Since when nothing was written to a folder, where that is so long that nobody writes
+    /// there any more.
+    pub(super) fn silent_since(&self, folder: &str, clock: &Clock) -> Option<Timestamp> {
+        let newest = self.journals.folders.get(folder)?.newest()?;
+        let newest = Timestamp::from_microsecond(i64::try_from(newest).ok()?).ok()?;
+        is_silent(newest, clock).then(|| seconds(newest))
     }
 
     /// The earliest that anybody wants of a folder.

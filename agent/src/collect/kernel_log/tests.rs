@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::host::Kept;
 use crate::npd;
-use crate::probe::Probes;
+use crate::probe::{Probes, Recording};
 
 const BOOTED: i64 = 1_700_000_000;
 
@@ -35,6 +35,13 @@ impl Root {
         file.write_all(text.as_bytes()).expect("written");
     }
 
+    /// The host, an hour after it was booted.
+    fn host_of_then(&self) -> Host {
+        let mut host = self.host(&[]);
+        looked_at(&mut host, BOOTED + 3600);
+        host
+    }
+
     /// The host, with these files of rules.
     fn host(&self, rules: &[(&str, &str)]) -> Host {
         let log = match rules {
@@ -58,6 +65,13 @@ impl Root {
             log,
         }
     }
+}
+
+/// Lets it be that moment.
+fn looked_at(host: &mut Host, second: i64) {
+    let recorded_at = Some(Timestamp::from_second(second).expect("a moment"));
+    let recording = Recording { recorded_at, ..Recording::default() };
+    host.probes = Probes::Recorded(Box::new(recording));
 }
 
 fn seen(host: &Host) -> Arc<KernelLog> {
@@ -113,7 +127,7 @@ fn without_the_device_files_are_read_and_the_reason_is_told() {
          2023-11-14T22:13:31+00:00 n app[7]: Out of memory: Killed process 9 (a) x\n\
          no line of syslog's\n\n",
     );
-    let host = root.host(&[]);
+    let host = root.host_of_then();
     let log = seen(&host);
     assert_eq!(
         log.source,
@@ -139,7 +153,7 @@ fn a_file_without_a_line_of_the_kernel_is_no_source() {
         "2023-11-14T22:13:19+00:00 n kernel: [ 9.9] hello\n2023-11-14T22:14:00Z n app[7]: hello\n",
     );
     root.write("var/log/syslog", "2023-11-14T22:14:00Z n app[7]: hello\n");
-    let host = root.host(&[]);
+    let host = root.host_of_then();
     let why = collect(&host).state.why_unavailable().expect("no line").to_string();
     assert_eq!(
         why,
@@ -151,6 +165,46 @@ fn a_file_without_a_line_of_the_kernel_is_no_source() {
     for _ in 0..2 {
         let log = seen(&host);
         assert_eq!((log.source.path(), count(&log, LogClass::RcuStall)), ("/var/log/syslog", 1));
+    }
+}
+
+/// A log of all programs that nobody writes to any more is none; the kernel alone may have
+/// nothing to say for longer.
+#[test]
+fn a_log_that_fell_silent_is_no_source() {
+    const HOUR: i64 = 3600;
+    let kernels = format!("2023-11-14T22:14:00Z n kernel: {STALL}\n");
+    for (file, is_kernels_alone) in [("messages", false), ("syslog", false), ("kern.log", true)] {
+        let root = Root::new();
+        let path = format!("var/log/{file}");
+        root.write(&path, &kernels);
+        let mut host = root.host_of_then();
+        assert_eq!(seen(&host).source.path(), format!("/{path}"));
+        looked_at(&mut host, BOOTED + 26 * HOUR);
+        assert_eq!(seen(&host).source.path(), format!("/{path}"));
+        looked_at(&mut host, BOOTED + 27 * HOUR);
+        if is_kernels_alone {
+            assert_eq!(seen(&host).source.path(), format!("/{path}"));
+            continue;
+        }
+        for host in [&host, &{
+            let mut anew = root.host_of_then();
+            looked_at(&mut anew, BOOTED + 27 * HOUR);
+            anew
+        }] {
+            let why = collect(host).state.why_unavailable().expect("silent").to_string();
+            assert_eq!(
+                why,
+                format!(
+                    "/dev/kmsg: not there; and nothing was written to /{path} since \
+                     2023-11-14T22:14:00Z, so that its silence says nothing"
+                )
+            );
+        }
+        // A line of anybody's is a sign of life.
+        root.append(&path, "2023-11-16T01:00:00Z n app[7]: hello\n");
+        let log = seen(&host);
+        assert_eq!((log.source.path(), count(&log, LogClass::RcuStall)), (&*format!("/{path}"), 1));
     }
 }
 
