@@ -93,13 +93,16 @@ fn read(host: &Host) -> Result<(State<ApiServer>, Measurements), HostError> {
     };
     let endpoint = endpoint(&server)
         .ok_or_else(|| malformed("names a server that is no https://NAME:PORT"))?;
-    let authority = match kubeconfig.authorities.as_slice() {
-        [authority] => Ok(authority.clone()),
-        [] => {
+    // What stands in the kubeconfig itself counts before what it names; without either it is
+    // the system's own authorities that count (client-go, clientcmd/api/v1/types.go).
+    let authority = match (kubeconfig.has_inline_authority, kubeconfig.authorities.as_slice()) {
+        (true, _) => {
             let there = host.root.existing(&AUTHORITIES)?.into_iter().next();
             there.ok_or("the cluster's authorities are in no file that is read")
         }
-        _ => Err("the kubeconfig names several files of authorities"),
+        (false, [authority]) => Ok(beside(&path, authority)),
+        (false, []) => Err("the kubeconfig names no authorities: the system's own are believed"),
+        (false, _) => Err("the kubeconfig names several files of authorities"),
     };
     let authority = authority.map_err(str::to_owned).and_then(|path| {
         let read = authorities(host, &path).map_err(|error| format!("{path}: {error}"))?;
@@ -157,6 +160,15 @@ fn authorities(host: &Host, path: &str) -> Result<Vec<Vec<u8>>, HostError> {
     }
 }
 
+/// A file that a kubeconfig names: seen from the folder that it lies in (client-go,
+/// clientcmd/loader.go, `ResolveLocalPaths`).
+fn beside(kubeconfig: &str, named: &str) -> String {
+    match (named.starts_with('/'), kubeconfig.rsplit_once('/')) {
+        (false, Some((folder, _))) => format!("{folder}/{named}"),
+        _ => named.to_owned(),
+    }
+}
+
 /// Where a server is, `https://NAME:PORT` with or without a path.
 fn endpoint(server: &str) -> Option<Endpoint> {
     let place = server.strip_prefix("https://")?.split('/').next()?;
@@ -178,6 +190,12 @@ fn endpoint(server: &str) -> Option<Endpoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_named_from_where_the_kubeconfig_lies() {
+        assert_eq!(beside("/var/lib/kubelet/kubeconfig", "ca.crt"), "/var/lib/kubelet/ca.crt");
+        assert_eq!(beside("/var/lib/kubelet/kubeconfig", "/etc/ca.crt"), "/etc/ca.crt");
+    }
 
     #[test]
     fn a_server_is_a_name_or_an_address_with_or_without_a_port() {

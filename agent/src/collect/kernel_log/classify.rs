@@ -208,7 +208,7 @@ fn journal(line: &str) -> Told<'_> {
         ("I/O error ", LogClass::IoError),
         ("IO error ", LogClass::IoError),
         ("Invalid checksum ", LogClass::FsError),
-        ("Previous I/O error ", LogClass::IoError),
+        ("previous I/O error ", LogClass::IoError),
         ("journal checksum error", LogClass::FsError),
         ("recovery failed", LogClass::FsError),
     ];
