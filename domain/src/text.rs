@@ -91,7 +91,8 @@ mod tests {
         let (one, same) = (Text::from("Ready"), Text::from("Ready".to_owned()));
         assert_eq!(one, same);
         assert_eq!(one, "Ready");
-        assert!(!one.is_shared() && one < Text::from("Unready"));
+        let later = Text::from("Unready");
+        assert!(!one.is_shared() && one < later);
         let copy = one.clone();
         assert!(copy.is_shared());
         assert_eq!(format!("{one} {one:?}"), "Ready \"Ready\"");
