@@ -131,6 +131,12 @@ pub struct Config {
     )]
     pub egress: Option<Vec<String>>,
 
+    /// Ask the kernel what rules of nf_tables do with traffic that the node lives by. It tells
+    /// those alone who have CAP_NET_ADMIN in the node's network.
+    #[arg(long, env = "NODEWARD_PACKET_FILTER")]
+    #[serde(default)]
+    pub packet_filter: bool,
+
     /// Write logs as JSON, one object a line.
     #[arg(long, env = "NODEWARD_LOG_JSON")]
     #[serde(default)]
@@ -215,6 +221,7 @@ impl Config {
             recorded_answers: self.recorded_answers.or(file.recorded_answers),
             npd_config: self.npd_config.or(file.npd_config),
             egress: self.egress.or(file.egress),
+            packet_filter: self.packet_filter || file.packet_filter,
             log_json: self.log_json || file.log_json,
         })
     }

@@ -57,6 +57,8 @@ pub struct Host {
     pub kubelet_token_file: Option<PathBuf>,
     /// What lies beyond the machine, and is looked at where the operator asks for it.
     pub beyond: Beyond,
+    /// Whether the operator asks for the rules of the packet filter.
+    pub asks_packet_filter: bool,
     /// The list of packages, which is long to read and seldom changes.
     pub packages: Kept<Option<crate::collect::PackageList>>,
     /// What was made of other files that seldom change.
@@ -127,6 +129,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: crate::collect::LogWatch::default(),

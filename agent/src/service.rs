@@ -84,6 +84,7 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
         containerd_socket: config.containerd_socket().to_owned(),
         kubelet_token_file: config.kubelet_token_file.clone(),
         beyond: config.beyond()?,
+        asks_packet_filter: config.packet_filter,
         packages: Kept::default(),
         remembered: Default::default(),
         log,

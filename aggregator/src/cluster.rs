@@ -13,6 +13,7 @@ mod follow;
 mod keep;
 mod pods;
 mod selector;
+mod texts;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -257,7 +258,7 @@ pub fn facts_of(
     fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
         serde_json::from_str(text).map_err(|error| Unreadable::Shape(error.to_string()))
     }
-    let (name, mut object) = convert::node(read(node)?, now)?;
+    let (name, mut object) = convert::node(read(node)?, &mut texts::Texts::default(), now)?;
     let mut kept = Pods::new(AGENT_NAMESPACE.to_owned());
     for pod in pods {
         kept.take(read(pod)?);

@@ -71,9 +71,7 @@ impl Enrol {
             answered_at: Some(timestamp(now)),
         })
     }
-}
 
-impl Enrol {
     /// Whether that life of a node goes on.
     async fn may_renew(&self, cluster: &str, node: &str, uid: &str) -> Result<(), Status> {
         let Some(asked) = self.access.cluster(cluster) else {

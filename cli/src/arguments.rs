@@ -583,6 +583,10 @@ pub struct Inspect {
         default_missing_value = "aks-public"
     )]
     pub egress: Option<Vec<String>>,
+    /// Ask the kernel what rules of nf_tables do with traffic that the node lives by. It tells
+    /// those alone who have CAP_NET_ADMIN in the node's network.
+    #[arg(long, env = "NODEWARD_PACKET_FILTER")]
+    pub packet_filter: bool,
     /// Name to show [default: the machine's own].
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,

@@ -54,6 +54,7 @@ pub async fn inspect(arguments: &Inspect, policy: &Policy) -> Result<NodeAnswer,
         recorded_answers: arguments.recorded_answers.clone(),
         npd_config: arguments.npd_config.clone(),
         egress: arguments.egress.clone(),
+        packet_filter: arguments.packet_filter,
         ..Config::default()
     };
     let host = Arc::new(host(&config)?);

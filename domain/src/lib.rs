@@ -34,6 +34,7 @@ pub mod restarts;
 pub mod siblings;
 pub mod standing;
 pub mod support;
+pub mod text;
 pub mod version;
 pub mod why;
 pub mod wildcard;

@@ -126,6 +126,7 @@ impl HostCopy {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             beyond: self.egress.clone().map_or_else(Beyond::default, Beyond::asking),
+            asks_packet_filter: self.recording.packet_filter.is_some(),
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::with(self.imported.clone()),

@@ -199,6 +199,7 @@ impl Kubelet {
             containerd_socket: String::new(),
             kubelet_token_file: self.token.clone(),
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),

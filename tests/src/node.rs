@@ -57,6 +57,7 @@ impl Looking {
             containerd_socket: socket.display().to_string(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),

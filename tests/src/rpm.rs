@@ -221,6 +221,7 @@ pub fn collect(root: &Path) -> Collected {
         containerd_socket: String::new(),
         kubelet_token_file: None,
         beyond: Default::default(),
+        asks_packet_filter: false,
         packages: Kept::default(),
         remembered: Default::default(),
         log: LogWatch::default(),

@@ -115,6 +115,7 @@ impl Node {
                 [] => Beyond::default(),
                 named => Beyond::asking(endpoints(named).expect("endpoints")),
             },
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),

@@ -2,12 +2,15 @@
 //! systemd-journald writes, with journalctl(1) as the referee.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+use std::cell::Cell;
 use std::path::Path;
 
 use jiff::SignedDuration;
 use nodeward_agent::collect::COLLECTORS;
 use nodeward_agent::host::HostRoot;
-use nodeward_agent::journal::{Entry, Folder, JournalError, JournalFile, Look, Looked, Step};
+use nodeward_agent::journal::{
+    Bytes, Entry, Folder, JournalError, JournalFile, Look, Looked, Step,
+};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::ComponentState;
 use nodeward_domain::facts::kernel_log::LogSource;
@@ -187,9 +190,11 @@ fn a_file_that_contradicts_itself_is_told_of_and_leads_nowhere() {
     for size in [0, 15, 23, 1 << 40, u64::MAX] {
         assert!(steps(&with(lists[0] + 8, size)).is_err(), "{size}");
     }
-    for (at, value) in [(88, 0), (88, 1 << 20), (96, 1 << 40), (176, 7)] {
+    for (at, value) in [(88, 0), (88, 1 << 20), (96, 100), (176, 7)] {
         assert!(steps(&with(at, value)).is_err(), "{at}");
     }
+    // Longer than it is: it goes as far as it is there.
+    assert_eq!(steps(&with(96, 1 << 40)).expect("a journal").len(), 20);
     let mut newer = bytes();
     newer[12] = 0x20;
     assert!(matches!(steps(&newer), Err(JournalError::Newer(0x20))));
@@ -199,6 +204,97 @@ fn a_file_that_contradicts_itself_is_told_of_and_leads_nowhere() {
     for length in (0..bytes().len()).step_by(7) {
         let _ = steps(&bytes()[..length]);
     }
+}
+
+/// A file that can be cut while it is open.
+struct Cut<'a> {
+    bytes: &'a [u8],
+    length: Cell<usize>,
+}
+
+impl Bytes for &Cut<'_> {
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+        (&self.bytes[..self.length.get()]).read_at(at, buffer)
+    }
+
+    fn length(&self) -> std::io::Result<u64> {
+        Ok(self.length.get() as u64)
+    }
+}
+
+/// journald makes a file longer than its objects need. When it has rotated one, it cuts it, and
+/// only then writes to its head how long it is and that it is closed.
+#[test]
+fn a_file_that_is_cut_is_read_to_its_end() {
+    for is_compact in [false, true] {
+        let mut bytes = lines(9, is_compact).bytes(FileState::Online);
+        let objects = bytes.len();
+        bytes.resize(objects + 8192, 0);
+        let head = u64::from_le_bytes(bytes[88..96].try_into().expect("eight"));
+        let behind_head = bytes.len() as u64 - head;
+        bytes[96..104].copy_from_slice(&behind_head.to_le_bytes());
+        for at_open in [bytes.len(), objects] {
+            let cut = Cut { bytes: &bytes, length: at_open.into() };
+            let mut file = JournalFile::open(&cut).expect("a journal");
+            cut.length.set(objects);
+            let read: Vec<Step> = std::iter::from_fn(|| {
+                file.read_next(|_| true).ok().filter(|step| *step != Step::End)
+            })
+            .collect();
+            assert_eq!(read.len(), 9, "{at_open} of {}: {read:?}", bytes.len());
+            assert!(matches!(&read[8], Step::Entry(_, message) if message == "line 9"), "{read:?}");
+        }
+    }
+}
+
+/// Nothing more comes of a rotated file: an entry of it that is not whole is counted, although
+/// its head says that it is being written to.
+#[test]
+fn the_last_entry_of_a_rotated_file_is_not_waited_for() {
+    let mut followed = Followed::new();
+    let mut writer = lines(3, true);
+    followed.write("system.journal", &writer.bytes(FileState::Online));
+    assert_eq!(followed.look(None), (expected(1..=3), Looked::default()));
+    let second = jiff::Timestamp::from_second(4).expect("early");
+    let entry = writer.push(second, &[("MESSAGE", "line 4")]);
+    let mut torn = writer.bytes(FileState::Online);
+    torn[entry..entry + 64].fill(0);
+    followed.write("system.journal", &torn);
+    assert_eq!(followed.look(None), (Vec::new(), Looked::default()));
+    followed.write(&rotated(&writer), &torn);
+    let mut next = lines(0, true);
+    (next.next_seqnum, next.file_id[15]) = (5, 2);
+    append(&mut next, 1);
+    followed.write("system.journal", &next.bytes(FileState::Online));
+    let looked = Looked { skipped: 1, ..Looked::default() };
+    assert_eq!(followed.look(None), (expected(5..=5), looked));
+}
+
+/// journald gives the file another name before it makes the next one, and makes that one empty.
+#[test]
+fn between_two_files_the_one_before_is_read_and_nothing_is_wrong() {
+    let mut followed = Followed::new();
+    let mut writer = lines(3, true);
+    followed.write("system.journal", &writer.bytes(FileState::Online));
+    assert_eq!(followed.look(None), (expected(1..=3), Looked::default()));
+    append(&mut writer, 2);
+    followed.write(&rotated(&writer), &writer.bytes(FileState::Online));
+    std::fs::remove_file(followed.disk.path().join("j/system.journal")).expect("removed");
+    assert_eq!(followed.look(None), (expected(4..=5), Looked::default()));
+    followed.write("system.journal", b"");
+    assert_eq!(followed.look(None), (Vec::new(), Looked::default()));
+    assert!(followed.folder.may_be_between());
+    let mut next = lines(0, true);
+    (next.next_seqnum, next.file_id[15]) = (6, 2);
+    append(&mut next, 1);
+    followed.write("system.journal", &next.bytes(FileState::Online));
+    assert_eq!(followed.look(None), (expected(6..=6), Looked::default()));
+    // Of a folder that was never read nobody knows that it had one.
+    std::fs::remove_file(followed.disk.path().join("j/system.journal")).expect("removed");
+    let mut other = Folder::new("/j".to_owned());
+    assert!(!other.may_be_between());
+    let error = other.look(&followed.root, 0, &mut All::default()).expect_err("nothing there");
+    assert_eq!(error.to_string(), "not there");
 }
 
 /// What no entry of a field that is packed can be, and one that is too long.
@@ -345,6 +441,8 @@ mod real_journal {
     use std::fs::File;
     use std::process::Command;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
     use std::time::Instant;
 
     use nodeward_agent::collect::{COLLECTORS, LogWatch};
@@ -526,7 +624,8 @@ mod real_journal {
         }
     }
 
-    /// While a service writes and the journal is rotated, everything is read once.
+    /// While a service writes and the journal is rotated again and again, everything is read
+    /// once, and no look fails.
     #[test]
     fn a_journal_that_is_written_to_is_followed_without_loss() {
         let machine = Machine::boot();
@@ -534,7 +633,8 @@ mod real_journal {
         machine.run("mkdir", &["-p", "/var/log/journal"]);
         machine.run("journalctl", &["--flush"]);
         let unit = "[Service]\nSyslogIdentifier=writer\nLogRateLimitIntervalSec=0\n\
-                    ExecStart=/bin/sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i; done'\n";
+                    ExecStart=/bin/sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i; \
+                    [ $((i %% 100)) != 0 ] || sleep 0.005; done'\n";
         machine.write("/etc/systemd/system/writer.service", unit);
         machine.systemctl(&["daemon-reload"]);
         let root = HostRoot::open(&machine.root()).expect("a directory");
@@ -542,23 +642,46 @@ mod real_journal {
         let mut writers = Writers::default();
         let mut looked = folder.look(&root, 0, &mut writers).expect("a journal");
         machine.systemctl(&["start", "--no-block", "writer.service"]);
-        let deadline = Instant::now() + PATIENCE;
-        let mut looks = 0;
-        while writers.numbers.last() != Some(&20_000) {
-            assert!(Instant::now() < deadline, "at {:?}", writers.numbers.last());
-            let one = folder.look(&root, 0, &mut writers).expect("a journal");
-            looked.lost += one.lost;
-            looked.skipped += one.skipped;
-            looks += 1;
-            if looks % 50 == 0 {
-                machine.run("journalctl", &["--rotate"]);
-            }
-        }
+        let (machine, is_over) = (&machine, &AtomicBool::new(false));
+        let (looks, rotations) = thread::scope(|scope| {
+            let rotating = scope.spawn(move || {
+                let mut rotations = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    machine.run("journalctl", &["--rotate"]);
+                    rotations += 1;
+                }
+                rotations
+            });
+            let deadline = Instant::now() + PATIENCE;
+            let mut looks = 0;
+            // A look that fails ends the rotations first.
+            let failed = loop {
+                if writers.numbers.last() == Some(&20_000) {
+                    break None;
+                }
+                if Instant::now() > deadline {
+                    break Some(format!("at {:?}", writers.numbers.last()));
+                }
+                match folder.look(&root, 0, &mut writers) {
+                    Ok(one) => {
+                        looked.lost += one.lost;
+                        looked.skipped += one.skipped;
+                    }
+                    Err(error) => break Some(format!("{}: {error}", error.path())),
+                }
+                looks += 1;
+            };
+            is_over.store(true, Ordering::Relaxed);
+            let rotations = rotating.join().expect("rotated");
+            assert_eq!(failed, None, "after {looks} looks and {rotations} rotations");
+            (looks, rotations)
+        });
         assert_eq!((looked.lost, looked.skipped), (0, 0));
         let wrong = writers.numbers.iter().zip(1..).position(|(read, number)| *read != number);
         let around = wrong.map(|at| &writers.numbers[at.saturating_sub(3)..at + 3]);
         assert_eq!((around, writers.numbers.len()), (None, 20_000), "each once, in order");
-        println!("20,000 lines in {looks} looks");
+        assert!(rotations > 1, "{rotations}");
+        println!("20,000 lines in {looks} looks, over {rotations} rotations");
     }
 
     #[derive(Default)]
@@ -623,6 +746,7 @@ mod real_journal {
             packages: host::Kept::default(),
             remembered: Default::default(),
             beyond: Default::default(),
+            asks_packet_filter: false,
             log: LogWatch::with(npd::read(folder.path()).expect("good rules")),
         });
         let log = look(&host);

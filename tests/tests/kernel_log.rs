@@ -51,6 +51,7 @@ mod real_kmsg {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::with(npd::read(folder.path()).expect("good rules")),

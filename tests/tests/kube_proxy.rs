@@ -75,6 +75,7 @@ impl Node {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),

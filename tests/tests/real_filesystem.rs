@@ -53,6 +53,7 @@ impl Mounted {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),

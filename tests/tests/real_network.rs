@@ -95,6 +95,7 @@ impl Node {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: true,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),
@@ -270,7 +271,7 @@ mod real_nftables {
     fn fates(network: &Network) -> BTreeMap<Traffic, Fate> {
         match &network.rules {
             Rules::Read(all) => all.iter().map(|one| (one.traffic, one.fate.clone())).collect(),
-            Rules::Unreadable(why) => panic!("{why}"),
+            other => panic!("{other:?}"),
         }
     }
 

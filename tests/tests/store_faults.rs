@@ -413,7 +413,8 @@ async fn what_changed_in_the_wrong_order_of_clocks_keeps_no_life_out() {
     other
         .execute_batch(
             "INSERT INTO node SELECT cluster_id, node, 'earlier', boot_id, earlier_boots, seq,
-             first_seen + 1000000000000, last_seen, 1 FROM node WHERE change > 1",
+             first_seen + 1000000000000, last_seen, 1, certificate_from, certificate_until
+             FROM node WHERE change > 1",
         )
         .expect("inserted");
     drop(other);

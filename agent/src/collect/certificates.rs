@@ -292,6 +292,7 @@ AOQ9AvisSCoMcB0+VviT493pVTIoWvwviLrktBmtZN1g
             containerd_socket: String::new(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: crate::collect::LogWatch::default(),

@@ -101,6 +101,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),

@@ -1,6 +1,8 @@
 //! Collects `network`: interfaces of the node's own network, from `/sys/class/net`, its
 //! default routes and tables of its older packet filter, from `/proc/PID/net` of a process
-//! in it, and the rules of the newer one, which the kernel tells over netlink. sysfs shows the network in which it was mounted, and so do the node's own mounts.
+//! in it, and, where the operator asks for them, the rules of the newer one, which the kernel
+//! tells over netlink. sysfs shows the network in which it was mounted, and so do the node's
+//! own mounts.
 
 mod filter;
 mod routes;
@@ -76,12 +78,13 @@ pub(super) const READS: &[Read] = &[
     ),
     Read::of(
         &["/proc/modules", "/proc/sys/kernel/osrelease", "/lib/modules/{release}/modules.builtin"],
-        "Whether the kernel has nf_tables already: asked for rules it would load the module.",
+        "With `--packet-filter`: whether the kernel has nf_tables already. Asked for rules it \
+         would load the module.",
     ),
     Read::of(
         &["netlink:nf_tables"],
-        "Tables, chains and rules of nf_tables, which is what `iptables-nft` writes. Needs \
-         CAP_NET_ADMIN. Only messages that list are sent. What becomes of the traffic that a node \
+        "With `--packet-filter`: tables, chains and rules of nf_tables, which is what \
+         `iptables-nft` writes. Needs CAP_NET_ADMIN. Only messages that list are sent. What becomes of the traffic that a node \
          lives by is told, with the rule that refuses it; not the rules.",
     ),
     api_server::KUBECONFIG,
@@ -189,6 +192,7 @@ mod tests {
             containerd_socket: String::new(),
             kubelet_token_file: None,
             beyond: Default::default(),
+            asks_packet_filter: false,
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::default(),

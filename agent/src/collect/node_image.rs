@@ -115,7 +115,7 @@ fn labels(root: &HostRoot) -> Result<Vec<Label>, HostError> {
         .flat_map(|value| unquoted(value).split(','))
         .filter_map(|label| label.trim().split_once('='))
         .collect();
-    let label = |(key, value): (&str, &str)| Label { key: key.to_owned(), value: value.to_owned() };
+    let label = |(key, value): (&str, &str)| Label { key: key.into(), value: value.into() };
     Ok(by_key.into_iter().map(label).collect())
 }
 

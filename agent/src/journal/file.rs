@@ -154,6 +154,14 @@ impl<B: Bytes> JournalFile<B> {
         &self.header
     }
 
+    /// Takes it for one that nobody writes to any more, whatever its head says: journald puts
+    /// that down when it closes the file, some time after it gave it another name.
+    #[must_use]
+    pub const fn rotated(mut self) -> Self {
+        self.header.state = State::Archived;
+        self
+    }
+
     /// Goes on where the same file was left, with what was known of it.
     pub fn resume(&mut self, place: Place, remembered: Remembered) {
         self.place = place;
@@ -343,14 +351,20 @@ impl<B: Bytes> JournalFile<B> {
         if end.is_none_or(|end| end > self.header.end) {
             return Err(JournalError::Damaged { at, why: "an object goes beyond the end" });
         }
-        if let Some(bytes) = self.window.get(at, buffer.len()) {
-            buffer.copy_from_slice(bytes);
-            return Ok(());
-        }
-        match self.bytes.read_at(at, buffer)? == buffer.len() {
+        match self.as_many(at, buffer)? == buffer.len() {
             true => Ok(()),
             false => Err(JournalError::Damaged { at, why: "the file ends here" }),
         }
+    }
+
+    /// Some bytes of the file, as many as there are: one that was rotated is cut to where its
+    /// objects end, it may be while it is read.
+    fn as_many(&self, at: u64, buffer: &mut [u8]) -> Result<usize, JournalError> {
+        if let Some(bytes) = self.window.get(at, buffer.len()) {
+            buffer.copy_from_slice(bytes);
+            return Ok(buffer.len());
+        }
+        Ok(self.bytes.read_at(at, buffer)?)
     }
 
     /// Flags and size of an object of that kind, which lies wholly in the file.
@@ -477,9 +491,13 @@ impl<B: Bytes> JournalFile<B> {
     fn field(&self, at: u64) -> Result<Field, JournalError> {
         let mut buffer = [0; LOOKED_AT_BYTES];
         let there = self.header.end.saturating_sub(at).min(LOOKED_AT_BYTES as u64);
-        let looked_at = &mut buffer[..usize::try_from(there).unwrap_or_default()];
-        self.exactly(at, looked_at)?;
+        let there = usize::try_from(there).unwrap_or_default();
+        let read = self.as_many(at, &mut buffer[..there])?;
+        let looked_at = &buffer[..read];
         let (packing, length) = self.data(at, looked_at)?;
+        if (read as u64) < self.data_head().saturating_add(length).min(LOOKED_AT_BYTES as u64) {
+            return Err(JournalError::Damaged { at, why: "the file ends here" });
+        }
         if packing != Packing::Plain {
             return Ok(Field::Packed);
         }

@@ -2,6 +2,9 @@
 //! that it was before it was rotated. How far it was read is kept as the journal counts:
 //! by the identifier of a sequence and the number in it.
 
+use std::fs::File;
+use std::time::{Duration, Instant};
+
 use super::file::{Entry, JournalFile, Place, Remembered, Step};
 use super::{Header, JournalError};
 use crate::host::{HostError, HostRoot};
@@ -12,6 +15,10 @@ const ACTIVE: &str = "system.journal";
 /// At the first look no more of each file is looked at, and of no more rotated files.
 const FIRST_ENTRIES: u64 = 100_000;
 const FIRST_FILES: usize = 3;
+
+/// journald gives the file that it writes to another name before it makes the next one, and
+/// makes that one empty. It is between the two for a moment; so long nobody worries.
+const ROTATION: Duration = Duration::from_secs(10);
 
 /// Who reads.
 pub trait Look {
@@ -44,6 +51,8 @@ pub struct Looked {
 pub struct Folder {
     path: String,
     at: Option<At>,
+    /// Since when no file is written to.
+    between: Option<Instant>,
 }
 
 /// How far it was read.
@@ -91,12 +100,19 @@ impl Folder {
     /// A folder, of which nothing was read yet.
     #[must_use]
     pub const fn new(path: String) -> Self {
-        Self { path, at: None }
+        Self { path, at: None, between: None }
     }
 
     /// Whether a journal is written there.
     pub fn is_there(root: &HostRoot, path: &str) -> Result<bool, HostError> {
         root.exists(&format!("{path}/{ACTIVE}"))
+    }
+
+    /// Whether there may be no file that is written to, because the last one was rotated and
+    /// the next one is being made: of a folder that was read, and for a moment.
+    #[must_use]
+    pub fn may_be_between(&self) -> bool {
+        self.at.is_some() && self.between.is_none_or(|since| since.elapsed() < ROTATION)
     }
 
     /// When the newest entry was written that was looked at, in microseconds; none before the
@@ -114,7 +130,7 @@ impl Folder {
         since: u64,
         look: &mut impl Look,
     ) -> Result<Looked, HostError> {
-        let active = self.open(root, ACTIVE)?;
+        let active = self.active(root)?;
         let mut looked = Looked::default();
         let mut rotated = Vec::new();
         for name in root.list(&self.path)? {
@@ -125,9 +141,9 @@ impl Folder {
         }
         rotated.sort();
         let mut is_first = true;
-        for one in self.unread(rotated, active.header(), since) {
+        for one in self.unread(rotated, active.as_ref().map(JournalFile::header), since) {
             let file = match self.open(root, &one.name) {
-                Ok(file) => file,
+                Ok(file) => file.rotated(),
                 // Removed since its folder was listed.
                 Err(HostError::Missing { .. }) => continue,
                 Err(_) => {
@@ -144,21 +160,48 @@ impl Folder {
                 return Ok(looked);
             }
         }
+        let Some(active) = active else { return Ok(looked) };
         looked.lost += self.gap(active.header(), is_first);
         let path = format!("{}/{ACTIVE}", self.path);
         self.read(active, since, look, &mut looked).map_err(|error| told(&path, error))?;
         Ok(looked)
     }
 
-    fn open(&self, root: &HostRoot, name: &str) -> Result<JournalFile<std::fs::File>, HostError> {
+    fn open(&self, root: &HostRoot, name: &str) -> Result<JournalFile<File>, HostError> {
         let path = format!("{}/{name}", self.path);
         JournalFile::open(root.file(&path)?).map_err(|error| told(&path, error))
     }
 
+    /// The file that is written to; none in the moment between two.
+    fn active(&mut self, root: &HostRoot) -> Result<Option<JournalFile<File>>, HostError> {
+        let path = format!("{}/{ACTIVE}", self.path);
+        let file = root.file(&path).and_then(|file| {
+            let length = file.metadata().map_err(|error| HostError::reading(&path, &error))?.len();
+            if length > 0 { Ok(file) } else { Err(HostError::Missing { path: path.clone() }) }
+        });
+        match file {
+            Err(HostError::Missing { .. }) if self.may_be_between() => {
+                self.between.get_or_insert_with(Instant::now);
+                Ok(None)
+            }
+            file => {
+                let file = JournalFile::open(file?).map_err(|error| told(&path, error))?;
+                self.between = None;
+                Ok(Some(file))
+            }
+        }
+    }
+
     /// Rotated files with entries that were not read, oldest first.
-    fn unread(&self, mut rotated: Vec<Rotated>, active: &Header, since: u64) -> Vec<Rotated> {
+    fn unread(
+        &self,
+        mut rotated: Vec<Rotated>,
+        active: Option<&Header>,
+        since: u64,
+    ) -> Vec<Rotated> {
         let Some(at) = &self.at else {
-            let mut begins = if active.entries == 0 { u64::MAX } else { active.first_realtime };
+            let active = active.filter(|active| active.entries > 0);
+            let mut begins = active.map_or(u64::MAX, |active| active.first_realtime);
             let mut first = rotated.len();
             while first > 0 && begins > since && rotated.len() - first < FIRST_FILES {
                 first -= 1;
@@ -166,7 +209,7 @@ impl Folder {
             }
             return rotated.split_off(first);
         };
-        if at.file_id == active.file_id {
+        if active.is_some_and(|active| active.file_id == at.file_id) {
             return Vec::new();
         }
         // The last file that begins before the next number has it, if it is there at all.
@@ -201,7 +244,7 @@ impl Folder {
 
     fn read(
         &mut self,
-        mut file: JournalFile<std::fs::File>,
+        mut file: JournalFile<File>,
         since: u64,
         look: &mut impl Look,
         looked: &mut Looked,

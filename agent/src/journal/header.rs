@@ -39,7 +39,7 @@ pub struct Header {
     pub seqnum_id: [u8; 16],
     /// Where the head ends: no object lies before.
     pub header_bytes: u64,
-    /// Where the objects end.
+    /// Where the objects end: no object lies behind, and nothing that the file does not have.
     pub end: u64,
     /// How many entries there are.
     pub entries: u64,
@@ -56,7 +56,6 @@ pub struct Header {
 impl Header {
     /// Reads the head of a file.
     pub fn read(bytes: &impl Bytes) -> Result<Self, JournalError> {
-        let length = bytes.length()?;
         let mut head = [0; LEAST_BYTES as usize];
         if bytes.read_at(0, &mut head)? < head.len() {
             return Err(JournalError::NoJournal("it is shorter than a header"));
@@ -78,8 +77,9 @@ impl Header {
         if !(LEAST_BYTES..=MOST_BYTES).contains(&header_bytes) || !header_bytes.is_multiple_of(8) {
             return Err(JournalError::Damaged { at: 88, why: "no header is so long" });
         }
-        let end = header_bytes.saturating_add(number(&head, 96));
-        if end > length {
+        let (end, length) = (header_bytes.saturating_add(number(&head, 96)), bytes.length()?);
+        // One that is rotated is cut to where its objects end before its head says so.
+        if end > length && objects_end(bytes, number(&head, 136))? > length {
             return Err(JournalError::Damaged { at: 96, why: "the file ends before its objects" });
         }
         Ok(Self {
@@ -88,7 +88,7 @@ impl Header {
             file_id: identifier(&head, 24),
             seqnum_id: identifier(&head, 72),
             header_bytes,
-            end,
+            end: end.min(length),
             entries: number(&head, 152),
             last_seqnum: number(&head, 160),
             first_seqnum: number(&head, 168),
@@ -96,4 +96,12 @@ impl Header {
             first_realtime: number(&head, 184),
         })
     }
+}
+
+/// Where the last object ends, which begins there.
+fn objects_end(bytes: &impl Bytes, last: u64) -> Result<u64, JournalError> {
+    let mut head = [0; 16];
+    let read = bytes.read_at(last, &mut head)?;
+    let size = if read == head.len() { number(&head, 8) } else { u64::MAX };
+    Ok(last.saturating_add(size))
 }

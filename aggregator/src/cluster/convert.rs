@@ -10,6 +10,7 @@ use nodeward_domain::facts::{
     ConditionStatus, Label, NodeCondition, NodeEvent, NodeObject, NodeSystem, NodeTaint,
 };
 
+use super::texts::Texts;
 use super::wire;
 
 /// Prefixes of labels that are kept, by the domain before the slash: those that Kubernetes
@@ -69,7 +70,11 @@ pub(super) fn node_name(name: &str) -> Option<String> {
 }
 
 /// A node's name and what is said of it, without its events.
-pub(super) fn node(wire: wire::Node, now: Timestamp) -> Result<(String, NodeObject), Unreadable> {
+pub(super) fn node(
+    wire: wire::Node,
+    texts: &mut Texts,
+    now: Timestamp,
+) -> Result<(String, NodeObject), Unreadable> {
     let wire::Node { metadata, spec, status } = wire;
     let name = node_name(&metadata.name).ok_or(Unreadable::Name)?;
     if !crate::peer::is_uid(&metadata.uid) {
@@ -95,7 +100,7 @@ pub(super) fn node(wire: wire::Node, now: Timestamp) -> Result<(String, NodeObje
         .into_iter()
         .filter(|condition| !condition.kind.is_empty())
         .take(CONDITIONS)
-        .map(|wire| condition(wire, now))
+        .map(|wire| condition(wire, texts, now))
         .collect();
     conditions.sort();
     conditions.shrink_to_fit();
@@ -105,8 +110,8 @@ pub(super) fn node(wire: wire::Node, now: Timestamp) -> Result<(String, NodeObje
         uid: metadata.uid,
         created_at,
         provider_id: bounded(spec.provider_id, TEXT_BYTES),
-        labels: pairs(metadata.labels, is_kept_label),
-        annotations: pairs(metadata.annotations, |key| ANNOTATIONS.contains(&key)),
+        labels: pairs(metadata.labels, texts, is_kept_label),
+        annotations: pairs(metadata.annotations, texts, |key| ANNOTATIONS.contains(&key)),
         taints,
         is_unschedulable: spec.unschedulable,
         deleted_at: metadata.deletion_timestamp.as_deref().and_then(time),
@@ -125,18 +130,18 @@ pub(super) fn node(wire: wire::Node, now: Timestamp) -> Result<(String, NodeObje
     Ok((name, object))
 }
 
-fn condition(wire: wire::Condition, now: Timestamp) -> NodeCondition {
+fn condition(wire: wire::Condition, texts: &mut Texts, now: Timestamp) -> NodeCondition {
     let latest = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
     NodeCondition {
-        kind: bounded(wire.kind, NAME_BYTES),
+        kind: texts.get(&bounded(wire.kind, NAME_BYTES)),
         // The API knows three words. What else may come says nothing.
         status: match wire.status.as_str() {
             "True" => ConditionStatus::True,
             "False" => ConditionStatus::False,
             _ => ConditionStatus::Unknown,
         },
-        reason: bounded(wire.reason, NAME_BYTES),
-        message: bounded(wire.message, TEXT_BYTES),
+        reason: texts.get(&bounded(wire.reason, NAME_BYTES)),
+        message: texts.get(&bounded(wire.message, TEXT_BYTES)),
         since: wire.last_transition_time.as_deref().and_then(time).filter(|at| *at <= latest),
     }
 }
@@ -181,14 +186,18 @@ fn is_kept_label(key: &str) -> bool {
 }
 
 /// Those of the pairs that are kept, by key.
-fn pairs(pairs: BTreeMap<String, String>, is_kept: impl Fn(&str) -> bool) -> Vec<Label> {
+fn pairs(
+    pairs: BTreeMap<String, String>,
+    texts: &mut Texts,
+    is_kept: impl Fn(&str) -> bool,
+) -> Vec<Label> {
     let mut kept: Vec<Label> = pairs
         .into_iter()
         .filter(|(key, _)| is_kept(key))
         .take(LABELS)
         .map(|(key, value)| Label {
-            key: bounded(key, NAME_BYTES),
-            value: bounded(value, NAME_BYTES),
+            key: texts.get(&bounded(key, NAME_BYTES)),
+            value: texts.get(&bounded(value, NAME_BYTES)),
         })
         .collect();
     kept.shrink_to_fit();

@@ -248,7 +248,7 @@ mod tests {
         // One that becomes a node brings along what was told of it.
         let met = ToldEvent { node: "n-7".to_owned(), ..told(0, "Starting", "kubelet") };
         events.meet("n-7", at(1));
-        assert_eq!(events.of("n-7", &object(0), at(1)), [met.event.clone()]);
+        assert_eq!(events.of("n-7", &object(0), at(1)), [met.event]);
         assert!(events.take(met_again(), false, at(1)), "there is room again");
         events.expire(at(24 * 60 + 10));
         assert!(events.strangers.is_empty() && events.by_node.is_empty());

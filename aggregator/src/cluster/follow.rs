@@ -268,7 +268,7 @@ impl Follower {
         let is_news = self.pulse.read().failure.is_none_or(|last| last.why != why);
         match error {
             AskError::Gone if !is_list => {
-                tracing::info!(cluster, resource, why, "watch begins anew")
+                tracing::info!(cluster, resource, why, "watch begins anew");
             }
             _ if is_news => tracing::warn!(cluster, resource, why, "API server does not answer"),
             _ => {}

@@ -18,6 +18,7 @@ use super::convert::{self, Unreadable, bounded};
 use super::events::Events;
 use super::follow::{Kind, News, Object, Pulse, SharedPulse};
 use super::pods::Pods;
+use super::texts::Texts;
 use crate::fleet::{Fleet, KnownCluster, Told};
 use crate::store::Store;
 
@@ -81,6 +82,8 @@ pub(super) struct Keeper {
     store: Arc<dyn Store>,
     nodes: BTreeMap<String, Node>,
     round: u32,
+    /// What nodes say alike.
+    texts: Texts,
     pods: Pods,
     events: Events,
     /// Nodes about which something is to be handed on: what they are, and their pods.
@@ -112,6 +115,7 @@ impl Keeper {
             store,
             nodes: BTreeMap::new(),
             round: 0,
+            texts: Texts::default(),
             pods,
             events: Events::default(),
             new_objects: BTreeSet::new(),
@@ -214,7 +218,7 @@ impl Keeper {
 
     fn node(&mut self, wire: super::wire::Node, now: Timestamp) {
         let name = wire.metadata.name.clone();
-        let (name, mut object) = match convert::node(wire, now) {
+        let (name, mut object) = match convert::node(wire, &mut self.texts, now) {
             Ok(read) => read,
             Err(error) => return self.unreadable(&name, &error),
         };

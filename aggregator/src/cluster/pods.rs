@@ -1,34 +1,26 @@
 //! Every pod of a cluster in as few bytes as will do: where it runs and which labels it has,
 //! for budgets of disruption; and of those that the cluster itself stands on, and of our own
-//! agents, what becomes of them. Texts that many pods share are kept once.
+//! agents, what becomes of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use nodeward_domain::cluster::Budget;
 use nodeward_domain::facts::{SystemPod, SystemPods};
+use nodeward_domain::text::Text;
 
 use super::convert::{bounded, node_name, time};
+use super::texts::{Labels, Texts};
 use super::wire;
 
 /// The namespace of the cluster's own pods.
 const SYSTEM: &str = "kube-system";
-
-/// Labels of one pod beyond these are not kept.
-const LABELS: usize = 128;
 
 /// Limit of names and words, in bytes. A pod's name has 253 at most.
 const NAME_BYTES: usize = 320;
 
 /// Pods of the cluster's own on one node beyond these are not told.
 const PODS_OF_NODE: usize = 256;
-
-/// Shared texts are looked through for those that nobody has any more whenever they have
-/// doubled since, but not before there are so many.
-const SWEEP_FROM: usize = 4096;
-
-type Text = Arc<str>;
-type Labels = Arc<[(Text, Text)]>;
 
 /// Names a pod for as long as it lives: its UID's 128 bits.
 type PodId = u128;
@@ -50,7 +42,7 @@ struct Pod {
 /// What becomes of a pod of the cluster's own.
 #[derive(Debug, PartialEq, Eq)]
 struct System {
-    name: Box<str>,
+    name: Text,
     owner: Text,
     phase: Text,
     waiting: Text,
@@ -83,9 +75,7 @@ pub(super) struct Pods {
     /// The cluster's own pods on each node.
     system: HashMap<Text, BTreeSet<PodId>>,
     budgets: BTreeMap<String, Guard>,
-    texts: HashSet<Text>,
-    label_sets: HashSet<Labels>,
-    swept: usize,
+    texts: Texts,
     round: u32,
     budget_round: u32,
     are_budgets_old: bool,
@@ -118,10 +108,11 @@ impl Pods {
         let is_agent =
             wire.metadata.namespace == self.agent_namespace && is_agent(&wire.metadata.labels);
         let is_system = is_agent || wire.metadata.namespace == SYSTEM;
+        let namespace = bounded(wire.metadata.namespace.clone(), NAME_BYTES);
+        let namespace = self.texts.get(&namespace);
         let is_done = matches!(wire.status.phase.as_str(), "Succeeded" | "Failed");
-        let node = node_name(&wire.spec.node_name).map(|node| self.text(&node));
-        let namespace = self.text(&wire.metadata.namespace);
-        let labels = self.labels(&wire.metadata.labels);
+        let node = node_name(&wire.spec.node_name).map(|node| self.texts.get(&node));
+        let labels = self.texts.labels(&wire.metadata.labels);
         let system = is_system.then(|| Box::new(self.system(wire, is_agent)));
         let pod = Pod { namespace, node, labels, round: self.round, is_done, system };
         if let Some(before) = self.pods.get_mut(&id) {
@@ -134,7 +125,7 @@ impl Pods {
             changed.extend(self.remove(id));
         }
         if let (Some(node), Some(_)) = (&pod.node, &pod.system) {
-            self.system.entry(Arc::clone(node)).or_default().insert(id);
+            self.system.entry(node.clone()).or_default().insert(id);
             changed.insert(node.to_string());
         }
         self.pods.insert(id, pod);
@@ -178,10 +169,10 @@ impl Pods {
             .map(|stopped| stopped.reason.clone())
             .unwrap_or_default();
         System {
-            name: bounded(metadata.name, NAME_BYTES).into_boxed_str(),
-            owner: self.text(&bounded(owner.unwrap_or_default(), NAME_BYTES)),
-            phase: self.text(&bounded(status.phase, NAME_BYTES)),
-            waiting: self.text(&bounded(waiting, NAME_BYTES)),
+            name: bounded(metadata.name, NAME_BYTES).into(),
+            owner: self.texts.get(&bounded(owner.unwrap_or_default(), NAME_BYTES)),
+            phase: self.texts.get(&bounded(status.phase, NAME_BYTES)),
+            waiting: self.texts.get(&bounded(waiting, NAME_BYTES)),
             since: ready.and_then(|ready| time(ready.last_transition_time.as_deref()?)),
             restarts,
             is_agent,
@@ -198,14 +189,14 @@ impl Pods {
             .filter_map(|pod| {
                 let system = pod.system.as_deref()?;
                 Some(SystemPod {
-                    namespace: bounded(pod.namespace.to_string(), NAME_BYTES),
-                    name: system.name.to_string(),
-                    owner: system.owner.to_string(),
+                    namespace: pod.namespace.clone(),
+                    name: system.name.clone(),
+                    owner: system.owner.clone(),
                     is_agent: system.is_agent,
-                    phase: system.phase.to_string(),
+                    phase: system.phase.clone(),
                     is_ready: system.is_ready,
                     since: system.since,
-                    waiting: system.waiting.to_string(),
+                    waiting: system.waiting.clone(),
                     restarts: system.restarts,
                     is_ending: system.is_ending,
                 })
@@ -302,42 +293,6 @@ impl Pods {
     /// How many pods there are.
     pub(super) fn count(&self) -> usize {
         self.pods.len()
-    }
-
-    fn labels(&mut self, labels: &BTreeMap<String, String>) -> Labels {
-        self.sweep();
-        let labels: Vec<(Text, Text)> = labels
-            .iter()
-            .take(LABELS)
-            .map(|(key, value)| (self.text(key), self.text(value)))
-            .collect();
-        if let Some(same) = self.label_sets.get(labels.as_slice()) {
-            return Arc::clone(same);
-        }
-        let labels: Labels = labels.into();
-        self.label_sets.insert(Arc::clone(&labels));
-        labels
-    }
-
-    fn text(&mut self, text: &str) -> Text {
-        if let Some(same) = self.texts.get(text) {
-            return Arc::clone(same);
-        }
-        let text: Text = text.into();
-        self.texts.insert(Arc::clone(&text));
-        text
-    }
-
-    /// Forgets texts that nobody has any more, now and then: names of pods come and go.
-    fn sweep(&mut self) {
-        let kept = self.texts.len() + self.label_sets.len();
-        if kept > SWEEP_FROM.max(2 * self.swept) {
-            self.label_sets.retain(|labels| Arc::strong_count(labels) > 1);
-            self.texts.retain(|text| Arc::strong_count(text) > 1);
-            self.label_sets.shrink_to_fit();
-            self.texts.shrink_to_fit();
-            self.swept = self.texts.len() + self.label_sets.len();
-        }
     }
 }
 

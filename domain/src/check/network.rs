@@ -250,9 +250,15 @@ fn traffic_refused(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestam
     const RULES: &str = "nf_tables";
     let (network, since) = verdict_or!(known(history));
     let filtered = match &network.rules {
+        Rules::NotAsked => {
+            return Verdict::not_applicable(
+                "not asked for: it takes CAP_NET_ADMIN (--packet-filter)",
+            );
+        }
         Rules::Read(filtered) => filtered,
         Rules::Unreadable(why) => {
-            let why = format!("{why}: `nodeward inspect` as root on the node tells");
+            let why =
+                format!("{why}: `nodeward inspect --packet-filter` as root on the node tells");
             return Verdict::unknown(why, Vec::new());
         }
     };
@@ -448,6 +454,11 @@ mod tests {
             Outcome::Unknown(why) => why,
             other => panic!("{other:?}"),
         };
+        let outcome = judged(REASON, Network { rules: Rules::NotAsked, ..healthy() });
+        assert!(
+            matches!(&outcome, Outcome::NotApplicable(why) if why.contains("--packet-filter")),
+            "{outcome:?}"
+        );
         let rules = Rules::Unreadable("needs CAP_NET_ADMIN".to_owned());
         let why = unknown(Network { rules, ..healthy() });
         assert!(why.contains("CAP_NET_ADMIN") && why.contains("nodeward inspect"), "{why}");

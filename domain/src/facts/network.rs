@@ -70,6 +70,8 @@ pub enum Netfilter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rules {
+    /// Nobody asked for them.
+    NotAsked,
     /// This, by kind of traffic.
     Read(Vec<Filtered>),
     /// They could not be read, for this reason.

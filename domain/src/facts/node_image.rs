@@ -6,6 +6,7 @@ use jiff::civil::{Date, date};
 use serde::Serialize;
 
 use super::Headline;
+use crate::text::Text;
 
 /// What is known of the image that the node was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,9 +37,9 @@ pub struct ImageName {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Label {
     /// Such as `kubernetes.azure.com/node-image-version`.
-    pub key: String,
+    pub key: Text,
     /// Its value.
-    pub value: String,
+    pub value: Text,
 }
 
 impl ImageName {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Headline, Label};
+use crate::text::Text;
 
 /// Where a node's facts of the API server come from, for evidence.
 pub const NODE_OBJECT: &str = "API server, nodes";
@@ -73,13 +74,13 @@ pub struct NodeSystem {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct NodeCondition {
     /// Such as `Ready`.
-    pub kind: String,
+    pub kind: Text,
     /// Whether it holds.
     pub status: ConditionStatus,
     /// Such as `KubeletNotReady`.
-    pub reason: String,
+    pub reason: Text,
     /// For people.
-    pub message: String,
+    pub message: Text,
     /// Since when, by the clock of who set it; none where it does not say.
     pub since: Option<Timestamp>,
 }

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::text::Text;
+
 use super::Headline;
 
 /// The pods.
@@ -17,21 +19,21 @@ pub struct SystemPods {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SystemPod {
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: Text,
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// What it belongs to, such as `DaemonSet kube-proxy`; empty where it belongs to nothing.
-    pub owner: String,
+    pub owner: Text,
     /// Whether it is an agent of Nodeward.
     pub is_agent: bool,
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
-    pub phase: String,
+    pub phase: Text,
     /// Whether it is ready.
     pub is_ready: bool,
     /// Since when it has been so; none where nobody says.
     pub since: Option<Timestamp>,
     /// Why a container of it does not run, such as `CrashLoopBackOff`; else empty.
-    pub waiting: String,
+    pub waiting: Text,
     /// How often its containers were started anew, all together.
     pub restarts: u32,
     /// Whether its deletion was asked for.
@@ -42,7 +44,7 @@ impl SystemPod {
     /// What it belongs to, without its kind; its own name where it belongs to nothing.
     #[must_use]
     pub fn part_of(&self) -> &str {
-        self.owner.split_once(' ').map_or(&self.name, |(_, name)| name)
+        self.owner.split_once(' ').map_or(self.name.as_str(), |(_, name)| name)
     }
 
     /// Whether it should be ready: one that has done its work, or is being ended, need not.

@@ -23,10 +23,10 @@ fn node(os: &str, ready: ConditionStatus) -> NodeObject {
         deleted_at: None,
         system: NodeSystem { operating_system: os.to_owned(), ..NodeSystem::default() },
         conditions: vec![NodeCondition {
-            kind: "Ready".to_owned(),
+            kind: "Ready".into(),
             status: ready,
-            reason: String::new(),
-            message: String::new(),
+            reason: "".into(),
+            message: "".into(),
             since: Some(at(5)),
         }],
         events: Vec::new(),

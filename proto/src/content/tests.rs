@@ -445,7 +445,10 @@ fn component() -> impl Strategy<Value = ComponentState> {
         proptest::option::of((TEXT, TEXT, NAME)),
         TEXT,
         vec(TEXT, 0..3),
-        vec((NAME, TEXT).prop_map(|(key, value)| Label { key, value }), 0..4),
+        vec(
+            (NAME, TEXT).prop_map(|(key, value)| Label { key: key.into(), value: value.into() }),
+            0..4,
+        ),
     )
         .prop_map(|(name, build_note, marks, labels)| NodeImage {
             name: name.map(|(path, sku, version)| ImageName { path, sku, version }),

@@ -434,8 +434,8 @@ impl From<&domain::NodeImage> for v1::NodeImage {
 
 fn labels_out(labels: &[domain::Label]) -> Vec<v1::node_image::Label> {
     let out = |label: &domain::Label| v1::node_image::Label {
-        key: label.key.clone(),
-        value: label.value.clone(),
+        key: label.key.to_string(),
+        value: label.value.to_string(),
     };
     labels.iter().map(out).collect()
 }
@@ -445,7 +445,7 @@ fn labels_in(
     labels: Vec<v1::node_image::Label>,
 ) -> Result<Vec<domain::Label>, Invalid> {
     list(field, labels, LABELS, |label| {
-        Ok(domain::Label { key: name("key", label.key)?, value: text(label.value) })
+        Ok(domain::Label { key: name("key", label.key)?.into(), value: text(label.value).into() })
     })
 }
 

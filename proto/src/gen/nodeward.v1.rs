@@ -807,7 +807,7 @@ pub struct Network {
     pub default_routes: ::prost::alloc::vec::Vec<network::DefaultRoute>,
     #[prost(oneof = "network::Netfilter", tags = "4, 5")]
     pub netfilter: ::core::option::Option<network::Netfilter>,
-    /// None by an agent that does not tell.
+    /// None where nobody asked for them.
     #[prost(oneof = "network::Rules", tags = "6, 7")]
     pub rules: ::core::option::Option<network::Rules>,
 }
@@ -976,7 +976,7 @@ pub mod network {
         #[prost(string, tag = "5")]
         FilterUnread(::prost::alloc::string::String),
     }
-    /// None by an agent that does not tell.
+    /// None where nobody asked for them.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Rules {
         #[prost(message, tag = "6")]

@@ -12,6 +12,7 @@ use nodeward_aggregator::advisories::Advisories;
 use nodeward_aggregator::fleet::Fleet;
 use nodeward_aggregator::images::names_of;
 use nodeward_aggregator::peer::Peer;
+use nodeward_domain::check::Presented;
 use nodeward_domain::fixes::images::Images;
 use nodeward_domain::measured::Measurements;
 use nodeward_domain::plan::Plan;
@@ -190,6 +191,8 @@ impl<'a> Actor<'a> {
         let place = fleet.visit(&peer);
         fleet.change(&place, &peer, |node| {
             node.take(&report, at, fleet.policy(), |digest| fleet.known(digest));
+            // As over loopback.
+            node.shows(Presented::Nothing);
         });
     }
 }

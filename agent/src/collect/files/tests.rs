@@ -26,6 +26,7 @@ fn told(files: &[(&str, &str)], also: impl FnOnce(&Path)) -> (Files, Vec<String>
         packages: Kept::default(),
         remembered: Default::default(),
         beyond: Default::default(),
+        asks_packet_filter: false,
         log: crate::collect::LogWatch::default(),
     };
     let ComponentState::Files(State::Present(files)) = collect(&host).state else {

@@ -37,6 +37,14 @@ pub(super) struct Journals {
     skipped: u64,
 }
 
+impl Journals {
+    /// Whether a journal is written to a folder.
+    fn is_there(&self, root: &HostRoot, path: &str) -> Result<bool, HostError> {
+        let may_be_between = self.folders.get(path).is_some_and(Folder::may_be_between);
+        Ok(Folder::is_there(root, path)? || may_be_between && root.exists(path)?)
+    }
+}
+
 /// What is read of a folder.
 #[derive(Debug, Default)]
 struct Wanted {
@@ -56,7 +64,7 @@ impl Watch {
         budget: &mut Budget,
         with_kernels: bool,
     ) -> JournalRead {
-        let machines = machines(root);
+        let machines = machines(&self.journals, root);
         let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
         let mut boot_unknown = None;
         if let Ok(folder) = &machines {
@@ -82,7 +90,8 @@ impl Watch {
                         watched.idle = why;
                         continue;
                     }
-                    named(root, path).map_err(|error| (FOLDERS.contains(&path), error))
+                    named(&self.journals, root, path)
+                        .map_err(|error| (FOLDERS.contains(&path), error))
                 }
             };
             match folder {
@@ -257,11 +266,11 @@ fn microseconds(at: Timestamp) -> u64 {
 }
 
 /// The folder of this machine's journal.
-fn machines(root: &HostRoot) -> Result<String, HostError> {
+fn machines(journals: &Journals, root: &HostRoot) -> Result<String, HostError> {
     let machine = machine_id(root)?;
     for folder in FOLDERS {
         let folder = format!("{folder}/{machine}");
-        if Folder::is_there(root, &folder)? {
+        if journals.is_there(root, &folder)? {
             return Ok(folder);
         }
     }
@@ -269,13 +278,13 @@ fn machines(root: &HostRoot) -> Result<String, HostError> {
 }
 
 /// The folder that a rule names, or this machine's in it.
-fn named(root: &HostRoot, path: &str) -> Result<String, HostError> {
+fn named(journals: &Journals, root: &HostRoot, path: &str) -> Result<String, HostError> {
     let path = path.trim_end_matches('/');
-    if Folder::is_there(root, path)? {
+    if journals.is_there(root, path)? {
         return Ok(path.to_owned());
     }
     let inner = format!("{path}/{}", machine_id(root)?);
-    match Folder::is_there(root, &inner)? {
+    match journals.is_there(root, &inner)? {
         true => Ok(inner),
         false => Err(HostError::Missing { path: path.to_owned() }),
     }

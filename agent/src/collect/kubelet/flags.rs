@@ -43,7 +43,7 @@ pub(super) fn labels(flags: &Flags) -> Vec<Label> {
         .into_iter()
         .flat_map(|labels| labels.split(','))
         .filter_map(|label| label.trim().split_once('='))
-        .map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned() })
+        .map(|(key, value)| Label { key: key.into(), value: value.into() })
         .collect();
     labels.sort_unstable();
     labels

@@ -37,6 +37,9 @@ const ADDRESSES: usize = 4;
 const RULE_CHARS: usize = 200;
 
 pub(super) fn read(host: &Host, default_routes: &[DefaultRoute]) -> Rules {
+    if !host.asks_packet_filter {
+        return Rules::NotAsked;
+    }
     if let Some(foreign) = host.foreign("net") {
         return Rules::Unreadable(foreign.to_string());
     }

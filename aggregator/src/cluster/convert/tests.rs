@@ -16,7 +16,7 @@ fn now() -> Timestamp {
 }
 
 fn read(object: &Value) -> Result<(String, NodeObject), Unreadable> {
-    node(serde_json::from_value(object.clone()).expect("a node"), now())
+    node(serde_json::from_value(object.clone()).expect("a node"), &mut Texts::default(), now())
 }
 
 fn aks() -> Value {

@@ -148,7 +148,8 @@ fn node(row: &Row<'_>) -> rusqlite::Result<(StoredNode, Option<rusqlite::Error>)
             seq: u64::try_from(seq).map_err(|_| foreign(5, Type::Integer, "is negative"))?,
             first_seen: timestamp(row, 6)?,
             last_seen: timestamp(row, 7)?,
-            shown: shown(row)?,
+            // Whatever it was is shown again with the next report: it costs nothing else.
+            shown: shown(row).unwrap_or(Presented::NotSeen),
             intervals: Vec::new(),
             standings: Vec::new(),
         })

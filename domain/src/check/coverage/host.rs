@@ -369,9 +369,9 @@ pub(super) const QUESTIONS: &[Question] = &[
         told: Told::InPart(
             &["IptablesModesMixed", "NodeTrafficRefused"],
             Lack::NotRead,
-            "Rules of nf_tables the kernel tells to whoever may also change them (CAP_NET_ADMIN): \
-             an agent in a container has that right in the profile `privileged` alone, and \
-             without it the answer is unknown. Of rules of the older filter only their tables are \
+            "Rules of nf_tables the kernel tells to whoever may also change them (CAP_NET_ADMIN), \
+             a right that of the profiles `privileged` alone has: they are looked at where the \
+             operator asks for them (`--packet-filter`). Of rules of the older filter only their tables are \
              told; sets and maps, rules of bridges and of single devices, and what eBPF programs \
              drop, are not looked into.",
         ),

@@ -48,7 +48,7 @@ fn changed(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timestamp) -> Ve
     }
     let registered: Vec<&Label> = kubelet.node_labels.iter().filter(is_of_provider).collect();
     let value_of = |labels: &[&Label], key: &str| {
-        labels.iter().find(|label| label.key == key).map(|label| label.value.clone())
+        labels.iter().find(|label| label.key == key).map(|label| label.value.to_string())
     };
     let mut keys: Vec<&str> =
         given.iter().chain(&registered).map(|label| label.key.as_str()).collect();

@@ -131,7 +131,7 @@ pub(super) fn labels(history: &NodeHistory, scope: &Scope, _: &Policy, _: Timest
         let there = object.label(&label.key);
         if there != Some(label.value.as_str()) {
             let actual = there.unwrap_or("not there");
-            evidence.push(Evidence::new(&label.key, actual, &label.value));
+            evidence.push(Evidence::new(label.key.as_str(), actual, label.value.as_str()));
         }
     }
     if checked == 0 {

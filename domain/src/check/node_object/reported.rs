@@ -96,7 +96,7 @@ fn named(conditions: &[&NodeCondition]) -> String {
     let words: Vec<String> = conditions
         .iter()
         .map(|one| match one.reason.is_empty() || one.reason == one.kind {
-            true => one.kind.clone(),
+            true => one.kind.to_string(),
             false => format!("{} ({})", one.kind, one.reason),
         })
         .collect();

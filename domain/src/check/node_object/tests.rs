@@ -29,15 +29,15 @@ fn before(minutes: i64) -> Timestamp {
 }
 
 fn label(key: &str, value: &str) -> Label {
-    Label { key: key.to_owned(), value: value.to_owned() }
+    Label { key: key.into(), value: value.into() }
 }
 
 fn condition(kind: &str, status: ConditionStatus, reason: &str) -> NodeCondition {
     NodeCondition {
-        kind: kind.to_owned(),
+        kind: kind.into(),
         status,
-        reason: reason.to_owned(),
-        message: String::new(),
+        reason: reason.into(),
+        message: "".into(),
         since: Some(before(30)),
     }
 }
@@ -314,14 +314,14 @@ fn a_cluster_without_a_ready_node_is_unknown_until_every_machine_is_shut_down() 
 fn pods_are_accused_after_ten_minutes_and_not_on_a_node_that_is_not_ready() {
     let policy = Policy::edition(DEFAULT_EDITION).expect("a shipped edition");
     let pod = |is_ready, waiting: &str, restarts| SystemPod {
-        namespace: "kube-system".to_owned(),
-        name: "coredns-1".to_owned(),
-        owner: "ReplicaSet coredns".to_owned(),
+        namespace: "kube-system".into(),
+        name: "coredns-1".into(),
+        owner: "ReplicaSet coredns".into(),
         is_agent: false,
-        phase: "Running".to_owned(),
+        phase: "Running".into(),
         is_ready,
         since: None,
-        waiting: waiting.to_owned(),
+        waiting: waiting.into(),
         restarts,
         is_ending: false,
     };

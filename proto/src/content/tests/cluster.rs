@@ -16,7 +16,7 @@ fn at() -> impl Strategy<Value = Timestamp> {
 }
 
 fn labels() -> impl Strategy<Value = Vec<Label>> {
-    vec((NAME, TEXT).prop_map(|(key, value)| Label { key, value }), 0..3)
+    vec((NAME, TEXT).prop_map(|(key, value)| Label { key: key.into(), value: value.into() }), 0..3)
 }
 
 pub(super) fn node_object() -> impl Strategy<Value = NodeObject> {
@@ -29,10 +29,10 @@ pub(super) fn node_object() -> impl Strategy<Value = NodeObject> {
     ];
     let condition = (NAME, status, TEXT, TEXT, option::of(at())).prop_map(
         |(kind, status, reason, message, since)| NodeCondition {
-            kind,
+            kind: kind.into(),
             status,
-            reason,
-            message,
+            reason: reason.into(),
+            message: message.into(),
             since,
         },
     );
@@ -92,14 +92,14 @@ pub(super) fn system_pods() -> impl Strategy<Value = SystemPods> {
         let (namespace, name, owner, phase, waiting) = names;
         let (is_agent, is_ready, is_ending, since, restarts) = rest;
         SystemPod {
-            namespace,
-            name,
-            owner,
+            namespace: namespace.into(),
+            name: name.into(),
+            owner: owner.into(),
             is_agent,
-            phase,
+            phase: phase.into(),
             is_ready,
             since,
-            waiting,
+            waiting: waiting.into(),
             restarts,
             is_ending,
         }

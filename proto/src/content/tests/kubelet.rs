@@ -100,7 +100,8 @@ fn secure_port() -> impl Strategy<Value = SecurePort> {
 
 fn told() -> impl Strategy<Value = (Option<Version>, Vec<Label>, Configuration)> {
     let version = (NAME, TEXT).prop_map(|(version, source)| Version { version, source });
-    let label = (NAME, TEXT).prop_map(|(key, value)| Label { key, value });
+    let label =
+        (NAME, TEXT).prop_map(|(key, value)| Label { key: key.into(), value: value.into() });
     (of(version), vec(label, 0..3), configuration())
 }
 

@@ -65,8 +65,11 @@ pub(super) fn network() -> impl Strategy<Value = Network> {
     ];
     let filtered = (proptest::sample::select(Traffic::ALL.to_vec()), fate)
         .prop_map(|(traffic, fate)| Filtered { traffic, fate });
-    let rules =
-        prop_oneof![vec(filtered, 0..3).prop_map(Rules::Read), TEXT.prop_map(Rules::Unreadable),];
+    let rules = prop_oneof![
+        Just(Rules::NotAsked),
+        vec(filtered, 0..3).prop_map(Rules::Read),
+        TEXT.prop_map(Rules::Unreadable),
+    ];
     (vec(interface, 0..3), vec(any::<u32>(), 0..3), vec(route, 0..3), netfilter, rules).prop_map(
         |(interfaces, pod_link_mtus, default_routes, netfilter, rules)| Network {
             interfaces,

@@ -39,12 +39,13 @@ impl From<&domain::Network> for v1::Network {
                 }),
                 domain::Netfilter::Unreadable(why) => Netfilter::FilterUnread(why.clone()),
             }),
-            rules: Some(match &network.rules {
-                domain::Rules::Read(filtered) => wire::Rules::RulesRead(wire::RulesRead {
+            rules: match &network.rules {
+                domain::Rules::NotAsked => None,
+                domain::Rules::Read(filtered) => Some(wire::Rules::RulesRead(wire::RulesRead {
                     filtered: filtered.iter().map(filtered_out).collect(),
-                }),
-                domain::Rules::Unreadable(why) => wire::Rules::RulesUnread(why.clone()),
-            }),
+                })),
+                domain::Rules::Unreadable(why) => Some(wire::Rules::RulesUnread(why.clone())),
+            },
         }
     }
 }
@@ -84,7 +85,7 @@ impl TryFrom<v1::Network> for domain::Network {
                     filtered_in,
                 )?),
                 Some(wire::Rules::RulesUnread(why)) => domain::Rules::Unreadable(text(why)),
-                None => domain::Rules::Unreadable("this agent does not tell of rules".to_owned()),
+                None => domain::Rules::NotAsked,
             },
         })
     }

@@ -15,12 +15,15 @@ const CONDITIONS: usize = 256;
 const EVENTS: usize = 256;
 
 fn pairs_out(labels: &[domain::Label]) -> Vec<Pair> {
-    labels.iter().map(|label| Pair { key: label.key.clone(), value: label.value.clone() }).collect()
+    labels
+        .iter()
+        .map(|label| Pair { key: label.key.to_string(), value: label.value.to_string() })
+        .collect()
 }
 
 fn pairs_in(field: &str, pairs: Vec<Pair>) -> Result<Vec<domain::Label>, Invalid> {
     list(field, pairs, LABELS, |pair| {
-        Ok(domain::Label { key: name("key", pair.key)?, value: text(pair.value) })
+        Ok(domain::Label { key: name("key", pair.key)?.into(), value: text(pair.value).into() })
     })
 }
 
@@ -32,15 +35,15 @@ impl From<&domain::NodeObject> for v1::NodeObject {
             value: taint.value.clone(),
         };
         let condition = |condition: &domain::NodeCondition| Condition {
-            kind: condition.kind.clone(),
+            kind: condition.kind.to_string(),
             status: match condition.status {
                 domain::ConditionStatus::True => Status::True,
                 domain::ConditionStatus::False => Status::False,
                 domain::ConditionStatus::Unknown => Status::Unknown,
             }
             .into(),
-            reason: condition.reason.clone(),
-            message: condition.message.clone(),
+            reason: condition.reason.to_string(),
+            message: condition.message.to_string(),
             since: condition.since.map(timestamp_out),
         };
         let event = |event: &domain::NodeEvent| Event {
@@ -113,9 +116,9 @@ impl TryFrom<v1::NodeObject> for domain::NodeObject {
                 };
                 Ok(domain::NodeCondition {
                     status,
-                    kind: name("kind", condition.kind)?,
-                    reason: text(condition.reason),
-                    message: text(condition.message),
+                    kind: name("kind", condition.kind)?.into(),
+                    reason: text(condition.reason).into(),
+                    message: text(condition.message).into(),
                     since: optional_timestamp("since", condition.since)?,
                 })
             })?,

@@ -12,14 +12,14 @@ const PODS: usize = 512;
 impl From<&domain::SystemPods> for v1::SystemPods {
     fn from(pods: &domain::SystemPods) -> Self {
         let pod = |pod: &domain::SystemPod| Pod {
-            namespace: pod.namespace.clone(),
-            name: pod.name.clone(),
-            owner: pod.owner.clone(),
+            namespace: pod.namespace.to_string(),
+            name: pod.name.to_string(),
+            owner: pod.owner.to_string(),
             is_agent: pod.is_agent,
-            phase: pod.phase.clone(),
+            phase: pod.phase.to_string(),
             is_ready: pod.is_ready,
             since: pod.since.map(timestamp_out),
-            waiting: pod.waiting.clone(),
+            waiting: pod.waiting.to_string(),
             restarts: pod.restarts,
             is_ending: pod.is_ending,
         };
@@ -33,14 +33,14 @@ impl TryFrom<v1::SystemPods> for domain::SystemPods {
     fn try_from(pods: v1::SystemPods) -> Result<Self, Invalid> {
         let pods = list("pods", pods.pods, PODS, |pod| {
             Ok(domain::SystemPod {
-                namespace: name("namespace", pod.namespace)?,
-                name: name("name", pod.name)?,
-                owner: text(pod.owner),
+                namespace: name("namespace", pod.namespace)?.into(),
+                name: name("name", pod.name)?.into(),
+                owner: text(pod.owner).into(),
                 is_agent: pod.is_agent,
-                phase: text(pod.phase),
+                phase: text(pod.phase).into(),
                 is_ready: pod.is_ready,
                 since: optional_timestamp("since", pod.since)?,
-                waiting: text(pod.waiting),
+                waiting: text(pod.waiting).into(),
                 restarts: pod.restarts,
                 is_ending: pod.is_ending,
             })
