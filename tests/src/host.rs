@@ -27,6 +27,8 @@ pub struct HostCopy {
     imported: Imported,
     /// Endpoints outside of the cluster that are looked at; none where nobody asks.
     egress: Option<Vec<Endpoint>>,
+    /// Rules of the packet filter are asked for where the recording has some; then in any case.
+    asks_packet_filter: bool,
 }
 
 impl HostCopy {
@@ -37,7 +39,8 @@ impl HostCopy {
         copy(&project::host(name), folder.path());
         let recording = Recording::read(&project::answers(name)).expect("a recording");
         let name = name.to_owned();
-        Self { name, folder, recording, imported: Imported::default(), egress: None }
+        let imported = Imported::default();
+        Self { name, folder, recording, imported, egress: None, asks_packet_filter: false }
     }
 
     /// From now on the rules of that folder are imported.
@@ -54,6 +57,11 @@ impl HostCopy {
     /// When they are none.
     pub fn look_at(&mut self, named: &[String]) {
         self.egress = Some(endpoints(named).unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    /// From now on rules of the packet filter are asked for.
+    pub const fn ask_packet_filter(&mut self) {
+        self.asks_packet_filter = true;
     }
 
     /// From now on its local endpoints answer that.
@@ -126,7 +134,7 @@ impl HostCopy {
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
             kubelet_token_file: None,
             beyond: self.egress.clone().map_or_else(Beyond::default, Beyond::asking),
-            asks_packet_filter: self.recording.packet_filter.is_some(),
+            asks_packet_filter: self.asks_packet_filter || self.recording.packet_filter.is_some(),
             packages: Kept::default(),
             remembered: Default::default(),
             log: LogWatch::with(self.imported.clone()),
@@ -182,7 +190,7 @@ fn copy(from: &Path, to: &Path) {
 /// When the kernel does not say it.
 #[must_use]
 pub fn own_network() -> String {
-    let link = std::fs::read_link("/proc/self/ns/net").expect("our own network");
+    let link = std::fs::read_link("/proc/thread-self/ns/net").expect("our own network");
     link.into_os_string().into_string().expect("text")
 }
 

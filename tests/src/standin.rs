@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::TcpSocket;
 
 /// What a stand-in was asked.
@@ -72,6 +74,7 @@ pub struct Standin {
     asked: Arc<Mutex<Vec<Asked>>>,
     ends: Arc<AtomicBool>,
     accepts: Option<JoinHandle<()>>,
+    listener: Option<TcpListener>,
     /// Holds the port of one that does not serve.
     _held: Option<Held>,
 }
@@ -110,6 +113,7 @@ impl Standin {
     ) -> Self {
         let listener = TcpListener::bind(SocketAddr::new(ip, 0)).expect("an address of ours");
         let mut standin = Self::holding(listener.local_addr().expect("it is bound"), None);
+        standin.listener = Some(listener.try_clone().expect("a descriptor more"));
         let (asked, ends) = (Arc::clone(&standin.asked), Arc::clone(&standin.ends));
         let (over, answers): (Arc<Over>, Arc<Answers>) = (Arc::new(over), Arc::new(answers));
         standin.accepts = Some(std::thread::spawn(move || {
@@ -151,7 +155,8 @@ impl Standin {
     }
 
     fn holding(address: SocketAddr, held: Option<Held>) -> Self {
-        Self { address, asked: Arc::default(), ends: Arc::default(), accepts: None, _held: held }
+        let (asked, ends) = Default::default();
+        Self { address, asked, ends, accepts: None, listener: None, _held: held }
     }
 
     /// Where it stands.
@@ -171,8 +176,10 @@ impl Drop for Standin {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::SeqCst);
         if let Some(accepts) = self.accepts.take() {
-            // Wakes the one that accepts.
-            let _ = TcpStream::connect(self.address);
+            // Wakes the one that accepts, also where a packet filter lets no connection through.
+            if let Some(listener) = &self.listener {
+                let _ = shutdown(listener.as_raw_fd(), Shutdown::Both);
+            }
             let _ = accepts.join();
         }
     }

@@ -35,6 +35,9 @@ const NAME: &str = "a.hcp.example";
 const SERVER: [u8; 4] = [203, 0, 113, 1];
 const NAMESERVER: &str = "192.0.2.53";
 
+/// So often a look is repeated that says nothing.
+const LOOKS: usize = 8;
+
 /// An AKS node whose nameservers and API server are in a network of the test's own.
 struct Node {
     network: Arc<Network>,
@@ -51,7 +54,7 @@ impl Node {
         let network = Arc::new(Network::new());
         let copy = HostCopy::of("aks-ubuntu-2204");
         for process in ["/proc/1", "/proc/10361"] {
-            copy.in_network(process, &own_network());
+            copy.in_network(process, &network.inside(own_network));
         }
         let node = Self {
             network,
@@ -189,13 +192,19 @@ impl Node {
         }
     }
 
-    /// Looks that see a fault: none of the first two accuses anybody, the third does.
+    /// Looks that see a fault: none of the first two accuses anybody, the third does. One whose
+    /// own timer rang late, as on a busy machine, says nothing, and the next one counts.
     fn is_found(&mut self, component: Component, egress: &[String], reason: &str) {
         for _ in 0..2 {
             self.look(component, egress);
             assert_eq!(self.findings(component), [""; 0], "{reason} too early");
         }
-        self.look(component, egress);
+        for _ in 0..LOOKS {
+            self.look(component, egress);
+            if !self.findings(component).is_empty() {
+                break;
+            }
+        }
         assert_eq!(self.findings(component), [reason]);
     }
 
@@ -675,9 +684,9 @@ mod real_iptables {
         };
         drop(&node, "-A");
         node.is_found(Component::Egress, &endpoints, "EgressBlocked");
-        let seen = node.egress(&endpoints);
-        let timed_out = Reach::TimedOut { after_milliseconds: 2000 };
-        assert_eq!(seen.endpoints[0].reach, timed_out);
+        let mut seen = (0..LOOKS).map(|_| node.egress(&endpoints).endpoints[0].reach.clone());
+        let told = seen.find(|reach| !matches!(reach, Reach::NotProbed { .. }));
+        assert_eq!(told, Some(Reach::TimedOut { after_milliseconds: 2000 }));
         drop(&node, "-D");
         node.is_well(Component::Egress, &endpoints);
         let reject = ["REJECT", "--reject-with", "tcp-reset"];

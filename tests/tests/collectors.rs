@@ -173,6 +173,9 @@ fn variants() -> Vec<HostCopy> {
     written(&proxied, "/etc/systemd/system.conf.d/proxy.conf", "[Manager]\n");
     proxied.look_at(&["mcr.microsoft.com".to_owned()]);
     all.push(proxied);
+    let mut filtered = HostCopy::of("aks-cilium");
+    filtered.ask_packet_filter();
+    all.push(filtered);
     let mut silent = HostCopy::of("aks-ubuntu-2204");
     silent.answer_over(&serde_json::json!({ "cri": { "answer": "no_socket" } }));
     all.push(silent);

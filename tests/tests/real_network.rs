@@ -390,7 +390,14 @@ mod real_nftables {
         let mut alone = Command::new(installed("unshare"));
         alone.arg("--net").arg(installed("setpriv"));
         alone.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
-        alone.arg(nodeward()).args(["inspect", "-o", "json", "--node-name", "n"]);
+        alone.arg(nodeward()).args([
+            "inspect",
+            "--packet-filter",
+            "-o",
+            "json",
+            "--node-name",
+            "n",
+        ]);
         let said = alone.output().expect("it runs");
         let answer: serde_json::Value = serde_json::from_slice(&said.stdout)
             .unwrap_or_else(|error| panic!("{error}: {said:?}"));
