@@ -178,7 +178,7 @@ pub struct Outside<'a> {
     /// What the nodes of its pool show that run its image; none where that is not known.
     pub siblings: Option<&'a Siblings>,
     /// What the node's agent showed of itself when it last reported.
-    pub credential: Presented,
+    pub presented: Presented,
 }
 
 /// What an agent showed of itself with a report.

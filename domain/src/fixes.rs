@@ -71,7 +71,7 @@ impl<'a> Knowledge<'a> {
             pool: None,
             cluster: None,
             siblings: None,
-            credential: Presented::Nothing,
+            presented: Presented::Nothing,
         }
     }
 }

@@ -98,7 +98,7 @@ fn told(
         pool: pool.as_ref(),
         siblings: siblings.as_ref(),
         cluster: None,
-        credential: twin.map(Twin::credential).unwrap_or_default(),
+        presented: twin.map(Twin::credential).unwrap_or_default(),
     };
     let (answer, _) = NodeAnswer::of(about, history, outside, policy, now);
     answer.findings.into_iter().map(|finding| finding.reason).collect()

@@ -254,6 +254,16 @@ fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
+/// What was looked at for the kernel's lines before the files that may have some.
+struct Before<'a> {
+    /// Why its own buffer is not their source.
+    error: HostError,
+    /// What has no such line.
+    without: Vec<&'a str>,
+    /// To what nobody writes any more, and since when.
+    silent: Vec<String>,
+}
+
 /// What may still be done in a round.
 struct Budget {
     lines: u32,
@@ -455,8 +465,8 @@ impl Watch {
                     },
                     Some(since) => {
                         let silent = vec![silence(&journal.folder, since)];
-                        let without = Vec::new();
-                        self.kernels_file(root, clock, budget, &mut wanted, error, without, silent)
+                        let before = Before { error, without: Vec::new(), silent };
+                        self.kernels_file(root, clock, budget, &mut wanted, before)
                     }
                 }
             }
@@ -465,8 +475,8 @@ impl Watch {
                     JournalRead::Followed(journal) => vec![journal.folder.as_str()],
                     JournalRead::Unreadable(_) | JournalRead::NotTold => Vec::new(),
                 };
-                let silent = Vec::new();
-                self.kernels_file(root, clock, budget, &mut wanted, error, without, silent)
+                let before = Before { error, without, silent: Vec::new() };
+                self.kernels_file(root, clock, budget, &mut wanted, before)
             }
         };
         for watched in self.monitors.iter_mut().filter(|watched| watched.is_kernels()) {
@@ -486,18 +496,16 @@ impl Watch {
 
     /// Reads the kernel's lines in the first file that has some since the boot, and from then on
     /// in that one. A file without any may be written by a daemon that is not given them: its
-    /// silence tells nothing. `without` has no such line, and to `silent` nobody writes.
-    #[expect(clippy::too_many_arguments, reason = "what was looked at before it")]
+    /// silence tells nothing.
     fn kernels_file(
         &mut self,
         root: &HostRoot,
         clock: &Clock,
         budget: &mut Budget,
         wanted: &mut BTreeMap<String, Vec<usize>>,
-        error: HostError,
-        mut without: Vec<&str>,
-        mut silent: Vec<String>,
+        before: Before<'_>,
     ) -> LogSource {
+        let Before { error, mut without, mut silent } = before;
         let known = self.kernels_file.take();
         let others = KERNEL_FILES.into_iter().filter(|path| known != Some(path));
         for path in known.into_iter().chain(others) {

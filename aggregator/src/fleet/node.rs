@@ -400,7 +400,7 @@ impl NodeMemory {
         pools: &'a Pools,
     ) -> Outside<'a> {
         let outside = advisories.outside(surroundings, self.cluster(pools));
-        Outside { credential: self.shown, ..outside }
+        Outside { presented: self.shown, ..outside }
     }
 
     /// All there is to say about the node, judged for `now`.

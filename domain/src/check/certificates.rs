@@ -199,7 +199,7 @@ fn expiring(history: &NodeHistory, _: &Scope<'_>, _: &Policy, now: Timestamp) ->
 
 /// The agent's own. After its end no report comes, and the node is silent.
 fn agents(history: &NodeHistory, scope: &Scope<'_>, _: &Policy, now: Timestamp) -> Verdict {
-    let Credential { not_before, not_after } = match scope.outside.credential {
+    let Credential { not_before, not_after } = match scope.outside.presented {
         Presented::Certificate(credential) => credential,
         Presented::Nothing if history.certificates.newest().is_some() => {
             let why = "its agent's reports came with no certificate of its own";
