@@ -423,6 +423,32 @@ fn a_folder_is_followed_over_rotations_and_gaps_are_counted() {
 }
 
 #[test]
+fn what_a_look_that_fails_has_lost_is_told_by_the_next() {
+    let mut followed = Followed::new();
+    let writer = lines(3, true);
+    followed.write("system.journal", &writer.bytes(FileState::Online));
+    assert_eq!(followed.look(None), (expected(1..=3), Looked::default()));
+    // Five more that nobody saw, and two files that were written since.
+    let mut next = lines(0, true);
+    (next.next_seqnum, next.file_id[15]) = (9, 2);
+    append(&mut next, 1);
+    followed.write(&rotated(&next), &next.bytes(FileState::Archived));
+    let mut last = lines(0, true);
+    (last.next_seqnum, last.file_id[15]) = (10, 3);
+    append(&mut last, 1);
+    let mut damaged = last.bytes(FileState::Online);
+    let list = last.lists()[0];
+    damaged[list + 8..list + 16].fill(0);
+    followed.write("system.journal", &damaged);
+    let mut all = All::default();
+    followed.folder.look(&followed.root, 0, &mut all).expect_err("it is damaged");
+    assert_eq!(all.messages, expected(9..=9));
+    followed.write("system.journal", &last.bytes(FileState::Online));
+    let looked = Looked { lost: 5, ..Looked::default() };
+    assert_eq!(followed.look(None), (expected(10..=10), looked));
+}
+
+#[test]
 fn a_damaged_file_is_told_of() {
     let mut followed = Followed::new();
     followed.write("system.journal", b"LPKSHHRH and no more");

@@ -53,6 +53,8 @@ pub struct Folder {
     at: Option<At>,
     /// Since when no file is written to.
     between: Option<Instant>,
+    /// What a look has shown that then failed.
+    untold: Looked,
 }
 
 /// How far it was read.
@@ -100,7 +102,8 @@ impl Folder {
     /// A folder, of which nothing was read yet.
     #[must_use]
     pub const fn new(path: String) -> Self {
-        Self { path, at: None, between: None }
+        let untold = Looked { lost: 0, skipped: 0, set_aside: 0, is_behind: false };
+        Self { path, at: None, between: None, untold }
     }
 
     /// Whether a journal is written there.
@@ -131,9 +134,11 @@ impl Folder {
         look: &mut impl Look,
     ) -> Result<Looked, HostError> {
         let active = self.active(root)?;
-        let mut looked = Looked::default();
+        let names = root.list(&self.path)?;
+        let Looked { lost, skipped, .. } = std::mem::take(&mut self.untold);
+        let mut looked = Looked { lost, skipped, ..Looked::default() };
         let mut rotated = Vec::new();
-        for name in root.list(&self.path)? {
+        for name in names {
             if name.starts_with("system") && name.ends_with(".journal~") {
                 looked.set_aside += 1;
             }
@@ -144,8 +149,11 @@ impl Folder {
         for one in self.unread(rotated, active.as_ref().map(JournalFile::header), since) {
             let file = match self.open(root, &one.name) {
                 Ok(file) => file.rotated(),
-                // Removed since its folder was listed.
-                Err(HostError::Missing { .. }) => continue,
+                // Removed since its folder was listed: what was in it is lost.
+                Err(HostError::Missing { .. }) => {
+                    is_first = true;
+                    continue;
+                }
                 Err(_) => {
                     looked.skipped += 1;
                     continue;
@@ -163,8 +171,13 @@ impl Folder {
         let Some(active) = active else { return Ok(looked) };
         looked.lost += self.gap(active.header(), is_first);
         let path = format!("{}/{ACTIVE}", self.path);
-        self.read(active, since, look, &mut looked).map_err(|error| told(&path, error))?;
-        Ok(looked)
+        match self.read(active, since, look, &mut looked) {
+            Ok(()) => Ok(looked),
+            Err(error) => {
+                self.untold = looked;
+                Err(told(&path, error))
+            }
+        }
     }
 
     fn open(&self, root: &HostRoot, name: &str) -> Result<JournalFile<File>, HostError> {
