@@ -1,5 +1,5 @@
-//! The agent's container image on a real containerd, with what the DaemonSet grants:
-//! users, capabilities, seccomp, mounts and limits are read from its manifest, so that
+//! The container images on a real containerd, with what DaemonSet and StatefulSet grant:
+//! users, capabilities, seccomp, mounts and limits are read from the manifests, so that
 //! what is tested is what a cluster would run.
 
 use std::path::{Path, PathBuf};
@@ -11,24 +11,41 @@ use serde_json::{Value, json};
 use crate::containerd::Containerd;
 use crate::programs::as_from_a_shell;
 use crate::project;
-use crate::service::Program;
+use crate::service::{Log, Program, started};
 
-/// The image's name inside the archive.
-const IMAGE: &str = "docker.io/library/nodeward-agent:latest";
+/// An image that is shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Image {
+    /// The agent's.
+    Agent,
+    /// That of aggregator and relay, with the command that asks them.
+    Aggregator,
+}
 
-/// The archive, built when it is older than what it is made of.
-///
-/// # Panics
-/// When it cannot be built.
-pub fn archive() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut script = Command::new(project::root().join("scripts/image"));
-        as_from_a_shell(script.arg("agent").env_remove("RUSTFLAGS"));
-        let status = script.status().expect("the script runs");
-        assert!(status.success(), "the image could not be built");
-    });
-    project::root().join("out/nodeward-agent.oci.tar")
+impl Image {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Aggregator => "aggregator",
+        }
+    }
+
+    /// Its name inside the archive.
+    fn reference(self) -> String {
+        format!("docker.io/library/nodeward-{}:latest", self.word())
+    }
+
+    /// The archive, built when it is older than what it is made of.
+    fn archive(self) -> PathBuf {
+        static BUILT: [OnceLock<()>; 2] = [OnceLock::new(), OnceLock::new()];
+        BUILT[self as usize].get_or_init(|| {
+            let mut script = Command::new(project::root().join("scripts/image"));
+            as_from_a_shell(script.arg(self.word()).env_remove("RUSTFLAGS"));
+            let status = script.status().expect("the script runs");
+            assert!(status.success(), "the image could not be built");
+        });
+        project::root().join(format!("out/nodeward-{}.oci.tar", self.word()))
+    }
 }
 
 /// How much a pod is granted, as the manifests have it.
@@ -62,17 +79,17 @@ impl Profile {
     /// When a manifest cannot be read.
     #[must_use]
     pub fn daemonset(self) -> Value {
-        let mut all = manifest("base");
+        let mut all = manifest("base/daemonset.yaml");
         if self != Self::Standard {
-            patch(&mut all, &manifest(&format!("components/{}", self.word())));
+            patch(&mut all, &manifest(&format!("components/{}/daemonset.yaml", self.word())));
         }
         all
     }
 }
 
-/// The DaemonSet, or the patch of it, in a folder of the manifests.
-fn manifest(folder: &str) -> Value {
-    let path = project::root().join("manifests").join(folder).join("daemonset.yaml");
+/// One object, or the patch of one, among the manifests.
+fn manifest(file: &str) -> Value {
+    let path = project::root().join("manifests").join(file);
     let text = std::fs::read_to_string(path).expect("the manifest");
     serde_yaml_ng::from_str(&text).expect("YAML")
 }
@@ -102,9 +119,10 @@ fn patch(target: &mut Value, over: &Value) {
     }
 }
 
-/// A container of the DaemonSet's pod, as a runtime is told to run it.
+/// A container of a pod, as a runtime is told to run it.
 #[derive(Debug, Clone)]
 pub struct Container {
+    image: Image,
     name: String,
     arguments: Vec<String>,
     environment: Vec<String>,
@@ -137,24 +155,72 @@ impl Container {
     /// When the manifest has no such container, or says what no test here understands.
     #[must_use]
     pub fn of_profile(profile: Profile, name: &str, node: &str, rounds: &Path) -> Self {
-        let all = profile.daemonset();
+        Self::of(Image::Agent, &profile.daemonset(), name, node, |volume| {
+            match volume["hostPath"]["path"].as_str() {
+                Some(path) => PathBuf::from(path),
+                None => {
+                    assert!(volume["emptyDir"].is_object(), "a folder of the pod");
+                    rounds.to_owned()
+                }
+            }
+        })
+    }
+
+    /// The container of the aggregator's StatefulSet. Each of its volumes is the folder of that
+    /// name in `volumes`.
+    ///
+    /// # Panics
+    /// When the manifest says what no test here understands.
+    #[must_use]
+    pub fn of_aggregator(volumes: &Path) -> Self {
+        let all = manifest("aggregator/statefulset.yaml");
+        Self::of(Image::Aggregator, &all, "aggregator", "", |volume| {
+            let name = volume["name"].as_str().or(volume["metadata"]["name"].as_str());
+            volumes.join(name.expect("a volume has a name"))
+        })
+    }
+
+    fn of(
+        image: Image,
+        all: &Value,
+        name: &str,
+        node: &str,
+        source: impl Fn(&Value) -> PathBuf,
+    ) -> Self {
         let pod = &all["spec"]["template"]["spec"];
         let container = list(&pod["containers"]).iter().find(|one| one["name"] == name);
         let container = container.expect("a container of that name");
-        let security = &container["securityContext"];
-        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        let (security, pods) = (&container["securityContext"], &pod["securityContext"]);
+        assert_eq!(pods["seccompProfile"]["type"], "RuntimeDefault");
         let privileged = security["privileged"] == true;
         if !privileged {
             assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
         }
-        let id = |value: &Value| value.as_u64().expect("an id");
-        let fs_group = id(&pod["securityContext"]["fsGroup"]);
-        own_as_volume(rounds, fs_group);
+        // A container's own counts before the pod's.
+        let id = |setting: &str| {
+            let own = security[setting].as_u64();
+            own.or(pods[setting].as_u64()).expect("an id")
+        };
+        let fs_group = id("fsGroup");
+        let claimed = list(&all["spec"]["volumeClaimTemplates"]).iter();
+        let volumes: Vec<&Value> = list(&pod["volumes"]).iter().chain(claimed).collect();
+        let mounts = list(&container["volumeMounts"]).iter().map(|mount| {
+            let is_its = |volume: &&&Value| {
+                volume["name"] == mount["name"] || volume["metadata"]["name"] == mount["name"]
+            };
+            let volume = volumes.iter().find(is_its).expect("its volume");
+            let source = source(volume);
+            if volume["emptyDir"].is_object() || volume["spec"].is_object() {
+                own_as_volume(&source, fs_group);
+            }
+            bind(mount, &source)
+        });
         Self {
+            image,
             name: name.to_owned(),
             arguments: texts(&container["args"]),
             environment: environment(container, node),
-            user: [id(&security["runAsUser"]), id(&security["runAsGroup"]), fs_group],
+            user: [id("runAsUser"), id("runAsGroup"), fs_group],
             capabilities: texts(&security["capabilities"]["add"])
                 .iter()
                 .map(|name| format!("CAP_{name}"))
@@ -165,10 +231,7 @@ impl Container {
             host_pid: pod["hostPID"] == true,
             host_network: pod["hostNetwork"] == true,
             memory_limit_bytes: bytes(&container["resources"]["limits"]["memory"]),
-            mounts: list(&container["volumeMounts"])
-                .iter()
-                .map(|mount| bind(mount, list(&pod["volumes"]), rounds))
-                .collect(),
+            mounts: mounts.collect(),
         }
     }
 
@@ -208,6 +271,19 @@ impl Container {
     pub fn on_root(mut self, root: &Path) -> Self {
         let host = self.mounts.iter_mut().find(|mount| mount["destination"] == "/host");
         host.expect("it sees the node")["source"] = json!(root);
+        self
+    }
+
+    /// In the machine's own network, where the stand-ins of tests are, with its hosts(5), which
+    /// a kubelet gives to every pod.
+    #[must_use]
+    pub fn in_the_machines_network(mut self) -> Self {
+        self.host_network = true;
+        let hosts = "/etc/hosts";
+        let options = ["rbind", "rprivate", "ro"];
+        self.mounts.push(
+            json!({ "type": "bind", "source": hosts, "destination": hosts, "options": options }),
+        );
         self
     }
 
@@ -263,23 +339,42 @@ impl Container {
 }
 
 impl Containerd {
-    /// Imports the image.
-    pub fn import(&self, archive: &Path) {
-        let archive = archive.display().to_string();
-        self.ask(&["image", "import", "--base-name", "nodeward", "--index-name", IMAGE, &archive]);
+    /// Imports an image.
+    pub fn import(&self, image: Image) {
+        let (archive, name) = (image.archive().display().to_string(), image.reference());
+        self.ask(&["image", "import", "--base-name", "nodeward", "--index-name", &name, &archive]);
     }
 
-    /// Runs a container of the image, in the foreground. `ctr run` cannot choose users nor
-    /// capabilities as freely as a kubelet, so it is given a whole specification.
+    /// Runs a container of its image, in the foreground.
     #[must_use]
     pub fn run(&self, container: &Container) -> Program {
-        let name = &container.name;
+        Program::start(&mut self.running(container))
+    }
+
+    /// The same of a program that logs JSON, once it says that it starts: with that line, and
+    /// what it logs from then on.
+    #[must_use]
+    pub fn serve(&self, container: &Container, says: &str) -> (Program, Value, Log) {
+        started(&mut self.running(container), says)
+    }
+
+    /// Runs a command in a container that runs.
+    #[must_use]
+    pub fn inside(&self, container: &Container, command: &[&str]) -> Output {
+        let first = ["task", "exec", "--exec-id", "asked", &container.name];
+        self.ctr(&[&first, command].concat()).stderr(Stdio::piped()).output().expect("ctr runs")
+    }
+
+    /// `ctr run` cannot choose users nor capabilities as freely as a kubelet, so it is given a
+    /// whole specification.
+    fn running(&self, container: &Container) -> Command {
+        let (name, image) = (&container.name, container.image.reference());
         let (root, specification) = (self.path(&format!("{name}.root")), self.path(name));
         std::fs::create_dir(&root).expect("a folder");
-        self.ask(&["image", "mount", "--rw", IMAGE, &root.display().to_string()]);
+        self.ask(&["image", "mount", "--rw", &image, &root.display().to_string()]);
         let template = format!("{name}-template");
         let rights = if container.privileged { "--privileged" } else { "--seccomp" };
-        self.ask(&["container", "create", rights, IMAGE, &template]);
+        self.ask(&["container", "create", rights, &image, &template]);
         let output = self.ask(&["container", "info", "--spec", &template]);
         let made: Value = serde_json::from_slice(&output.stdout).expect("a specification");
         let has_seccomp = made["linux"]["seccomp"].is_object();
@@ -290,7 +385,7 @@ impl Containerd {
         // The usual folder of runc is shared by all containerds of a machine.
         let mut command = self.ctr(&["run", "--rm", "--runc-root"]);
         command.arg(self.path("runc")).arg("--config").arg(specification).arg(name);
-        Program::start(&mut command)
+        command
     }
 
     /// Runs a command of its client to its end.
@@ -314,10 +409,16 @@ fn push_all(array: &mut Value, more: impl Iterator<Item = Value>) {
     array.as_array_mut().expect("an array").extend(more);
 }
 
-/// `96Mi` in bytes.
+/// `96Mi` or `1Gi` in bytes.
 fn bytes(quantity: &Value) -> u64 {
-    let mebibytes = quantity.as_str().and_then(|text| text.strip_suffix("Mi"));
-    mebibytes.and_then(|text| text.parse::<u64>().ok()).expect("a limit in Mi") * 1024 * 1024
+    let text = quantity.as_str().expect("a limit");
+    let (number, unit) = text.split_at(text.len() - 2);
+    let unit = match unit {
+        "Mi" => 1024 * 1024,
+        "Gi" => 1024 * 1024 * 1024,
+        _ => panic!("{text}: neither Mi nor Gi"),
+    };
+    number.parse::<u64>().expect("a number") * unit
 }
 
 /// Gives a folder the owner and the mode of a pod's volume with that `fsGroup`.
@@ -345,15 +446,7 @@ fn environment(container: &Value, node: &str) -> Vec<String> {
 }
 
 /// A mount as the runtime makes it of a volume, without propagation as is usual.
-fn bind(mount: &Value, volumes: &[Value], rounds: &Path) -> Value {
-    let volume = volumes.iter().find(|one| one["name"] == mount["name"]).expect("its volume");
-    let source = match volume["hostPath"]["path"].as_str() {
-        Some(path) => PathBuf::from(path),
-        None => {
-            assert!(volume["emptyDir"].is_object(), "a folder of the pod");
-            rounds.to_owned()
-        }
-    };
+fn bind(mount: &Value, source: &Path) -> Value {
     assert_eq!(mount["mountPropagation"], Value::Null);
     let access = match (mount["readOnly"] == true, mount["recursiveReadOnly"].as_str()) {
         (true, Some("IfPossible")) => "rro",

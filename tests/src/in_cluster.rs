@@ -74,21 +74,7 @@ impl InCluster {
     }
 
     fn begin(lifetime: &str, more: &str, watches: bool) -> Self {
-        let api = ApiServer::start();
-        api.put(json!({ "kind": "Namespace", "metadata": { "name": "nodeward" } }));
-        for node in ["a", "b"] {
-            api.put(json!({ "kind": "Node", "metadata": { "name": node }, "spec": {} }));
-            api.put(pod(node));
-        }
-        // No more rights than the manifests give.
-        let own = "system:serviceaccount:nodeward:nodeward-aggregator";
-        api.allow(own, "create", "tokenreviews.authentication.k8s.io");
-        api.allow(own, "get", "nodes");
-        api.allow(own, "get", "pods");
-        let mut asked = Token::of("nodeward:nodeward-aggregator", "agent-a", &api.url());
-        asked.pod = None;
-        asked.lasts = jiff::SignedDuration::from_hours(1);
-        let token = api.token_file(&api.token(&asked));
+        let (api, token) = api_server();
         let folder = tempfile::tempdir().expect("a folder");
         let access = folder.path().join("access.toml");
         let text = format!(
@@ -236,6 +222,28 @@ impl InCluster {
         std::fs::write(&path, text).expect("written");
         path
     }
+}
+
+/// The API server of a cluster with nodes `a` and `b` and an agent's pod on each, and a file with
+/// the token that the aggregator has for it.
+#[must_use]
+pub fn api_server() -> (ApiServer, PathBuf) {
+    let api = ApiServer::start();
+    api.put(json!({ "kind": "Namespace", "metadata": { "name": "nodeward" } }));
+    for node in ["a", "b"] {
+        api.put(json!({ "kind": "Node", "metadata": { "name": node }, "spec": {} }));
+        api.put(pod(node));
+    }
+    // No more rights than the manifests give.
+    let own = "system:serviceaccount:nodeward:nodeward-aggregator";
+    api.allow(own, "create", "tokenreviews.authentication.k8s.io");
+    api.allow(own, "get", "nodes");
+    api.allow(own, "get", "pods");
+    let mut asked = Token::of("nodeward:nodeward-aggregator", "agent-a", &api.url());
+    asked.pod = None;
+    asked.lasts = jiff::SignedDuration::from_hours(1);
+    let token = api.token_file(&api.token(&asked));
+    (api, token)
 }
 
 /// The agent's pod on a node.

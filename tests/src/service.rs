@@ -104,7 +104,7 @@ pub fn get(address: &str, path: &str) -> String {
 }
 
 /// What a program has logged since it started.
-pub(crate) type Log = Arc<Mutex<String>>;
+pub type Log = Arc<Mutex<String>>;
 
 /// Starts a program that logs JSON, and waits for the line in which it says that it starts.
 pub(crate) fn started(command: &mut Command, says: &str) -> (Program, serde_json::Value, Log) {

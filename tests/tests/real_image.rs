@@ -21,7 +21,7 @@ mod real_image {
     };
     use nodeward_domain::observed::{State, Unavailable};
     use nodeward_tests::containerd::Containerd;
-    use nodeward_tests::image::{Container, Profile, archive};
+    use nodeward_tests::image::{Container, Image, Profile};
     use nodeward_tests::lacking::{self, Lacking, States};
     use nodeward_tests::mounted::MountedNode;
     use nodeward_tests::programs::target;
@@ -61,7 +61,7 @@ mod real_image {
             std::fs::create_dir(folder.path().join("rounds")).expect("made");
             let aggregator = Aggregator::start(&folder.path().join("store.db"));
             let containerd = Containerd::start();
-            containerd.import(&archive());
+            containerd.import(Image::Agent);
             let mut outside = agent("run", Path::new("/"), "outside");
             outside.args(["--aggregator", &aggregator.url(), "--containerd-socket"]);
             let _outside = Program::start(outside.arg(containerd.socket()));
