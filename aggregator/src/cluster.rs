@@ -203,6 +203,11 @@ impl Watch {
                 follower.run()
             };
             let [nodes, pods, budgets, events] = Kind::ALL.map(follower);
+            // Before nodes are listed every name that an event is about is a stranger's.
+            let events = async {
+                pulses.of(Kind::Nodes).settled().await;
+                events.await;
+            };
             let version = ask_version(&asker, &pulses, limits);
             tokio::join!(nodes, pods, budgets, events, version);
         };

@@ -59,6 +59,10 @@ pub enum Fault {
     Fails,
     /// It answers 410: from there nothing can go on.
     Forgotten,
+    /// Somebody in its place answers 200 and an object without anything in it.
+    Empty,
+    /// Somebody in its place knows no such page.
+    NoPage,
 }
 
 /// What open watches and connections are told.

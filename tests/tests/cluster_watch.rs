@@ -51,6 +51,7 @@ fn lists(server: &ApiServer, path: &str) -> usize {
 
 const NODES: &str = "/api/v1/nodes";
 const PODS: &str = "/api/v1/pods";
+const EVENTS: &str = "/api/v1/events";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_listed_in_pages_and_watched() {
@@ -200,6 +201,68 @@ async fn a_list_that_is_forgotten_before_it_is_whole_is_read_in_longer_pages() {
     let again = watched(&folder, &server).await;
     heard(&again, "n-119", "unavailable", "410").await;
     again.end().await;
+}
+
+/// An answer that is no list says of no node that it is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_list_declares_nothing_gone() {
+    let (folder, server) = (folder(), ApiServer::start());
+    server.put(node("a", "True"));
+    let watched = watched(&folder, &server).await;
+    heard(&watched, "a", "present", "Ready").await;
+    let before = lists(&server, NODES);
+    server.break_path(&format!("{NODES}?&limit="), Fault::Empty, 5);
+    server.compact();
+    server.expire_watches();
+    until("lists", || {
+        let (state, _) = watched.said(CLUSTER, "a")?;
+        assert!(["present", "unavailable"].contains(&state.as_str()), "{state}");
+        (lists(&server, NODES) > before + 5).then_some(())
+    })
+    .await;
+    heard(&watched, "a", "present", "Ready").await;
+    watched.end().await;
+}
+
+/// Before nodes are listed every name that an event is about is a stranger's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_asked_for_once_nodes_are_known() {
+    let (folder, server) = (folder(), ApiServer::start());
+    server.put(node("a", "True"));
+    server.break_path(NODES, Fault::Slow(Duration::from_millis(700)), 1);
+    let watched = watched(&folder, &server).await;
+    until("pods", || (lists(&server, PODS) > 0).then_some(())).await;
+    assert_eq!(lists(&server, EVENTS), 0);
+    heard(&watched, "a", "present", "Ready").await;
+    until("events", || (lists(&server, EVENTS) > 0).then_some(())).await;
+    watched.end().await;
+}
+
+/// What was told before of a pod that cannot be read any more does not stand for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_cannot_be_read_is_not_well() {
+    let (folder, server) = (folder(), ApiServer::start());
+    server.put(node("a", "True"));
+    server.put(pod("kube-system", "kube-proxy-a", "a", "kube-proxy"));
+    let watched = watched(&folder, &server).await;
+    let told = |wanted: &str| {
+        let pods = watched.component(CLUSTER, "a", Component::SystemPods)?;
+        let seen = format!("{} {}", pods.state, pods.headline);
+        seen.contains(wanted).then_some(())
+    };
+    until("pods", || told("present")).await;
+    let mut odd = pod("kube-system", "kube-proxy-a", "a", "kube-proxy");
+    odd["status"]["containerStatuses"] = json!("not a list");
+    server.put(odd.clone());
+    until("an odd pod", || told("the pod kube-proxy-a cannot be read")).await;
+    server.put(pod("kube-system", "kube-proxy-a", "a", "kube-proxy"));
+    until("a pod that is well again", || told("present")).await;
+    // It may go as it is.
+    server.put(odd);
+    until("an odd pod again", || told("the pod kube-proxy-a cannot be read")).await;
+    server.remove("Pod", "kube-system", "kube-proxy-a");
+    until("no pod", || told("present")).await;
+    watched.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,14 +37,19 @@ pub(super) struct Events {
     /// Of names that may become nodes: events are listed beside nodes, and a kubelet tells of
     /// itself before it registers.
     strangers: HashMap<String, Vec<Kept>>,
+    /// How many of strangers there was no room for.
+    dropped: u64,
 }
 
 impl Events {
     /// An event was told, about a node or about a name that may become one. Whether it is new.
     pub(super) fn take(&mut self, told: ToldEvent, is_node: bool, now: Timestamp) -> bool {
         let ToldEvent { node, uid, event } = told;
-        let strange = || self.strangers.values().map(Vec::len).sum::<usize>();
-        if now.duration_since(event.at) > KEPT || !is_node && strange() >= STRANGE {
+        if now.duration_since(event.at) > KEPT {
+            return false;
+        }
+        if !is_node && self.strangers.values().map(Vec::len).sum::<usize>() >= STRANGE {
+            self.dropped += 1;
             return false;
         }
         let by_name = if is_node { &mut self.by_node } else { &mut self.strangers };
@@ -55,6 +60,11 @@ impl Events {
         of_node.push((uid, event));
         trim(of_node, now);
         true
+    }
+
+    /// How many of strangers were dropped since this was asked before.
+    pub(super) const fn dropped(&mut self) -> u64 {
+        std::mem::replace(&mut self.dropped, 0)
     }
 
     /// That name is a node's.
@@ -236,6 +246,7 @@ mod tests {
         assert_eq!(kept.len(), EVENTS);
         assert_eq!(kept[0].0, "NodeRebootStart");
     }
+
     #[test]
     fn names_that_are_no_nodes_are_bounded_and_keep_no_node_out() {
         let mut events = Events::default();
@@ -244,6 +255,7 @@ mod tests {
                 ToldEvent { node: format!("n-{n}"), ..told(0, "Starting", "kubelet") };
             assert_eq!(events.take(of_stranger, false, at(0)), n < STRANGE, "{n}");
         }
+        assert_eq!((events.dropped(), events.dropped()), (100, 0));
         assert!(events.take(told(1, "NodeNotReady", "node-controller"), true, at(1)));
         // One that becomes a node brings along what was told of it.
         let met = ToldEvent { node: "n-7".to_owned(), ..told(0, "Starting", "kubelet") };

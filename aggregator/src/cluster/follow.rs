@@ -3,13 +3,13 @@
 //! the API server has forgotten (410) begins with a list again. What fails is tried again
 //! after a delay that doubles and is drawn at random, or after as long as the server asks for.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Limits;
@@ -67,8 +67,8 @@ impl Kind {
             match serde_json::from_str(raw.get()) {
                 Ok(read) => object(Box::new(read)),
                 Err(error) => {
-                    let named: wire::Named = serde_json::from_str(raw.get()).unwrap_or_default();
-                    Object::Unreadable { kind, name: named.metadata.name, why: error.to_string() }
+                    let named = serde_json::from_str(raw.get()).unwrap_or_default();
+                    Object::Unreadable { kind, named: Box::new(named), why: error.to_string() }
                 }
             }
         }
@@ -91,7 +91,7 @@ pub(super) enum Object {
     /// One that is not of its kind.
     Unreadable {
         kind: Kind,
-        name: String,
+        named: Box<wire::Named>,
         why: String,
     },
 }
@@ -122,6 +122,13 @@ pub(super) struct Pulse {
     is_quiet: bool,
 }
 
+impl Pulse {
+    /// Whether it is known what there is of the kind, or why it is not.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.is_listed || self.failure.is_some()
+    }
+}
+
 /// Why a question was not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -132,15 +139,21 @@ pub(super) struct Failure {
 
 /// A [`Pulse`] that its follower moves and others read.
 #[derive(Debug, Default, Clone)]
-pub(super) struct SharedPulse(Arc<Mutex<Pulse>>);
+pub(super) struct SharedPulse(watch::Sender<Pulse>);
 
 impl SharedPulse {
     pub(super) fn read(&self) -> Pulse {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.borrow().clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut Pulse)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.0.send_modify(change);
+    }
+
+    /// Waits until it is known what there is of the kind, or why it is not.
+    pub(super) async fn settled(&self) {
+        // It ends with us alone.
+        let _ = self.0.subscribe().wait_for(Pulse::is_settled).await;
     }
 
     pub(super) fn answered(&self) {
@@ -217,10 +230,11 @@ impl Follower {
                 Some(from) => self.watch(from, &mut since).await.map(|()| None),
             };
             let error = match ended {
+                // That it goes on, its watch must show: from a list that is forgotten at once one
+                // would be in a circle without a pause.
                 Ok(Some(listed)) => {
                     since = Some(listed);
                     page = self.limits.page;
-                    delay.reset();
                     continue;
                 }
                 // A watch that ended in order. One that does so at once must not be asked for
@@ -309,6 +323,10 @@ impl Follower {
         let text = String::from_utf8_lossy(text);
         let page: wire::Page<'_> =
             serde_json::from_str(&text).map_err(|error| AskError::Unreadable(error.to_string()))?;
+        // What is no list says of nothing that it is gone.
+        if !page.kind.ends_with("List") || page.metadata.resource_version.is_empty() {
+            return Err(AskError::Unreadable("it is no list that stands anywhere".to_owned()));
+        }
         let items = page.items.unwrap_or_default();
         let objects = items.into_iter().map(|raw| self.kind.read(raw)).collect();
         Ok((objects, page.metadata))
@@ -373,13 +391,11 @@ impl Delay {
         self.next = self.first;
     }
 
-    /// Waits as long as the server asks for, or as long as it is our turn to. At random up to
-    /// half as long again, so that watches which broke together do not come back together.
+    /// Waits as long as it is our turn to, or as the server asks for if that is longer. At random
+    /// up to half as long again, so that watches which broke together do not come back together.
     pub(super) async fn wait(&mut self, asked: Option<Duration>) {
-        let length = asked.unwrap_or(self.next);
-        if asked.is_none() {
-            self.next = (self.next * 2).min(self.most);
-        }
+        let length = asked.unwrap_or_default().max(self.next);
+        self.next = (self.next * 2).min(self.most);
         tokio::time::sleep(length.mul_f64(1.0 + drawn() / 2.0)).await;
     }
 }

@@ -16,9 +16,10 @@ use tokio::time::MissedTickBehavior;
 use super::Limits;
 use super::convert::{self, Unreadable, bounded};
 use super::events::Events;
-use super::follow::{Kind, News, Object, Pulse, SharedPulse};
+use super::follow::{Kind, News, Object, SharedPulse};
 use super::pods::Pods;
 use super::texts::Texts;
+use super::wire;
 use crate::fleet::{Fleet, KnownCluster, Told};
 use crate::store::Store;
 
@@ -205,18 +206,23 @@ impl Keeper {
                     self.with_events(&name, now);
                 }
             }
-            Object::Unreadable { kind, name, why } => {
+            Object::Unreadable { kind, named, why } => {
                 let why = Unreadable::Shape(why);
                 if kind == Kind::Nodes {
-                    return self.unreadable(&name, &why);
+                    return self.unreadable(&named.metadata.name, &why);
                 }
                 let (cluster, resource) = (&self.cluster, kind.word());
-                tracing::warn!(cluster, resource, object = name, %why, "an object is left out");
+                let object = &named.metadata.name;
+                tracing::warn!(cluster, resource, object, %why, "an object cannot be read");
+                if kind == Kind::Pods {
+                    let changed = self.pods.unreadable(*named);
+                    self.new_pods.extend(changed);
+                }
             }
         }
     }
 
-    fn node(&mut self, wire: super::wire::Node, now: Timestamp) {
+    fn node(&mut self, wire: wire::Node, now: Timestamp) {
         let name = wire.metadata.name.clone();
         let (name, mut object) = match convert::node(wire, &mut self.texts, now) {
             Ok(read) => read,
@@ -268,19 +274,30 @@ impl Keeper {
 
     fn gone(&mut self, object: Object) {
         match object {
-            Object::Node(wire) => {
-                let Some(name) = convert::node_name(&wire.metadata.name) else { return };
-                // Another of its name may be there already.
-                let is_same =
-                    |node: &mut Node| node.uid.as_ref().is_none_or(|uid| *uid == wire.metadata.uid);
-                if self.nodes.get_mut(&name).is_some_and(is_same) {
-                    self.nodes.remove(&name);
-                    self.changed(&name);
-                }
-            }
+            Object::Node(wire) => self.node_gone(&wire.metadata.name, &wire.metadata.uid),
             Object::Pod(wire) => self.new_pods.extend(self.pods.gone(&wire.metadata.uid)),
             Object::Budget(wire) => self.pods.budget_gone(&wire.metadata.uid),
-            Object::Event(_) | Object::Unreadable { .. } => {}
+            Object::Event(_) => {}
+            // Who is gone stands there all the same.
+            Object::Unreadable { kind, named, .. } => {
+                let wire::NamedMetadata { name, uid, .. } = &named.metadata;
+                match kind {
+                    Kind::Nodes => self.node_gone(name, uid),
+                    Kind::Pods => self.new_pods.extend(self.pods.gone(uid)),
+                    Kind::Budgets => self.pods.budget_gone(uid),
+                    Kind::Events => {}
+                }
+            }
+        }
+    }
+
+    fn node_gone(&mut self, name: &str, uid: &str) {
+        let Some(name) = convert::node_name(name) else { return };
+        // Another of its name may be there already.
+        let is_same = |node: &Node| node.uid.as_ref().is_none_or(|known| known == uid);
+        if self.nodes.get(&name).is_some_and(is_same) {
+            self.nodes.remove(&name);
+            self.changed(&name);
         }
     }
 
@@ -295,8 +312,7 @@ impl Keeper {
         if !self.has_begun {
             // Everything is there, or it is known why it is not: else every node would begin
             // with a few states that last for a moment.
-            let is_settled = |pulse: &Pulse| pulse.is_listed || pulse.failure.is_some();
-            self.has_begun = Kind::ALL.iter().all(|kind| is_settled(&self.pulses.of(*kind).read()));
+            self.has_begun = Kind::ALL.iter().all(|kind| self.pulses.of(*kind).read().is_settled());
             if !self.has_begun && self.no_nodes.is_none() {
                 return;
             }
@@ -351,6 +367,10 @@ impl Keeper {
             return Some(unavailable(Component::SystemPods, Kind::Pods, why));
         }
         let is_listed = |kind| self.pulses.of(kind).read().is_listed;
+        if let Some(pod) = self.pods.unreadable_on(name) {
+            let why = format!("the pod {pod} cannot be read");
+            return Some(unavailable(Component::SystemPods, Kind::Pods, &why));
+        }
         if self.nodes.contains_key(name) {
             return is_listed(Kind::Pods).then(|| {
                 let pods = self.pods.of_node(name);
@@ -427,6 +447,14 @@ impl Keeper {
         for name in self.events.expire(now) {
             self.with_events(&name, now);
         }
+        let dropped = self.events.dropped();
+        if dropped > 0 {
+            tracing::warn!(
+                cluster = self.cluster,
+                dropped,
+                "events of names that are no nodes are left out"
+            );
+        }
         self.reconcile();
         self.flush(now).await;
         let silent = [
@@ -435,7 +463,9 @@ impl Keeper {
         ];
         let heard: BTreeSet<Component> =
             silent.into_iter().filter(|(_, is)| !is).map(|(component, _)| component).collect();
-        self.fleet.observe_again(&self.cluster, &heard, now);
+        // What waits to be committed is not what was said last.
+        let waits = |node: &str| self.new_objects.contains(node) || self.new_pods.contains(node);
+        self.fleet.observe_again(&self.cluster, &heard, waits, now);
         self.fleet.forget_gone(now);
         self.tell_truth(now);
     }

@@ -53,6 +53,14 @@ struct System {
     is_ending: bool,
 }
 
+/// A pod of which is known that it is there, and where.
+#[derive(Debug)]
+struct Unreadable {
+    name: String,
+    node: String,
+    round: u32,
+}
+
 /// A budget of disruption, before anybody has looked for its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Guard {
@@ -74,6 +82,8 @@ pub(super) struct Pods {
     pods: HashMap<PodId, Pod>,
     /// The cluster's own pods on each node.
     system: HashMap<Text, BTreeSet<PodId>>,
+    /// Those of them that cannot be read.
+    unreadable: HashMap<PodId, Unreadable>,
     budgets: BTreeMap<String, Guard>,
     texts: Texts,
     round: u32,
@@ -98,13 +108,23 @@ impl Pods {
         let round = self.round;
         let gone: Vec<PodId> =
             self.pods.iter().filter(|(_, pod)| pod.round != round).map(|(id, _)| *id).collect();
-        gone.into_iter().filter_map(|id| self.remove(id)).collect()
+        let mut changed: BTreeSet<String> =
+            gone.into_iter().filter_map(|id| self.remove(id)).collect();
+        self.unreadable.retain(|_, one| {
+            let is_there = one.round == round;
+            if !is_there {
+                changed.insert(one.node.clone());
+            }
+            is_there
+        });
+        changed
     }
 
     /// A pod is there, or is another than before. Names the nodes whose own pods are others.
     pub(super) fn take(&mut self, wire: wire::Pod) -> BTreeSet<String> {
         let mut changed = BTreeSet::new();
         let Some(id) = pod_id(&wire.metadata.uid) else { return changed };
+        changed.extend(self.unreadable.remove(&id).map(|one| one.node));
         let is_agent =
             wire.metadata.namespace == self.agent_namespace && is_agent(&wire.metadata.labels);
         let is_system = is_agent || wire.metadata.namespace == SYSTEM;
@@ -133,9 +153,39 @@ impl Pods {
         changed
     }
 
-    /// A pod is gone. Names the node whose own pods are others by it.
-    pub(super) fn gone(&mut self, uid: &str) -> Option<String> {
-        self.remove(pod_id(uid)?)
+    /// A pod is there and cannot be read: what was told of it before does not hold any more.
+    /// Names the node of whose own pods nothing is known while that is so.
+    pub(super) fn unreadable(&mut self, named: wire::Named) -> Option<String> {
+        let wire::Named { metadata, spec } = named;
+        let id = pod_id(&metadata.uid)?;
+        let known = self.pods.get_mut(&id);
+        let was_system = known.as_ref().is_some_and(|pod| pod.system.is_some());
+        if let Some(pod) = known {
+            pod.round = self.round;
+        }
+        // Whether it is our agent's its labels would tell.
+        let may_be_system = [SYSTEM, &self.agent_namespace].contains(&metadata.namespace.as_str());
+        if !was_system && !may_be_system {
+            return None;
+        }
+        let node = node_name(&spec.node_name)?;
+        let name = bounded(metadata.name, NAME_BYTES);
+        let (of_node, round) = (node.clone(), self.round);
+        self.unreadable.insert(id, Unreadable { name, node: of_node, round });
+        Some(node)
+    }
+
+    /// A pod of the cluster's own on a node, or the agent's, that cannot be read.
+    pub(super) fn unreadable_on(&self, node: &str) -> Option<&str> {
+        let on_it = self.unreadable.values().filter(|one| one.node == node);
+        on_it.map(|one| one.name.as_str()).min()
+    }
+
+    /// A pod is gone. Names the nodes whose own pods are others by it.
+    pub(super) fn gone(&mut self, uid: &str) -> BTreeSet<String> {
+        let Some(id) = pod_id(uid) else { return BTreeSet::new() };
+        let unreadable = self.unreadable.remove(&id).map(|one| one.node);
+        self.remove(id).into_iter().chain(unreadable).collect()
     }
 
     fn remove(&mut self, id: PodId) -> Option<String> {
@@ -158,7 +208,7 @@ impl Pods {
         let owner = owner.map(|owner| format!("{} {}", owner.kind, owner.name));
         let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
         let containers = || status.init_container_statuses.iter().chain(&status.container_statuses);
-        let restarts = containers().fold(0u32, |sum, one| sum.saturating_add(one.restart_count));
+        let restarts = containers().fold(0, |sum: i64, one| sum.saturating_add(one.restart_count));
         let waiting = containers()
             .find_map(|one| one.state.waiting.as_ref())
             // One that has ended well has done its work.
@@ -174,7 +224,7 @@ impl Pods {
             phase: self.texts.get(&bounded(status.phase, NAME_BYTES)),
             waiting: self.texts.get(&bounded(waiting, NAME_BYTES)),
             since: ready.and_then(|ready| time(ready.last_transition_time.as_deref()?)),
-            restarts,
+            restarts: u32::try_from(restarts.max(0)).unwrap_or(u32::MAX),
             is_agent,
             is_ready: ready.is_some_and(|ready| ready.status == "True"),
             is_ending: metadata.deletion_timestamp.is_some(),

@@ -46,6 +46,7 @@ impl Texts {
         if let Some(same) = self.label_sets.get(labels.as_slice()) {
             return Arc::clone(same);
         }
+        self.sweep();
         let labels: Labels = labels.into();
         self.label_sets.insert(Arc::clone(&labels));
         labels

@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 /// itself alone.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page<'a> {
+    /// `NodeList` and the like.
+    #[serde(default)]
+    pub kind: String,
     #[serde(default)]
     pub metadata: ListMetadata,
     #[serde(default, borrow)]
@@ -38,12 +41,22 @@ pub(super) struct Change<'a> {
     pub object: &'a RawValue,
 }
 
-/// What says who an object is, and at which change it stands.
+/// What says who an object is, and at which change it stands; of a pod also where it runs.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Named {
     #[serde(deserialize_with = "or_default")]
     pub metadata: NamedMetadata,
+    #[serde(deserialize_with = "or_default")]
+    pub spec: NamedSpec,
+}
+
+/// See [`Named`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct NamedSpec {
+    #[serde(deserialize_with = "or_default")]
+    pub node_name: String,
 }
 
 /// See [`Named`].
@@ -52,6 +65,8 @@ pub(super) struct Named {
 pub(super) struct NamedMetadata {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub namespace: String,
     #[serde(deserialize_with = "or_default")]
     pub uid: String,
     #[serde(deserialize_with = "or_default")]
@@ -230,7 +245,7 @@ pub(super) struct PodStatus {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Container {
     #[serde(deserialize_with = "or_default")]
-    pub restart_count: u32,
+    pub restart_count: i64,
     #[serde(deserialize_with = "or_default")]
     pub state: ContainerState,
 }

@@ -148,9 +148,17 @@ impl Fleet {
 
     /// Observes once more what API servers said of the nodes of a cluster, where it has not
     /// changed: of those components.
-    pub fn observe_again(&self, cluster: &str, components: &BTreeSet<Component>, now: Timestamp) {
+    pub fn observe_again(
+        &self,
+        cluster: &str,
+        components: &BTreeSet<Component>,
+        is_left_out: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) {
         for place in self.of_cluster(cluster) {
-            if let Some(node) = &mut place.memory().node {
+            if let Some(node) = &mut place.memory().node
+                && !is_left_out(&node.peer().node)
+            {
                 node.observe_again(components, now, self.policy());
             }
         }

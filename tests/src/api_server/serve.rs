@@ -102,6 +102,8 @@ async fn one(
                            list result.";
             return Ok(whole(answer::refusal(410, "Expired", message, None)));
         }
+        Some(Fault::Empty) => return Ok(plain(200, "{}")),
+        Some(Fault::NoPage) => return Ok(plain(404, "404 page not found\n")),
         None => {}
     }
     let does = {
@@ -149,6 +151,10 @@ fn whole(answer: Answer) -> hyper::Response<Body> {
         response.headers_mut().insert(name, value.parse().expect("a header's value"));
     }
     response
+}
+
+fn plain(status: u16, body: &str) -> hyper::Response<Body> {
+    whole(Answer { status, headers: Vec::new(), body: body.into() })
 }
 
 /// A watch: one line for each event, for as long as it lasts.

@@ -57,8 +57,8 @@ fn the_clusters_own_pods_and_our_agents_are_told_by_node() {
     assert_eq!(pods.take(ill), BTreeSet::from(["n-1".into()]));
     let told = pods.of_node("n-1");
     assert_eq!((told.pods[0].waiting.as_str(), told.pods[0].is_ready), ("CrashLoopBackOff", false));
-    assert_eq!(pods.gone("00000000-0000-4000-8000-000000000001"), Some("n-1".to_owned()));
-    assert_eq!(pods.gone("00000000-0000-4000-8000-000000000002"), None);
+    assert_eq!(pods.gone("00000000-0000-4000-8000-000000000001"), ["n-1".to_owned()].into());
+    assert_eq!(pods.gone("00000000-0000-4000-8000-000000000002"), BTreeSet::new());
     assert_eq!(names(&pods, "n-1"), ["pod-3"]);
     assert_eq!(pods.count(), 2);
 }
