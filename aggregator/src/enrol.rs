@@ -91,8 +91,12 @@ impl Enrol {
             }
             // That we may not ask is ours to mend, and no reason to believe everybody. What is
             // in force lasts for a third of its life from here.
-            Err(error @ KubernetesError::Refused(401 | 403)) => {
-                tracing::error!(cluster, node, %error, "not renewed: the aggregator may not ask");
+            Err(
+                error @ (KubernetesError::Refused(401 | 403)
+                | KubernetesError::Credential
+                | KubernetesError::Untrusted),
+            ) => {
+                tracing::error!(cluster, node, %error, "not renewed: the aggregator cannot ask");
                 Err(Status::unavailable(format!("cluster {cluster}: {error}; come again")))
             }
             // The path of a report must not depend on what it judges.

@@ -68,7 +68,7 @@ impl Ingest {
         self.without_told(peer, &mut report);
         let place = self.fleet.visit(peer);
         let _turn = place.turn.lock().await;
-        place.admits(peer, shown).map_err(|superseded| {
+        place.admits(peer, shown, Timestamp::now()).map_err(|superseded| {
             let (cluster, node, uid) = (&peer.cluster, &peer.node, &peer.uid);
             tracing::warn!(cluster, node, uid, why = %superseded, "a report is refused");
             Status::failed_precondition(format!("node {node} {superseded}"))
@@ -180,13 +180,10 @@ impl Ingest {
         report: &Report,
         now: Timestamp,
     ) -> v1::ReportResponse {
-        let need = report
-            .components
-            .iter()
-            .map(|reported| reported.digest)
-            .filter(|digest| !self.fleet.has(*digest) && self.asked.ask(*digest, peer))
-            .map(|digest| digest.as_bytes().to_vec())
-            .collect();
+        let digests = report.components.iter().map(|reported| reported.digest);
+        let lacked: Vec<Digest> = digests.filter(|digest| !self.fleet.has(*digest)).collect();
+        let need = self.asked.ask(lacked, peer);
+        let need = need.into_iter().map(|digest| digest.as_bytes().to_vec()).collect();
         let advisories = self.fleet.advisories();
         let pools = self.fleet.pools();
         let verdict = self.fleet.change(place, peer, |node| {

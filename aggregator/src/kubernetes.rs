@@ -6,10 +6,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kube::core::Status;
 use kube::{Client, Config};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio_rustls::rustls;
 use tonic::codegen::http::{Request, Uri};
 
 /// An answer must come in this time.
@@ -35,6 +37,15 @@ pub enum KubernetesError {
     /// It cannot be reached, or does not answer in time.
     #[error("the API server cannot be reached")]
     Away,
+    /// Our own token cannot be used.
+    #[error("our own token for the API server cannot be used")]
+    Credential,
+    /// Its certificate is not by the authorities that are configured.
+    #[error("the API server's certificate is not trusted")]
+    Untrusted,
+    /// It has no such object.
+    #[error("the API server has no such object")]
+    Missing,
     /// It answers otherwise.
     #[error("the API server answers {0}")]
     Refused(u16),
@@ -187,7 +198,7 @@ impl Kubernetes {
     async fn object(&self, path: &str) -> Result<Option<Object>, KubernetesError> {
         match self.ask(Request::get(path).body(Vec::new())).await {
             Ok(object) => Ok(Some(object)),
-            Err(KubernetesError::Refused(404)) => Ok(None),
+            Err(KubernetesError::Missing) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -207,10 +218,43 @@ impl Kubernetes {
         let request = request.map_err(|_| KubernetesError::Unreadable)?;
         match tokio::time::timeout(LIMIT, self.client.request_text(request)).await {
             Ok(Ok(text)) => Ok(text),
+            Ok(Err(kube::Error::Api(status))) if is_missing(&status) => {
+                Err(KubernetesError::Missing)
+            }
             Ok(Err(kube::Error::Api(status))) => Err(KubernetesError::Refused(status.code)),
-            Ok(Err(_)) | Err(_) => Err(KubernetesError::Away),
+            Ok(Err(error)) => Err(without_answer(&error)),
+            Err(_) => Err(KubernetesError::Away),
         }
     }
+}
+
+/// Whether it is about an object that it is not there. A path that is not known to whoever
+/// answers, such as a proxy, gives 404 too.
+fn is_missing(status: &Status) -> bool {
+    let kind = status.details.as_ref().map(|details| details.kind.as_str());
+    status.code == 404 && status.reason == "NotFound" && matches!(kind, Some("nodes" | "pods"))
+}
+
+/// Why nothing was answered: what is ours to mend is not taken for a server that is away.
+fn without_answer(error: &kube::Error) -> KubernetesError {
+    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    for cause in std::iter::successors(first, |one| one.source()) {
+        if is_of_tls(cause) {
+            return KubernetesError::Untrusted;
+        }
+        let of_kube = cause.downcast_ref::<kube::Error>();
+        if cause.is::<kube::client::AuthError>() || matches!(of_kube, Some(kube::Error::Auth(_))) {
+            return KubernetesError::Credential;
+        }
+    }
+    KubernetesError::Away
+}
+
+/// Whether TLS was refused, by us or by whoever answers. What stands in an error of I/O, and
+/// in one that stands in it, is not among its sources.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || inner.is_some_and(|inner| is_of_tls(inner))
 }
 
 /// A name as it may stand in a path.

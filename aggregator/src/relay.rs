@@ -4,6 +4,7 @@
 //! own certificate, there and here.
 
 mod metrics;
+mod share;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,12 +29,16 @@ use crate::metrics::Outcome;
 use crate::peer::{Authenticator as _, CertificateAuthenticator, Peer, certificate};
 use crate::reload::{ReloadError, Reloaded};
 use crate::tls;
+use share::Shares;
 
 /// A connection must stand in this time, TLS and all.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// A call that takes longer is given up. The aggregator itself gives up after a minute.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// Who uploads and then sends nothing for so long is given up.
+const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// So often a connection on which nothing moves is asked whether it still stands.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -109,13 +114,15 @@ fn way(url: &str, ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<Way, Stri
 pub struct Relay {
     way: Arc<Reloaded<Way>>,
     metrics: Arc<RelayMetrics>,
+    reports: Shares,
+    uploads: Shares,
 }
 
 impl Relay {
     /// Hands on over that way.
     #[must_use]
-    pub const fn new(way: Arc<Reloaded<Way>>, metrics: Arc<RelayMetrics>) -> Self {
-        Self { way, metrics }
+    pub fn new(way: Arc<Reloaded<Way>>, metrics: Arc<RelayMetrics>) -> Self {
+        Self { way, metrics, reports: Shares::default(), uploads: Shares::default() }
     }
 
     /// Who speaks, if it is a node of the cluster, and the way on.
@@ -141,6 +148,7 @@ impl Relay {
         report: v1::ReportRequest,
     ) -> Result<v1::ReportResponse, Status> {
         let (peer, way) = self.peer(metadata, extensions)?;
+        let _share = self.reports.take(&peer.node).ok_or_else(|| too_many(&peer))?;
         let request = speaking_for(&peer, report)?;
         let answered = ReportServiceClient::new(way.reports.clone()).report(request).await;
         let mut answer = answered.map_err(|status| heard(&status))?.into_inner();
@@ -153,9 +161,12 @@ impl Relay {
         &self,
         metadata: &MetadataMap,
         extensions: &Extensions,
-        parts: Streaming<v1::PutContentRequest>,
+        mut parts: Streaming<v1::PutContentRequest>,
     ) -> Result<(), Status> {
         let (peer, way) = self.peer(metadata, extensions)?;
+        let _share = self.uploads.take(&peer.node).ok_or_else(|| too_many(&peer))?;
+        // Nothing is begun there before there is something to hand on.
+        let first = next_part(&mut parts).await?;
         let (sends, forwarded) = mpsc::channel(1);
         let request = speaking_for(&peer, ReceiverStream::new(forwarded))?;
         let mut client = ReportServiceClient::new(way.uploads.clone());
@@ -165,29 +176,43 @@ impl Relay {
             }
             // What broke off on its way in must not look whole on its way out: the call is
             // dropped, which the aggregator hears as broken off too.
-            broken = broken_off(parts, sends) => Err(broken),
+            broken = broken_off(first, parts, sends) => Err(broken),
         }
     }
 }
 
 /// Hands parts on; comes back only when they break off.
 async fn broken_off(
+    first: Option<v1::PutContentRequest>,
     mut parts: Streaming<v1::PutContentRequest>,
     sends: mpsc::Sender<v1::PutContentRequest>,
 ) -> Status {
-    loop {
-        match parts.message().await {
-            Ok(Some(part)) => {
-                if sends.send(part).await.is_err() {
-                    break;
-                }
-            }
-            Ok(None) => break,
-            Err(status) => return status,
+    let mut next = first;
+    while let Some(part) = next {
+        if sends.send(part).await.is_err() {
+            break;
         }
+        next = match next_part(&mut parts).await {
+            Ok(next) => next,
+            Err(status) => return status,
+        };
     }
     drop(sends);
     std::future::pending().await
+}
+
+/// The next part that a node sends; none behind the last.
+async fn next_part(
+    parts: &mut Streaming<v1::PutContentRequest>,
+) -> Result<Option<v1::PutContentRequest>, Status> {
+    let came = tokio::time::timeout(IDLE_LIMIT, parts.message()).await;
+    came.unwrap_or_else(|_| Err(Status::deadline_exceeded("nothing more came of the upload")))
+}
+
+/// The node has as many calls under way as it may.
+fn too_many(peer: &Peer) -> Status {
+    tracing::warn!(node = peer.node, "a call is refused: others of the node are under way");
+    Status::unavailable("other calls of this node are under way")
 }
 
 /// A request for a node: the aggregator believes a relay the nodes of its cluster.

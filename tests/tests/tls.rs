@@ -8,8 +8,9 @@ use nodeward_proto::v1::query_service_client::QueryServiceClient;
 use nodeward_proto::v1::report_service_client::ReportServiceClient;
 use nodeward_tests::authority::{Authority, Credential};
 use nodeward_tests::reporter::report;
-use nodeward_tests::service::{Aggregator, Program};
+use nodeward_tests::service::{Aggregator, PATIENCE, Program};
 use nodeward_tests::{programs, project};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 
@@ -135,10 +136,15 @@ async fn plain_text_is_not_spoken_where_tls_is() {
     let authority = Authority::default();
     let aggregator = Aggregator::start_with_tls(&folder.path().join("store.db"), &authority);
     let address = aggregator.tls.as_ref().expect("it serves over TLS");
-    let plain = ReportServiceClient::connect(format!("http://{address}")).await;
-    let refused = match plain {
-        Ok(mut client) => client.report(report(1, 0)).await.is_err(),
-        Err(_) => true,
-    };
-    assert!(refused);
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
+    // As a client of HTTP/2 without TLS begins: a server of it would answer with its settings.
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .expect("written");
+    let mut heard = Vec::new();
+    // It may break the connection as it ends it.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("it ends");
+    // An alert of TLS (RFC 8446, section 6), or nothing.
+    assert!(heard.is_empty() || heard[0] == 21, "{heard:?}");
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use nodeward_domain::check::Presented;
 
 use super::{Fleet, NodeMemory};
@@ -32,7 +33,7 @@ pub enum Superseded {
     #[error("has been made anew: this life of it has ended")]
     Ended,
     /// It may be one of which the API server has not told yet: an agent comes again.
-    #[error("is known to its cluster's API server under another UID")]
+    #[error("is known under another UID, to its cluster's API server or by a certificate in force")]
     Another,
 }
 
@@ -50,9 +51,10 @@ impl Place {
 
     /// Whether a life of the node may report that shows this. One certificate outlasts the life
     /// that it names, so that to come later is no proof: what the API server says decides, then
-    /// which certificate is the newer one, and where neither is known one that has ended may not
+    /// which certificate is the newer one; a certificate counts more than none, such as behind a
+    /// relay, while it is in force; and where nothing of that is known one that has ended may not
     /// come back.
-    pub fn admits(&self, peer: &Peer, shown: Presented) -> Result<(), Superseded> {
+    pub fn admits(&self, peer: &Peer, shown: Presented, now: Timestamp) -> Result<(), Superseded> {
         let memory = self.memory();
         let Some(present) = memory.node.as_ref().filter(|node| node.peer().uid != peer.uid) else {
             return Ok(());
@@ -62,15 +64,17 @@ impl Place {
         {
             return if object.uid == peer.uid { Ok(()) } else { Err(Superseded::Another) };
         }
-        let issued = |shown: Presented| shown.certificate().map(|one| one.not_before);
-        let order = issued(shown).zip(issued(present.shown())).map(|(new, old)| new.cmp(&old));
+        let order = match (shown.certificate(), present.shown().certificate()) {
+            (Some(new), Some(old)) => new.not_before.cmp(&old.not_before),
+            (Some(_), None) => Ordering::Greater,
+            (None, Some(old)) if now <= old.not_after => return Err(Superseded::Another),
+            (None, Some(_) | None) => Ordering::Equal,
+        };
         match order {
-            Some(Ordering::Greater) => Ok(()),
-            Some(Ordering::Less) => Err(Superseded::Ended),
-            Some(Ordering::Equal) | None if memory.ended.contains(&peer.uid) => {
-                Err(Superseded::Ended)
-            }
-            Some(Ordering::Equal) | None => Ok(()),
+            Ordering::Greater => Ok(()),
+            Ordering::Less => Err(Superseded::Ended),
+            Ordering::Equal if memory.ended.contains(&peer.uid) => Err(Superseded::Ended),
+            Ordering::Equal => Ok(()),
         }
     }
 

@@ -134,10 +134,12 @@ impl Keys {
 
     /// Fetches them. What was known before holds on for a while where that fails.
     async fn refresh(&self) -> Result<(), KeysError> {
+        // Before, because who asks may go while it lasts, and after: a server that hangs would
+        // be asked by one caller after the other.
+        self.known().tried = Some(Instant::now());
         let fetched = self.fetch().await;
         let mut known = self.known();
         let now = Instant::now();
-        // After the answer: a server that hangs would be asked by one caller after the other.
         known.tried = Some(now);
         match fetched {
             Ok(keys) => {

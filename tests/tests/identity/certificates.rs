@@ -8,6 +8,7 @@ use nodeward_domain::answer::NodeAnswer;
 use nodeward_proto::v1;
 use nodeward_proto::v1::enrol_service_client::EnrolServiceClient;
 use nodeward_proto::v1::report_service_client::ReportServiceClient;
+use nodeward_tests::api_server::Fault;
 use nodeward_tests::authority::{Authority, Credential};
 use nodeward_tests::in_cluster::InCluster;
 use nodeward_tests::reporter::report;
@@ -168,6 +169,46 @@ async fn nobody_vouches_for_nodes_of_a_cluster_that_is_not_asked() {
     assert!(refused.message().contains("nothing is known here of the node's cluster"), "{refused}");
 }
 
+/// What is ours to mend is not taken for an API server that is away, and what a proxy says not
+/// for its word.
+#[tokio::test]
+async fn nobody_renews_while_the_aggregator_itself_cannot_ask() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = folder.path().join("token");
+    std::fs::write(&token, "a token\nof two lines").expect("written");
+    let stranger = Authority::default();
+    let stranger = stranger.certificate();
+    let more = |name: &str, rest: String| {
+        format!(
+            "[[cluster]]\nname = {name:?}\nissuer = \"https://{name}.example\"\n\
+             api-server = \"$ISSUER\"\n{rest}"
+        )
+    };
+    let good = folder.path().join("good");
+    std::fs::write(&good, "a-token").expect("written");
+    let text = [
+        more("unusable", format!("api-server-token-file = {token:?}\n")),
+        more(
+            "untrusted",
+            format!("api-server-token-file = {good:?}\napi-server-ca = {stranger:?}\n"),
+        ),
+    ];
+    let cluster = InCluster::start_with("24h", &text.concat());
+    for (name, why) in [("unusable", "our own token"), ("untrusted", "certificate is not trusted")]
+    {
+        let shown = cluster.authority.client(Some(&NODE.replace("prod", name)));
+        let refused = renewed(cluster.connect_as(&shown).await).await.expect_err(name);
+        assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+        assert!(refused.message().contains(why), "{refused}");
+    }
+    // Some proxy that does not find its way says nothing of the node.
+    cluster.api.break_path("/api/v1/nodes/", Fault::NoPage, 1);
+    let shown = cluster.authority.client(Some(NODE));
+    renewed(cluster.connect_as(&shown).await).await.expect("as while nobody answers");
+    let refused = renewed(cluster.connect_as(&shown).await).await.expect_err("it answers");
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+}
+
 #[tokio::test]
 async fn the_newer_certificate_is_of_the_present_life() {
     let cluster = InCluster::start();
@@ -186,6 +227,40 @@ async fn the_newer_certificate_is_of_the_present_life() {
     report(second, 2).await.expect("it goes on");
     report(of(3, 10), 1).await.expect("made anew");
     assert!(report(first, 2).await.is_err());
+}
+
+/// What shows no certificate, as behind a relay, ends no life that shows one, and begins none
+/// that keeps one out.
+#[tokio::test]
+async fn a_certificate_counts_more_than_none() {
+    let cluster = InCluster::start();
+    let mut relay = ReportServiceClient::new(
+        cluster.connect_as(&cluster.authority.client(Some("nodeward://prod/relay/r"))).await,
+    );
+    let mut handed_on = async |node: &str, seq| {
+        let mut request = tonic::Request::new(report(seq, 0));
+        for (key, value) in [
+            ("cluster", "prod"),
+            ("node", node),
+            ("node-uid", "00000000-0000-4000-8000-00000000000f"),
+        ] {
+            let key = format!("nodeward-{key}").parse::<tonic::metadata::MetadataKey<_>>();
+            request.metadata_mut().insert(key.expect("a key"), value.parse().expect("metadata"));
+        }
+        relay.report(request).await.map(|_| ())
+    };
+    let own = cluster.authority.client(Some(NODE));
+    reported(cluster.connect_as(&own).await, 1).await.expect("the node");
+    let refused = handed_on("a", 1).await.expect_err("another life without a certificate");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert!(refused.message().contains("known under another UID"), "{refused}");
+    reported(cluster.connect_as(&own).await, 2).await.expect("it goes on");
+
+    handed_on("b", 1).await.expect("nobody else is there");
+    let own = cluster.authority.client(Some(&NODE.replace("/a/", "/b/")));
+    reported(cluster.connect_as(&own).await, 1).await.expect("it shows a certificate");
+    handed_on("b", 2).await.expect_err("and so it stays");
+    reported(cluster.connect_as(&own).await, 2).await.expect("it goes on");
 }
 
 #[tokio::test]

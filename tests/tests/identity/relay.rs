@@ -152,6 +152,54 @@ async fn an_upload_that_breaks_off_is_not_handed_on_as_a_whole_one() {
     assert!(pages.contains("nodeward_contents_total{outcome=\"acknowledged\"} 1\n"), "{pages}");
 }
 
+/// All nodes share the relay's way on: one that begins uploads and sends nothing keeps no other
+/// waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stalls_stops_no_other_s_uploads() {
+    let cluster = InCluster::start();
+    let relay =
+        Relay::start(&cluster, &localhost(&cluster), &cluster.authority.client(Some(RELAY)));
+    let stalls = cluster.connect_to_as(relay.url(), &cluster.authority.client(Some(NODE))).await;
+    let mut first = report(1, 0);
+    let content = first.components[0].content.take().expect("a content");
+    let header = v1::PutContentRequest {
+        part: Some(Part::Header(v1::ContentHeader {
+            component: first.components[0].component.clone(),
+            form: first.components[0].form,
+            digest: first.components[0].digest.clone(),
+            size_bytes: content.len() as u64,
+        })),
+    };
+    let uploads = (0..100).map(|_| {
+        let parts = tokio_stream::once(header.clone()).chain(tokio_stream::pending());
+        let mut client = ReportServiceClient::new(stalls.clone());
+        tokio::spawn(async move { client.put_content(parts).await.expect_err("never whole") })
+    });
+    let mut uploads: tokio::task::JoinSet<tonic::Status> = {
+        let uploads: Vec<_> = uploads.collect();
+        let mut all = tokio::task::JoinSet::new();
+        for upload in uploads {
+            all.spawn(async move { upload.await.expect("it ends") });
+        }
+        all
+    };
+    for _ in 0..98 {
+        let refused = uploads.join_next().await.expect("98 are refused").expect("it ends");
+        assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    }
+    let other = NODE.replace("/a/", "/b/");
+    let other = cluster.connect_to_as(relay.url(), &cluster.authority.client(Some(&other))).await;
+    let mut client = ReportServiceClient::new(other);
+    let needed = client.report(first.clone()).await.expect("taken").into_inner().need;
+    assert_eq!(needed, [first.components[0].digest.clone()]);
+    let whole = [header.clone(), v1::PutContentRequest { part: Some(Part::Chunk(content)) }];
+    let put = client.put_content(tokio_stream::iter(whole));
+    tokio::time::timeout(PATIENCE, put).await.expect("at once").expect("whole");
+    // The two that stall are given up as nothing more comes.
+    let stalled = uploads.join_next().await.expect("two are left").expect("it ends");
+    assert_eq!(stalled.code(), Code::DeadlineExceeded, "{stalled}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_is_refused_does_not_make_its_nodes_enrol_again() {
     let cluster = InCluster::start();

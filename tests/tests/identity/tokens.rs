@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -170,6 +171,22 @@ fn signed(key: &rcgen::KeyPair, header: &Value, claims: &Value) -> String {
 
 fn coded(value: &Value) -> String {
     base64(value.to_string().as_bytes())
+}
+
+/// Whoever asks and goes before the answer makes nobody ask again.
+#[tokio::test]
+async fn keys_are_not_fetched_for_everybody_who_hangs_up() {
+    let cluster = InCluster::start();
+    const KEYS: &str = "/openid/v1/jwks";
+    cluster.api.break_path(KEYS, Fault::Slow(Duration::from_secs(1)), usize::MAX);
+    for n in 0..10 {
+        let token = cluster.token("a");
+        let asked = cluster.enrol(Some(&token));
+        let answered = tokio::time::timeout(Duration::from_millis(200), asked).await;
+        assert!(n > 0 || answered.is_err(), "the first waits");
+    }
+    let asked = cluster.api.asked();
+    assert_eq!(asked.iter().filter(|one| one.path == KEYS).count(), 1);
 }
 
 #[tokio::test]
