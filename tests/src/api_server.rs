@@ -94,6 +94,7 @@ struct State {
     stopped_at: Option<Timestamp>,
     bookmark_every: Duration,
     tells_nodes: bool,
+    tells_audiences: bool,
 }
 
 impl State {
@@ -185,6 +186,7 @@ impl ApiServer {
             stopped_at: None,
             bookmark_every: Duration::from_secs(1),
             tells_nodes: true,
+            tells_audiences: true,
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -339,6 +341,12 @@ impl ApiServer {
     /// As before Kubernetes 1.30: tokens and reviews say nothing of a pod's node.
     pub fn tells_no_nodes(&self) {
         self.shared.lock().tells_nodes = false;
+    }
+
+    /// As an API server that knows nothing of audiences: its reviews do not tell for whom a token
+    /// is good.
+    pub fn tells_no_audiences(&self) {
+        self.shared.lock().tells_audiences = false;
     }
 
     /// Lets a user, such as `system:serviceaccount:NAMESPACE:NAME`, do that; `*` stands for all

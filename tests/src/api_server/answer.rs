@@ -275,7 +275,11 @@ fn review(state: &State, request: &Request<'_>, now: Timestamp) -> Answer {
                 let extra = user["extra"].as_object_mut();
                 extra.into_iter().for_each(|extra| extra.retain(|key, _| !key.contains("/node-")));
             }
-            json!({ "authenticated": true, "user": user, "audiences": audiences })
+            let mut yes = json!({ "authenticated": true, "user": user });
+            if state.tells_audiences {
+                yes["audiences"] = json!(audiences);
+            }
+            yes
         }
         Err(error) => json!({ "user": {}, "error": error }),
     };

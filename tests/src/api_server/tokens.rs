@@ -141,7 +141,7 @@ impl Issuer {
     #[must_use]
     pub fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
         let (kid, key) = match algorithm {
-            Algorithm::RS256 => ("rs", &self.rs256),
+            Algorithm::RS256 | Algorithm::PS256 => ("rs", &self.rs256),
             Algorithm::ES256 => ("es", &self.es256),
             other => panic!("nothing is signed with {other:?}"),
         };

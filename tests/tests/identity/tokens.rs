@@ -100,6 +100,10 @@ async fn another_audience_or_none() {
     says(&status, Code::Unauthenticated, "not meant for this audience");
     assert_eq!(cluster.reviews(), 0);
     assert!(cluster.enrol(Some(&other(&["vault", "nodeward"]))).await.is_ok());
+    // A yes that does not say for whom is none.
+    cluster.api.tells_no_audiences();
+    let status = refused(&cluster, &other(&["nodeward"])).await;
+    says(&status, Code::Unauthenticated, "does not accept the token");
 }
 
 #[tokio::test]
@@ -216,6 +220,9 @@ async fn a_public_key_is_no_secret_and_a_key_is_of_its_own_algorithm() {
             says(&status, Code::Unauthenticated, "algorithm is not one that is taken");
         }
     }
+    // The right key for an algorithm that it is not meant for (RFC 7517, section 4.4).
+    let status = refused(&cluster, &cluster.api.sign(Algorithm::PS256, &claims)).await;
+    says(&status, Code::Unauthenticated, "with no key of its issuer");
     // The name of the other key, of another kind.
     let token = cluster.api.sign(Algorithm::RS256, &claims);
     let rest = token.split_once('.').expect("parts").1;
@@ -280,12 +287,14 @@ async fn another_node_s_token_makes_one_that_node_and_no_other() {
 #[tokio::test]
 async fn a_deleted_pod_s_token() {
     let cluster = InCluster::start();
-    let token = cluster.token("a");
+    let (token, later) = (cluster.token("a"), cluster.token("a"));
     cluster.api.remove("Pod", "nodeward", "agent-a");
     says(&refused(&cluster, &token).await, Code::Unauthenticated, "does not accept the token");
-    // One of the same name is another pod.
+    // One of the same name is another pod. The API server is asked: it was not about this token.
     cluster.api.put(pod("a"));
-    assert_eq!(refused(&cluster, &token).await.code(), Code::Unauthenticated);
+    let before = cluster.reviews();
+    says(&refused(&cluster, &later).await, Code::Unauthenticated, "does not accept the token");
+    assert_eq!(cluster.reviews(), before + 1);
 }
 
 #[tokio::test]
