@@ -170,19 +170,12 @@ async fn a_node_that_stalls_stops_no_other_s_uploads() {
             size_bytes: content.len() as u64,
         })),
     };
-    let uploads = (0..100).map(|_| {
+    let mut uploads = tokio::task::JoinSet::new();
+    for _ in 0..100 {
         let parts = tokio_stream::once(header.clone()).chain(tokio_stream::pending());
         let mut client = ReportServiceClient::new(stalls.clone());
-        tokio::spawn(async move { client.put_content(parts).await.expect_err("never whole") })
-    });
-    let mut uploads: tokio::task::JoinSet<tonic::Status> = {
-        let uploads: Vec<_> = uploads.collect();
-        let mut all = tokio::task::JoinSet::new();
-        for upload in uploads {
-            all.spawn(async move { upload.await.expect("it ends") });
-        }
-        all
-    };
+        uploads.spawn(async move { client.put_content(parts).await.expect_err("never whole") });
+    }
     for _ in 0..98 {
         let refused = uploads.join_next().await.expect("98 are refused").expect("it ends");
         assert_eq!(refused.code(), Code::Unavailable, "{refused}");
