@@ -33,7 +33,9 @@ pub enum Superseded {
     #[error("has been made anew: this life of it has ended")]
     Ended,
     /// It may be one of which the API server has not told yet: an agent comes again.
-    #[error("is known under another UID, to its cluster's API server or by a certificate in force")]
+    #[error(
+        "is known under another UID, to its cluster's API server or by a certificate that reports"
+    )]
     Another,
 }
 
@@ -51,8 +53,8 @@ impl Place {
 
     /// Whether a life of the node may report that shows this. One certificate outlasts the life
     /// that it names, so that to come later is no proof: what the API server says decides, then
-    /// which certificate is the newer one; a certificate counts more than none, such as behind a
-    /// relay, while it is in force; and where nothing of that is known one that has ended may not
+    /// which certificate is the newer one; one counts more than none, such as behind a relay,
+    /// while who shows it reports; and where nothing of that is known one that has ended may not
     /// come back.
     pub fn admits(&self, peer: &Peer, shown: Presented, now: Timestamp) -> Result<(), Superseded> {
         let memory = self.memory();
@@ -67,7 +69,7 @@ impl Place {
         let order = match (shown.certificate(), present.shown().certificate()) {
             (Some(new), Some(old)) => new.not_before.cmp(&old.not_before),
             (Some(_), None) => Ordering::Greater,
-            (None, Some(old)) if now <= old.not_after => return Err(Superseded::Another),
+            (None, Some(_)) if !present.is_stale(now) => return Err(Superseded::Another),
             (None, Some(_) | None) => Ordering::Equal,
         };
         match order {
