@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use attributes::Malformed;
 use attributes::{attributes, name, number, wide};
 pub use fate::Fate;
-pub use packet::{Direction, Packet, TCP, UDP};
+pub use packet::{Direction, Packet, Stage, TCP, UDP};
 use rule::Rule;
 
 /// So many rules are kept: some ten times what a node has that are asked for here.
 const RULES: usize = 20_000;
-const CHAINS: usize = 10_000;
+/// So many chains: some ten for each of thousands of pods.
+const CHAINS: usize = 50_000;
 
 /// A message's own head, `struct nlmsghdr`, and that of a packet filter's, `struct nfgenmsg`.
 const HEAD_BYTES: usize = 16;
@@ -29,12 +30,15 @@ const SUBSYSTEM: u16 = 10 << 8;
 const NEW_TABLE: u16 = SUBSYSTEM;
 const NEW_CHAIN: u16 = SUBSYSTEM | 3;
 const NEW_RULE: u16 = SUBSYSTEM | 6;
+const NEW_GENERATION: u16 = SUBSYSTEM | 15;
 
 /// What is asked for, in this order: tables and chains, and then the rules of those tables
 /// that [`Ruleset::hooked`] names.
 pub const ASKED: [u16; 2] = [SUBSYSTEM | 1, SUBSYSTEM | 4];
 /// The same.
 pub const RULES_ASKED: u16 = SUBSYSTEM | 7;
+/// What is asked for before and after: which change of the rules was the last.
+pub const GENERATION_ASKED: u16 = SUBSYSTEM | 16;
 
 /// A table that is switched off, `NFT_TABLE_F_DORMANT`.
 const DORMANT: u32 = 1;
@@ -44,15 +48,19 @@ const DORMANT: u32 = 1;
 enum Family {
     Inet,
     Ip,
+    Netdev,
+    Bridge,
     Ip6,
 }
 
 impl Family {
-    /// None of packets that are not told apart here: of bridges, of ARP, of one device.
+    /// None of packets that are not asked about: of ARP.
     const fn of(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::Inet),
             2 => Some(Self::Ip),
+            5 => Some(Self::Netdev),
+            7 => Some(Self::Bridge),
             10 => Some(Self::Ip6),
             _ => None,
         }
@@ -62,13 +70,15 @@ impl Family {
         match self {
             Self::Inet => 1,
             Self::Ip => 2,
+            Self::Netdev => 5,
+            Self::Bridge => 7,
             Self::Ip6 => 10,
         }
     }
 
     const fn takes(self, is_ipv6: bool) -> bool {
         match self {
-            Self::Inet => true,
+            Self::Inet | Self::Netdev | Self::Bridge => true,
             Self::Ip => !is_ipv6,
             Self::Ip6 => is_ipv6,
         }
@@ -78,6 +88,8 @@ impl Family {
         match self {
             Self::Inet => "inet",
             Self::Ip => "ip",
+            Self::Netdev => "netdev",
+            Self::Bridge => "bridge",
             Self::Ip6 => "ip6",
         }
     }
@@ -90,7 +102,13 @@ type Table = (Family, String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Base {
     hook: u32,
+    /// Chains of one hook have packets in this order.
+    priority: i32,
     drops: bool,
+    /// It is of the type `nat`, which sees the first packet of a connection alone.
+    is_nat: bool,
+    /// The devices whose packets it sees; empty where they are not told.
+    devices: Vec<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -107,9 +125,16 @@ pub struct Ruleset {
     /// Tables of which a chain sees packets that are followed.
     hooked: BTreeSet<Table>,
     rules: usize,
+    generation: Option<u32>,
 }
 
 impl Ruleset {
+    /// Which change of the rules was the last one, as far as it was told.
+    #[must_use]
+    pub const fn generation(&self) -> Option<u32> {
+        self.generation
+    }
+
     /// The tables of which rules are wanted, each with the number of its family. Addresses of
     /// services are rewritten in others, by tens of thousands of rules.
     pub fn hooked(&self) -> impl Iterator<Item = (u8, &str)> {
@@ -126,6 +151,9 @@ impl Ruleset {
         let body = message.get(HEAD_BYTES..).ok_or(Malformed::Short)?;
         let family = *body.first().ok_or(Malformed::Short)?;
         let body = body.get(FAMILY_HEAD_BYTES..).ok_or(Malformed::Short)?;
+        if kind == NEW_GENERATION {
+            return self.took_generation(body);
+        }
         let Some(family) = Family::of(family) else { return Ok(()) };
         match kind {
             NEW_TABLE => self.table(family, body),
@@ -133,6 +161,13 @@ impl Ruleset {
             NEW_RULE => self.rule(family, body),
             _ => Ok(()),
         }
+    }
+
+    /// `enum nft_gen_attributes`.
+    fn took_generation(&mut self, body: &[u8]) -> Result<(), Malformed> {
+        let told = attributes(body)?.into_iter().find(|(kind, _)| *kind == 1);
+        self.generation = told.map(|(_, value)| number(value)).transpose()?;
+        Ok(())
     }
 
     /// `enum nft_table_attributes`.
@@ -154,15 +189,19 @@ impl Ruleset {
     /// `enum nft_chain_attributes`.
     fn chain(&mut self, family: Family, body: &[u8]) -> Result<(), Malformed> {
         let (mut table, mut chain, mut kind_of_base) = (String::new(), String::new(), None);
-        let (mut hook, mut policy) = (None, 1);
+        let (mut hook, mut priority, mut policy, mut devices) = (None, 0, 1, Vec::new());
         for (kind, value) in attributes(body)? {
             match kind {
                 1 => table = name(value),
                 3 => chain = name(value),
                 4 => {
                     for (kind, value) in attributes(value)? {
-                        if kind == 1 {
-                            hook = Some(number(value)?);
+                        match kind {
+                            1 => hook = Some(number(value)?),
+                            2 => priority = number(value)?.cast_signed(),
+                            3 => devices.push(name(value)),
+                            4 => devices = devices_of(value)?,
+                            _ => {}
                         }
                     }
                 }
@@ -171,16 +210,25 @@ impl Ruleset {
                 _ => {}
             }
         }
+        let is_nat = kind_of_base.as_deref() == Some("nat");
+        let drops = policy == 0;
+        let base = hook.map(|hook| Base { hook, priority, drops, is_nat, devices });
+        let table = (family, table);
+        let is_off = self.dormant.contains(&table);
+        match &base {
+            // What the pod network has in tables of its own, and iptables in its own for
+            // addresses, which takes no rule that drops, are not looked into unless by policy
+            // they drop, which neither of those does.
+            _ if !fate::is_of_interest(&table) && !drops => {
+                return Ok(());
+            }
+            Some(base) if !is_off && fate::is_followed(family, base.hook) => {
+                self.hooked.insert(table.clone());
+            }
+            _ => {}
+        }
         if self.chains.len() >= CHAINS {
             return Err(Malformed::TooMany { what: "chains", most: CHAINS });
-        }
-        // One of the type `nat` sees the first packet of a connection and may not drop it.
-        let is_filter = kind_of_base.as_deref() != Some("nat");
-        let base = hook.filter(|_| is_filter).map(|hook| Base { hook, drops: policy == 0 });
-        let table = (family, table);
-        let is_followed = base.as_ref().is_some_and(|base| fate::is_followed(base.hook));
-        if is_followed && !self.dormant.contains(&table) && !fate::is_own_table(&table) {
-            self.hooked.insert(table.clone());
         }
         let chain = self.chains.entry((table, chain)).or_default();
         chain.base = base;
@@ -216,6 +264,16 @@ impl Ruleset {
         }
         Ok(())
     }
+}
+
+/// The devices that a chain is hooked to; none where some are named by their beginning alone.
+fn devices_of(list: &[u8]) -> Result<Vec<String>, Malformed> {
+    const NAME: u16 = 1;
+    let all = attributes(list)?;
+    Ok(match all.iter().all(|(kind, _)| *kind == NAME) {
+        true => all.iter().map(|(_, value)| name(value)).collect(),
+        false => Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use nodeward_domain::facts::{ComponentState, Interface, Network};
 use nodeward_domain::observed::State;
 
+use routes::Routes;
+
 use super::{Collected, api_server, state};
 use crate::host::{Host, HostError, HostRoot};
 use crate::reads::Read;
@@ -56,7 +58,13 @@ pub(super) const READS: &[Read] = &[
     ),
     Read::of(
         &["/proc/1/net/route", "/proc/1/net/ipv6_route"],
-        "The links of default routes. Not there for IPv6: it is switched off.",
+        "The links of routes, of which those of default routes are told. Not there for IPv6: it \
+         is switched off.",
+    ),
+    Read::of(
+        &["/proc/1/net/fib_trie", "/proc/2/net/fib_trie"],
+        "With `--packet-filter`: which addresses of IPv4 are the node's own, whose packets take \
+         the loopback, and whether there are other tables of routes. No address is told.",
     ),
     Read::of(
         &["/proc/1/net/ip_tables_names", "/proc/1/net/ip6_tables_names"],
@@ -84,7 +92,8 @@ pub(super) const READS: &[Read] = &[
     Read::of(
         &["netlink:nf_tables"],
         "With `--packet-filter`: tables, chains and rules of nf_tables, which is what \
-         `iptables-nft` writes. Needs CAP_NET_ADMIN. Only messages that list are sent. What becomes of the traffic that a node \
+         `iptables-nft` writes. Needs CAP_NET_ADMIN. Only messages that list, and one that asks which change was the last, \
+         are sent. What becomes of the traffic that a node \
          lives by is told, with the rule that refuses it; not the rules.",
     ),
     api_server::KUBECONFIG,
@@ -98,7 +107,8 @@ fn read(host: &Host) -> Result<State<Network>, HostError> {
     let root = &host.root;
     let mut interfaces = Vec::new();
     let mut pod_link_mtus = BTreeSet::new();
-    let default_routes = routes::defaults(root)?;
+    let routes = Routes::read(root)?;
+    let default_routes = routes.defaults();
     let (pod_links, mut others): (Vec<String>, Vec<String>) = root
         .list(INTERFACES)?
         .into_iter()
@@ -126,7 +136,7 @@ fn read(host: &Host) -> Result<State<Network>, HostError> {
     Ok(State::Present(Arc::new(Network {
         interfaces,
         pod_link_mtus: pod_link_mtus.into_iter().take(MTUS).collect(),
-        rules: rules::read(host, &default_routes),
+        rules: rules::read(host, &routes),
         default_routes,
         netfilter: filter::read(root),
     })))

@@ -1,7 +1,7 @@
 //! Matches that `iptables-nft` takes over from the older filter as they were, each with a
 //! structure of its own: `linux/netfilter/xt_*.h`. Numbers in them are those of the machine.
 
-use super::packet::{Direction, Packet, TCP};
+use super::packet::{CLIENT, Direction, Packet};
 use super::rule::Holds;
 
 /// A condition in the older filter's form.
@@ -17,6 +17,8 @@ pub(super) enum Match {
     User { from: u32, to: u32, is_inverted: bool },
     /// Kinds of addresses that it goes to, a bit for each.
     DestinationKind { mask: u16, is_inverted: bool },
+    /// The mark that other rules left on it.
+    Mark { mark: u32, mask: u32, is_inverted: bool },
 }
 
 /// A range of ports.
@@ -109,6 +111,9 @@ pub(super) fn read(name: &str, revision: u32, bytes: &[u8]) -> Option<Match> {
                 is_inverted: byte(17)? & USER != 0,
             })
         }
+        ("mark", 1) => {
+            Some(Match::Mark { mark: long(0)?, mask: long(4)?, is_inverted: byte(8)? != 0 })
+        }
         // Without the kind of the source, and without a link that it is asked of.
         ("addrtype", 1) => {
             const INVERTED: u32 = 2;
@@ -131,9 +136,9 @@ impl Match {
                 .and(to.holds(packet.destination_port))
                 .and(flags.as_ref().map_or(Holds::Yes, |flags| flags.holds(packet))),
             Self::AnyPort { places, ports, is_inverted } => {
-                let of = |port: Option<u16>| match port {
-                    Some(port) => Holds::of(ports.iter().any(|(a, b)| (*a..=*b).contains(&port))),
-                    None => Holds::Maybe,
+                let of = |port: Option<u16>| {
+                    let each = ports.iter().map(|(from, to)| within(*from, *to, port));
+                    each.fold(Holds::No, Holds::or)
                 };
                 let (from, to) = (of(packet.source_port), of(packet.destination_port));
                 let holds = match places {
@@ -143,9 +148,10 @@ impl Match {
                 };
                 holds.turned(*is_inverted)
             }
-            Self::State { mask, is_inverted } => {
-                Holds::of(mask & packet.state() != 0).turned(*is_inverted)
-            }
+            Self::State { mask, is_inverted } => match packet.state() {
+                Some(state) => Holds::of(mask & state != 0).turned(*is_inverted),
+                None => Holds::Maybe,
+            },
             Self::User { from, to, is_inverted } => match packet.direction {
                 Direction::Out if packet.is_roots => {
                     Holds::of((*from..=*to).contains(&0)).turned(*is_inverted)
@@ -156,6 +162,7 @@ impl Match {
                 Direction::In => Holds::of(mask & LOCAL != 0).turned(*is_inverted),
                 Direction::Out => Holds::Maybe,
             },
+            Self::Mark { .. } => Holds::Maybe,
         }
     }
 
@@ -193,6 +200,7 @@ impl Match {
             Self::State { .. } => "of some states".to_owned(),
             Self::User { .. } => "of some users".to_owned(),
             Self::DestinationKind { .. } => "to addresses of a kind".to_owned(),
+            Self::Mark { .. } => "(mark)".to_owned(),
         }
     }
 }
@@ -202,19 +210,29 @@ impl Range {
         if self.from == 0 && self.to == u16::MAX {
             return Holds::of(!self.is_inverted);
         }
-        match port {
-            Some(port) => Holds::of((self.from..=self.to).contains(&port)).turned(self.is_inverted),
-            None => Holds::Maybe,
-        }
+        within(self.from, self.to, port).turned(self.is_inverted)
+    }
+}
+
+/// Whether a port is one of those.
+fn within(from: u16, to: u16, port: Option<u16>) -> Holds {
+    covers((from, to), port.map_or(CLIENT, |port| (port, port)))
+}
+
+/// Whether one of a range, of which nobody knows which one, lies within another.
+pub(super) fn covers((from, to): (u16, u16), (least, most): (u16, u16)) -> Holds {
+    match (from <= least && most <= to, from <= most && least <= to) {
+        (true, _) => Holds::Yes,
+        (false, true) => Holds::Maybe,
+        (false, false) => Holds::No,
     }
 }
 
 impl Flags {
     fn holds(&self, packet: &Packet) -> Holds {
-        const SYN: u8 = 2;
-        match packet.protocol == TCP && packet.is_first {
-            true => Holds::of(SYN & self.mask == self.set).turned(self.is_inverted),
-            false => Holds::Maybe,
+        match packet.flags() {
+            Some(flags) => Holds::of(flags & self.mask == self.set).turned(self.is_inverted),
+            None => Holds::Maybe,
         }
     }
 }

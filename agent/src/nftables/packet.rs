@@ -25,6 +25,21 @@ pub const UDP: u8 = 17;
 const ESTABLISHED: u32 = 1 << 1;
 const NEW: u32 = 1 << 3;
 
+/// Ports that the kernel gives to who asks for none, `net.ipv4.ip_local_port_range` as it is
+/// without a setting.
+pub(super) const CLIENT: (u16, u16) = (32_768, 60_999);
+
+/// Where in its connection a packet stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It begins the connection.
+    First,
+    /// It is the first one that comes back.
+    Answer,
+    /// It follows, either way.
+    Later,
+}
+
 /// A packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
@@ -41,12 +56,14 @@ pub struct Packet {
     pub source: Option<IpAddr>,
     /// Where it goes to; the same.
     pub destination: Option<IpAddr>,
-    /// From which port; the same.
+    /// From which port; none for one of those that the kernel gives to who asks for none.
     pub source_port: Option<u16>,
     /// To which port; the same.
     pub destination_port: Option<u16>,
-    /// It begins a connection; else it is an answer to one that stands.
-    pub is_first: bool,
+    /// Where in its connection it stands.
+    pub stage: Stage,
+    /// The state of its connection is what such packets have; false where that is not known.
+    pub is_tracked: bool,
     /// It is sent by a program of root's; none where that is not known.
     pub is_roots: bool,
 }
@@ -65,6 +82,7 @@ pub(super) enum Field {
 /// Of `enum nft_meta_keys`.
 pub(super) mod meta {
     pub(in super::super) const PROTOCOL: u32 = 1;
+    pub(in super::super) const MARK: u32 = 3;
     pub(in super::super) const LINK_IN: u32 = 4;
     pub(in super::super) const LINK_OUT: u32 = 5;
     pub(in super::super) const LINK_NAME_IN: u32 = 6;
@@ -99,9 +117,84 @@ fn put(head: &mut Bytes, at: usize, bytes: Option<&[u8]>) {
 }
 
 impl Packet {
-    /// The state of its connection.
-    pub(super) const fn state(&self) -> u32 {
-        if self.is_first { NEW } else { ESTABLISHED }
+    /// Every packet of the connection that this one begins: it and its answer, and what follows
+    /// both ways where the protocol has connections. What goes out by the loopback comes in by it.
+    #[must_use]
+    pub fn conversation(&self) -> Vec<Self> {
+        let asked = Self { stage: Stage::First, ..self.clone() };
+        let answer = Self { stage: Stage::Answer, ..asked.reversed() };
+        let mut all = vec![asked, answer];
+        if self.protocol == TCP {
+            let later = |packet: &Self| Self { stage: Stage::Later, ..packet.clone() };
+            let both: Vec<Self> = all.iter().map(later).collect();
+            all.extend(both);
+        }
+        if self.link.as_deref() == Some(LOOPBACK) {
+            let arrived: Vec<Self> = all.iter().map(Self::turned).collect();
+            all.extend(arrived);
+        }
+        all
+    }
+
+    /// One that goes back to where it came from.
+    fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            ..self.turned()
+        }
+    }
+
+    /// It on the other half of its way through the loopback.
+    #[must_use]
+    pub fn turned(&self) -> Self {
+        let direction = match self.direction {
+            Direction::In => Direction::Out,
+            Direction::Out => Direction::In,
+        };
+        Self { direction, ..self.clone() }
+    }
+
+    /// The one that began its connection.
+    pub(super) fn begun_by(&self) -> Self {
+        match self.stage {
+            Stage::First | Stage::Later => self.clone(),
+            Stage::Answer => self.reversed(),
+        }
+    }
+
+    /// The state of its connection; none where that is not known.
+    pub(super) const fn state(&self) -> Option<u32> {
+        match self.stage {
+            _ if !self.is_tracked => None,
+            Stage::First => Some(NEW),
+            Stage::Answer | Stage::Later => Some(ESTABLISHED),
+        }
+    }
+
+    /// The flags of TCP's head; none of another protocol.
+    pub(super) const fn flags(&self) -> Option<u8> {
+        const SYN: u8 = 0x02;
+        const ACK: u8 = 0x10;
+        match self.stage {
+            _ if self.protocol != TCP => None,
+            Stage::First => Some(SYN),
+            Stage::Answer => Some(SYN | ACK),
+            Stage::Later => Some(ACK),
+        }
+    }
+
+    /// The least and the highest port that it may have, where a rule looks at one that is not
+    /// known.
+    pub(super) const fn ports(&self, field: &Field) -> Option<(u16, u16)> {
+        let port = match field {
+            Field::Payload { base: TRANSPORT, offset: 0, length: 2 } => self.source_port,
+            Field::Payload { base: TRANSPORT, offset: 2, length: 2 } => self.destination_port,
+            _ => return None,
+        };
+        if port.is_none() { Some(CLIENT) } else { None }
     }
 
     /// The link that it comes in by, as far as it does.
@@ -113,7 +206,7 @@ impl Packet {
     /// What a rule sees that looks there. No bytes where nothing is known, not even how many.
     pub(super) fn field(&self, field: &Field) -> Bytes {
         match field {
-            Field::State => known(&self.state().to_ne_bytes()),
+            Field::State => self.state().map_or(Vec::new(), |state| known(&state.to_ne_bytes())),
             Field::Meta(meta::PROTOCOL) => {
                 known(&if self.is_ipv6 { [0x86, 0xdd] } else { [0x08, 0x00] })
             }
@@ -206,13 +299,10 @@ impl Packet {
     /// The head of RFC 9293, or as much as UDP has in common with it.
     fn transport_head(&self) -> Bytes {
         const FLAGS_AT: usize = 13;
-        const SYN: u8 = 2;
         let mut head = vec![None; 20];
         put(&mut head, 0, self.source_port.map(u16::to_be_bytes).as_ref().map(|b| &b[..]));
         put(&mut head, 2, self.destination_port.map(u16::to_be_bytes).as_ref().map(|b| &b[..]));
-        if self.protocol == TCP && self.is_first {
-            put(&mut head, FLAGS_AT, Some(&[SYN]));
-        }
+        put(&mut head, FLAGS_AT, self.flags().map(|flags| [flags]).as_ref().map(|b| &b[..]));
         head
     }
 }

@@ -91,6 +91,8 @@ pub(super) struct Rule {
     pub(super) handle: u64,
     pub(super) conditions: Vec<Condition>,
     pub(super) does: Does,
+    /// It keeps the kernel from following the connection, or has it follow it elsewhere.
+    pub(super) untracks: bool,
 }
 
 /// A register of sixteen bytes has four places of four, `enum nft_registers`.
@@ -106,28 +108,36 @@ const JUMP: u32 = u32::MAX - 2;
 const GOTO: u32 = u32::MAX - 3;
 const RETURN: u32 = u32::MAX - 4;
 
-/// The key of a connection's state, `NFT_CT_STATE`.
+/// Keys of a connection: its state, `NFT_CT_STATE`, and where it is kept, `NFT_CT_ZONE`.
 const CT_STATE: u32 = 0;
+const CT_ZONE: u32 = 17;
 
 /// What counts, writes down or marks, and lets every packet go on.
-const ASIDE: [&str; 8] =
-    ["counter", "log", "notrack", "objref", "last", "dup", "ct_timeout", "ct_helper"];
+const ASIDE: [&str; 6] = ["counter", "log", "last", "dup", "ct_timeout", "ct_helper"];
 
-/// Targets of the older filter of the same kind.
-const ASIDE_TARGETS: [&str; 18] = [
+/// Objects of the same kind, `NFT_OBJECT_*`: a counter, the helper, the timeout and the
+/// expectations of a connection, and a mark for SELinux.
+const ASIDE_OBJECTS: [u32; 5] = [1, 3, 7, 8, 9];
+
+/// The object that answers in a server's place, `NFT_OBJECT_SYNPROXY`.
+const SYNPROXY: u32 = 10;
+
+/// Targets of the older filter that write addresses, and let go on what they wrote into.
+const ADDRESS_TARGETS: [&str; 5] = ["DNAT", "MASQUERADE", "NETMAP", "REDIRECT", "SNAT"];
+
+/// Targets of the older filter that count, write down or mark.
+const ASIDE_TARGETS: [&str; 16] = [
     "AUDIT",
     "CHECKSUM",
     "CLASSIFY",
     "CONNMARK",
     "CONNSECMARK",
-    "CT",
     "DSCP",
     "ECN",
     "HL",
     "LOG",
     "MARK",
     "NFLOG",
-    "NOTRACK",
     "SECMARK",
     "SET",
     "TCPMSS",
@@ -191,6 +201,8 @@ impl Rule {
             // One that writes into the packet's marks has no place that it is loaded to.
             "meta" => load(registers, at(1)?, at(2)?.map(Field::Meta)),
             "ct" => {
+                // One that sets something has no place that it is loaded to.
+                self.untracks |= at(1)?.is_none() && at(2)? == Some(CT_ZONE);
                 let is_state = at(2)? == Some(CT_STATE);
                 load(registers, at(1)?, is_state.then_some(Field::State));
             }
@@ -266,6 +278,11 @@ impl Rule {
                 let name = told.get(&1).map(|value| name(value)).unwrap_or_default();
                 match name.as_str() {
                     "REJECT" => self.decides(Does::Rejects),
+                    "NOTRACK" => self.untracks = true,
+                    "CT" => self.untracks |= is_untracking(told.get(&3).copied()),
+                    addresses if ADDRESS_TARGETS.contains(&addresses) => {
+                        self.decides(Does::Accepts);
+                    }
                     aside if ASIDE_TARGETS.contains(&aside) => {}
                     _ => self.decides(Does::Other(name)),
                 }
@@ -277,6 +294,14 @@ impl Rule {
                     self.decides(verdict.unwrap_or(Does::Other(kind.to_owned())));
                 }
                 register => load(registers, register, None),
+            },
+            "notrack" => self.untracks = true,
+            "nat" | "masq" | "redir" => self.decides(Does::Accepts),
+            "objref" => match at(1)? {
+                Some(aside) if ASIDE_OBJECTS.contains(&aside) => {}
+                Some(SYNPROXY) => self.decides(Does::Other("a synproxy".to_owned())),
+                // A quota or a limit lets some packets on and others not.
+                _ => self.conditions.push(Condition::Other("an object".to_owned())),
             },
             aside if ASIDE.contains(&aside) => {}
             // A set, with a verdict for each element or without: which elements it has is not
@@ -313,6 +338,27 @@ impl Rule {
         self.conditions.iter().map(|condition| condition.holds(packet)).fold(Holds::Yes, Holds::and)
     }
 
+    /// Whether it asks for a mark that other rules leave, of one that says so.
+    pub(super) fn asks_mark(&self, is_it: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        self.conditions.iter().any(|condition| match condition {
+            Condition::Is { field: Field::Meta(meta::MARK), mask, value, compared } => {
+                let mask = mask.as_deref().unwrap_or(&[u8::MAX; 4]);
+                *compared == Compared::Equal && is_it(value, mask)
+            }
+            Condition::Legacy(Match::Mark { mark, mask, is_inverted: false }) => {
+                is_it(&mark.to_ne_bytes(), &mask.to_ne_bytes())
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether it asks for that, which is not understood here.
+    pub(super) fn asks_other(&self, name: &str) -> bool {
+        let is_it =
+            |condition: &Condition| matches!(condition, Condition::Other(other) if other == name);
+        self.conditions.iter().any(is_it)
+    }
+
     /// It as people write it, as far as it is understood.
     pub(super) fn text(&self) -> String {
         let does = match &self.does {
@@ -327,6 +373,18 @@ impl Rule {
         let conditions = self.conditions.iter().map(Condition::text);
         let words = conditions.chain([does]).filter(|word| !word.is_empty());
         words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Whether the older filter's target `CT` does more than to choose a helper: flags, and the
+/// zone of `struct xt_ct_target_info`.
+fn is_untracking(bytes: Option<&[u8]>) -> bool {
+    const NOTRACK: u16 = 1;
+    match bytes {
+        Some([a, b, c, d, ..]) => {
+            u16::from_ne_bytes([*a, *b]) & NOTRACK != 0 || u16::from_ne_bytes([*c, *d]) != 0
+        }
+        _ => true,
     }
 }
 
@@ -361,6 +419,19 @@ fn verdict(bytes: &[u8]) -> Result<Does, Malformed> {
     })
 }
 
+impl Compared {
+    fn of<T: Ord>(self, left: &T, right: &T) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::Unequal => left != right,
+            Self::Less => left < right,
+            Self::LessOrEqual => left <= right,
+            Self::Greater => left > right,
+            Self::GreaterOrEqual => left >= right,
+        }
+    }
+}
+
 impl Condition {
     fn holds(&self, packet: &Packet) -> Holds {
         match self {
@@ -376,6 +447,16 @@ impl Condition {
                 if is_equality && mask.is_none() && packet.is_elsewhere_than(field, value) {
                     return Holds::No.turned(is_inverted);
                 }
+                if let (Some((least, most)), None, [a, b]) =
+                    (packet.ports(field), mask, value.as_slice())
+                {
+                    let port = u16::from_be_bytes([*a, *b]);
+                    let (low, high) = (compared.of(&least, &port), compared.of(&most, &port));
+                    return match (low == high, is_equality && (least..=most).contains(&port)) {
+                        (true, false) => Holds::of(low),
+                        _ => Holds::Maybe,
+                    };
+                }
                 let mut bytes = packet.field(field);
                 for (byte, mask) in bytes.iter_mut().zip(mask.iter().flatten()) {
                     *byte = if *mask == 0 { Some(0) } else { byte.map(|byte| byte & mask) };
@@ -387,18 +468,15 @@ impl Condition {
                     return equal(&bytes, value).turned(is_inverted);
                 }
                 let known: Option<Vec<u8>> = bytes.into_iter().take(value.len()).collect();
-                known.map_or(Holds::Maybe, |known| {
-                    Holds::of(match compared {
-                        Compared::Equal => known == *value,
-                        Compared::Unequal => known != *value,
-                        Compared::Less => known < *value,
-                        Compared::LessOrEqual => known <= *value,
-                        Compared::Greater => known > *value,
-                        Compared::GreaterOrEqual => known >= *value,
-                    })
-                })
+                known.map_or(Holds::Maybe, |known| Holds::of(compared.of(&known, value)))
             }
             Self::Within { field, from, to, is_inverted } => {
+                if let (Some((least, most)), [a, b], [c, d]) =
+                    (packet.ports(field), from.as_slice(), to.as_slice())
+                {
+                    let (from, to) = (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
+                    return legacy::covers((from, to), (least, most)).turned(*is_inverted);
+                }
                 let bytes = packet.field(field);
                 let known: Option<Vec<u8>> = bytes.into_iter().take(from.len()).collect();
                 match known.filter(|known| known.len() == from.len() && known.len() == to.len()) {

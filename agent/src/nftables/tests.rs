@@ -86,10 +86,23 @@ struct Made {
 }
 
 impl Made {
-    fn base(mut self, chain: &str, hook: u32, policy: u32) -> Self {
-        let hook = attribute(4, &[number(1, hook), number(2, 0)].concat());
-        let told = [text(1, "filter"), text(3, chain), hook, number(5, policy), text(7, "filter")];
-        self.ruleset.take(&message(NEW_CHAIN, IP, &told)).expect("a chain");
+    fn base(self, chain: &str, hook: u32, policy: u32) -> Self {
+        self.hooked(IP, "filter", chain, (hook, 0), policy)
+    }
+
+    /// A chain of that family and type, hooked with a priority.
+    fn hooked(
+        mut self,
+        family: u8,
+        kind: &str,
+        chain: &str,
+        (hook, priority): (u32, i32),
+        policy: u32,
+    ) -> Self {
+        let told = [number(1, hook), number(2, priority.cast_unsigned())];
+        let hook = attribute(4, &told.concat());
+        let told = [text(1, "filter"), text(3, chain), hook, number(5, policy), text(7, kind)];
+        self.ruleset.take(&message(NEW_CHAIN, family, &told)).expect("a chain");
         self
     }
 
@@ -99,11 +112,15 @@ impl Made {
         self
     }
 
-    fn rule(mut self, chain: &str, expressions: &[Vec<u8>]) -> Self {
+    fn rule(self, chain: &str, expressions: &[Vec<u8>]) -> Self {
+        self.rule_of(IP, chain, expressions)
+    }
+
+    fn rule_of(mut self, family: u8, chain: &str, expressions: &[Vec<u8>]) -> Self {
         self.handle += 1;
         let handle = attribute(3, &self.handle.to_be_bytes());
         let told = [text(1, "filter"), text(2, chain), handle, attribute(4, &expressions.concat())];
-        self.ruleset.take(&message(NEW_RULE, IP, &told)).expect("a rule");
+        self.ruleset.take(&message(NEW_RULE, family, &told)).expect("a rule");
         self
     }
 
@@ -128,7 +145,8 @@ fn to_kubelet() -> Packet {
         destination: None,
         source_port: None,
         destination_port: Some(10250),
-        is_first: true,
+        stage: Stage::First,
+        is_tracked: true,
         is_roots: true,
     }
 }
@@ -207,7 +225,7 @@ fn what_no_rule_lets_through_a_policy_refuses() {
         .base("INPUT", 1, 0)
         .rule("INPUT", &[state, vec![compared(1, &[0; 4]), accept()]].concat());
     assert!(firewall.fate(&to_kubelet()).starts_with("refused"));
-    assert_eq!(firewall.fate(&Packet { is_first: false, ..to_kubelet() }), "passes");
+    assert_eq!(firewall.fate(&Packet { stage: Stage::Later, ..to_kubelet() }), "passes");
 }
 
 #[test]
@@ -229,10 +247,27 @@ fn chains_are_followed_to_where_they_lead_and_back() {
 
 #[test]
 fn what_the_pod_network_does_by_its_marks_is_no_finding() {
+    let older_mark = [0x8000_u32, 0x8000, 0].map(u32::to_ne_bytes).concat();
+    let marked = || vec![meta(3), masked(&[0, 0x80, 0, 0]), is(&[0, 0x80, 0, 0])];
+    let filtered = || older("rpfilter", 0, &[0; 4]);
+    let reject = || expression("target", &[text(1, "REJECT"), number(2, 0), attribute(3, &[0; 4])]);
+    let service = || [payload(1, 12, 4), is(&[10, 0, 0, 9]), reject()];
+    for (name, rule, expected) in [
+        ("KUBE-FIREWALL", with(marked(), drops()), "passes"),
+        ("KUBE-FIREWALL", vec![older("mark", 1, &older_mark), drops()], "passes"),
+        ("KUBE-SERVICES", service().to_vec(), "passes"),
+        ("cali-rpf-skip", [marked(), vec![filtered(), drops()]].concat(), "passes"),
+        // What is none of those may be about the node's own traffic.
+        ("KUBE-FIREWALL", vec![meta(3), is(&[7, 0, 0, 0]), drops()], "undecided"),
+        ("AKS-X", with(marked(), drops()), "undecided"),
+        ("cali-fh-eth0", with(marked(), drops()), "undecided"),
+        ("CILIUM_INPUT", vec![older("pkttype", 0, &[0; 8]), drops()], "undecided"),
+    ] {
+        let made = input().chain(name).rule("INPUT", &[verdict(-3, name)]).rule(name, &rule);
+        assert!(made.fate(&to_kubelet()).starts_with(expected), "{name}: {expected}");
+    }
     for name in ["KUBE-FIREWALL", "cali-INPUT", "CILIUM_INPUT"] {
         let made = || input().chain(name).rule("INPUT", &[verdict(-3, name)]);
-        let marked = [meta(3), masked(&[0, 0x80, 0, 0]), is(&[0, 0x80, 0, 0]), drops()];
-        assert_eq!(made().rule(name, &marked).fate(&to_kubelet()), "passes");
         // What it does for sure is not for us to judge.
         let sure = made().rule(name, &with(port(10250), drops()));
         assert!(sure.fate(&to_kubelet()).starts_with("undecided by"), "{name}");
@@ -294,7 +329,10 @@ fn conditions_in_the_older_form_are_read() {
     assert!(refused(ports(ANY, [10250, 10250], 0), &to_kubelet()));
     assert!(refused(ports(ANY, [10000, 11000], 0), &to_kubelet()));
     assert!(passes(ports(ANY, [10250, 10250], 2), &to_kubelet()));
-    assert!(fate(ports([1, 2], ANY, 0), &to_kubelet()).starts_with("undecided"));
+    // One of the ports that the kernel gives to who asks for none.
+    assert!(fate(ports([50_000, 50_000], ANY, 0), &to_kubelet()).starts_with("undecided"));
+    assert!(refused(ports([1024, u16::MAX], ANY, 0), &to_kubelet()));
+    assert!(passes(ports([1, 1023], ANY, 0), &to_kubelet()));
 
     let several = |flags: u8, count: u8, list: &[u16], ranges: &[u8], inverted: u8| {
         let mut bytes = vec![flags, count];
@@ -321,7 +359,7 @@ fn conditions_in_the_older_form_are_read() {
     };
     const NEW_OR_INVALID: u16 = 8 | 1;
     assert!(refused(state(NEW_OR_INVALID, 0), &to_kubelet()));
-    assert!(passes(state(NEW_OR_INVALID, 0), &Packet { is_first: false, ..to_kubelet() }));
+    assert!(passes(state(NEW_OR_INVALID, 0), &Packet { stage: Stage::Later, ..to_kubelet() }));
     assert!(refused(state(2, 1), &to_kubelet()));
 
     let owner = |user: u32, inverted: u8| {
@@ -358,10 +396,10 @@ fn tables_that_are_off_or_of_other_packets_refuse_nothing() {
     };
     assert!(off(0).fate(&to_kubelet()).starts_with("refused"));
     assert_eq!(off(DORMANT).fate(&to_kubelet()), "passes");
-    // Chains of addresses see first packets and may not drop.
+    // The table of iptables for addresses takes no rules that drop.
     let mut ruleset = Ruleset::default();
     let hook = attribute(4, &[number(1, 1), number(2, 0)].concat());
-    let told = [text(1, "nat"), text(3, "INPUT"), hook, number(5, 0), text(7, "nat")];
+    let told = [text(1, "nat"), text(3, "INPUT"), hook, number(5, 1), text(7, "nat")];
     ruleset.take(&message(NEW_CHAIN, IP, &told)).expect("a chain");
     assert_eq!(ruleset.fate(&to_kubelet()), Fate::Passes);
     // Nor are their rules asked for, or kept.
@@ -386,4 +424,205 @@ fn what_is_cut_off_or_too_much_is_refused() {
         ruleset.take(&rule).expect("room");
     }
     assert!(matches!(ruleset.take(&rule), Err(Malformed::TooMany { .. })));
+}
+
+#[test]
+fn every_packet_of_a_connection_is_followed() {
+    let worst = |made: &Made, begins: &Packet| {
+        let all = begins.conversation();
+        let fates: Vec<String> = all.iter().map(|packet| made.fate(packet)).collect();
+        fates.into_iter().find(|fate| fate != "passes").unwrap_or("passes".to_owned())
+    };
+    let state = |mask: u8| {
+        let loaded =
+            vec![expression("ct", &[number(1, 1), number(2, 0)]), masked(&[mask, 0, 0, 0])];
+        [loaded, vec![compared(1, &[0; 4])]].concat()
+    };
+    const NEW: u8 = 8;
+    const ESTABLISHED: u8 = 2;
+    // What begins it is let through, and what follows is not.
+    let firewall = || Made::default().base("INPUT", 1, 0);
+    let new = firewall().rule("INPUT", &[state(NEW), vec![accept()]].concat());
+    assert!(worst(&new, &to_kubelet()).starts_with("refused by ip filter INPUT policy"));
+    let both = new.rule("INPUT", &[state(ESTABLISHED), vec![accept()]].concat());
+    assert_eq!(worst(&both, &to_kubelet()), "passes");
+    // Flags: those of nobody, of answers, and of what follows.
+    let flags = |set: u8| [payload(2, 13, 1), masked(&[0x3f]), is(&[set]), drops()];
+    for (set, expected) in [(0, "passes"), (1, "passes"), (0x02, "refused"), (0x10, "refused")] {
+        let made = input().rule("INPUT", &flags(set));
+        assert!(worst(&made, &to_kubelet()).starts_with(expected), "{set:#x}");
+    }
+    let answers = output().rule("OUTPUT", &flags(0x12));
+    assert!(worst(&answers, &to_kubelet()).starts_with("refused"));
+    let older_flags = |mask: u8, set: u8| {
+        let ports = [0_u16, u16::MAX, 0, u16::MAX].map(u16::to_ne_bytes).concat();
+        input().rule("INPUT", &[older("tcp", 0, &[ports, vec![0, mask, set, 0]].concat()), drops()])
+    };
+    assert_eq!(worst(&older_flags(0x3f, 0), &to_kubelet()), "passes");
+    assert!(worst(&older_flags(0x12, 0x10), &to_kubelet()).starts_with("refused"));
+    // Without connections there is no more than a question and its answer.
+    assert_eq!(Packet { protocol: UDP, ..to_kubelet() }.conversation().len(), 2);
+    let loopback = Packet { link: Some("lo".to_owned()), ..to_kubelet() };
+    assert_eq!(loopback.conversation().len(), 8);
+}
+
+#[test]
+fn a_port_that_is_not_known_is_compared_as_the_range_that_it_is_of() {
+    let source = |rest: Vec<Vec<u8>>| {
+        let made = input().rule("INPUT", &[vec![payload(2, 0, 2)], rest, vec![drops()]].concat());
+        made.fate(&to_kubelet()).split(' ').next().expect("a word").to_owned()
+    };
+    let than = |how: u32, port: u16| source(vec![compared(how, &port.to_be_bytes())]);
+    assert_eq!(than(0, 50_000), "undecided");
+    assert_eq!(than(1, 50_000), "undecided");
+    assert_eq!((than(0, 443), than(1, 443)), ("passes".to_owned(), "refused".to_owned()));
+    assert_eq!((than(4, 1023), than(2, 1024)), ("refused".to_owned(), "passes".to_owned()));
+    assert_eq!((than(4, 40_000), than(5, 32_768)), ("undecided".to_owned(), "refused".to_owned()));
+    let within = |how: u32, from: u16, to: u16| {
+        let inner = |kind: u16, port: u16| attribute(kind, &attribute(1, &port.to_be_bytes()));
+        source(vec![expression(
+            "range",
+            &[number(1, 1), number(2, how), inner(3, from), inner(4, to)],
+        )])
+    };
+    assert_eq!(
+        (within(0, 1024, 65_535), within(1, 1024, 65_535)),
+        ("refused".to_owned(), "passes".to_owned())
+    );
+    assert_eq!(
+        (within(0, 1, 1023), within(0, 1, 40_000)),
+        ("passes".to_owned(), "undecided".to_owned())
+    );
+}
+
+#[test]
+fn objects_that_count_are_aside_and_others_are_conditions() {
+    let fate = |kind: u32| {
+        let object = expression("objref", &[number(1, kind), text(2, "name")]);
+        input().rule("INPUT", &[object, drops()]).fate(&to_kubelet())
+    };
+    for aside in [1, 3, 7, 8, 9] {
+        assert!(fate(aside).starts_with("refused"), "{aside}");
+    }
+    for condition in [2, 4, 5, 6, 10, 11] {
+        assert!(fate(condition).starts_with("undecided"), "{condition}");
+    }
+    // One of a map: which it is, is not known.
+    let made =
+        input().rule("INPUT", &[expression("objref", &[number(3, 1), text(4, "m")]), drops()]);
+    assert!(made.fate(&to_kubelet()).starts_with("undecided"));
+}
+
+#[test]
+fn before_connections_are_followed_and_where_they_are_not_their_state_is_unknown() {
+    let state = || {
+        let loaded = vec![expression("ct", &[number(1, 1), number(2, 0)]), masked(&[8, 0, 0, 0])];
+        [loaded, vec![compared(1, &[0; 4]), drops()]].concat()
+    };
+    let raw = |priority: i32| Made::default().hooked(IP, "filter", "RAW", (0, priority), 1);
+    let at = |priority: i32| raw(priority).rule("RAW", &state()).fate(&to_kubelet());
+    assert!(at(-300).starts_with("undecided") && at(-200).starts_with("undecided"));
+    assert!(at(-150).starts_with("refused"));
+    let target = |name: &str, bytes: &[u8]| {
+        expression("target", &[text(1, name), number(2, 2), attribute(3, bytes)])
+    };
+    let with_rule = |rule: &[Vec<u8>]| {
+        let made = raw(-300).base("INPUT", 1, 1).rule("INPUT", &state());
+        made.rule("RAW", rule).fate(&to_kubelet())
+    };
+    let (notrack, zone, neither) = ([1, 0, 0, 0], [0, 0, 3, 0], [0; 4]);
+    for untracks in [
+        expression("notrack", &[]),
+        expression("ct", &[number(2, 17), number(4, 1)]),
+        target("NOTRACK", &[]),
+        target("CT", &notrack),
+        target("CT", &zone),
+    ] {
+        assert!(with_rule(&[untracks.clone()]).starts_with("undecided"));
+        // Of other packets it does not matter.
+        assert!(with_rule(&with(port(53), untracks)).starts_with("refused"));
+    }
+    // Nor of answers alone, which then belong to no connection.
+    let answers = [payload(2, 0, 2), is(&10250_u16.to_be_bytes()), expression("notrack", &[])];
+    assert!(with_rule(&answers).starts_with("undecided"));
+    for tracks in [target("CT", &neither), expression("ct", &[number(2, 3), number(4, 1)])] {
+        assert!(with_rule(&[tracks]).starts_with("refused"));
+    }
+    // Pods' packets have marks.
+    let made = raw(-300).base("INPUT", 1, 1).rule("INPUT", &state()).chain("CILIUM_PRE_raw");
+    let marked = [meta(3), is(&[0, 2, 0, 0]), expression("notrack", &[])];
+    let made = made.rule("CILIUM_PRE_raw", &marked);
+    assert!(made.fate(&to_kubelet()).starts_with("refused"));
+}
+
+#[test]
+fn chains_that_see_frames_may_drop_what_passes_elsewhere() {
+    const NETDEV: u8 = 5;
+    const BRIDGE: u8 = 7;
+    let loopback = Packet { link: Some("lo".to_owned()), ..to_kubelet() };
+    for (family, hook, packet, is_in) in [
+        (NETDEV, 0, to_kubelet(), true),
+        (NETDEV, 1, to_host_agent(), true),
+        (NETDEV, 1, to_kubelet(), false),
+        (1, 5, to_kubelet(), true),
+        (BRIDGE, 1, to_kubelet(), true),
+        (BRIDGE, 1, loopback.clone(), false),
+    ] {
+        let made = |policy| Made::default().hooked(family, "filter", "AT", (hook, 0), policy);
+        let expected = if is_in { "undecided by" } else { "passes" };
+        let by_policy = made(0).fate(&packet);
+        assert!(by_policy.starts_with(expected), "{family} {hook}: {by_policy}");
+        let by_rule = made(1).rule_of(family, "AT", &[drops()]).fate(&packet);
+        assert!(by_rule.starts_with(expected), "{family} {hook}: {by_rule}");
+        let counts = made(1).rule_of(family, "AT", &[expression("counter", &[])]);
+        assert_eq!(counts.fate(&packet), "passes");
+    }
+    // What refuses for sure comes first, whatever a frame meets.
+    let made = input().rule("INPUT", &[drops()]).hooked(NETDEV, "filter", "AT", (0, 0), 0);
+    assert!(made.fate(&to_kubelet()).starts_with("refused by ip filter INPUT"));
+    // kubenet's drops frames of pods alone.
+    let mut pods = Made::default().hooked(BRIDGE, "filter", "OUTPUT", (3, 0), 1);
+    let told = [text(1, "filter"), text(3, "KUBE-DEDUP")];
+    pods.ruleset.take(&message(NEW_CHAIN, BRIDGE, &told)).expect("a chain");
+    let pods = pods.rule_of(BRIDGE, "OUTPUT", &[verdict(-3, "KUBE-DEDUP")]);
+    assert_eq!(pods.rule_of(BRIDGE, "KUBE-DEDUP", &[drops()]).fate(&to_kubelet()), "passes");
+}
+
+#[test]
+fn chains_of_addresses_may_drop_what_begins_a_connection() {
+    let nat = |policy| Made::default().hooked(IP, "nat", "PRE", (0, -100), policy);
+    let fate = |rule: &[Vec<u8>]| nat(1).rule("PRE", rule).fate(&to_kubelet());
+    assert!(fate(&[drops()]).starts_with("undecided by ip filter PRE rule 1"));
+    assert!(nat(0).fate(&to_kubelet()).starts_with("undecided by ip filter PRE policy drop"));
+    let later = Packet { stage: Stage::Later, ..to_kubelet() };
+    assert_eq!(nat(0).fate(&later), "passes");
+    assert_eq!(fate(&with(port(53), drops())), "passes");
+    // What writes an address ends the chain, and no map of verdicts is held against it.
+    let written = nat(1).rule("PRE", &[expression("nat", &[number(1, 1)])]).rule("PRE", &[drops()]);
+    assert_eq!(written.fate(&to_kubelet()), "passes");
+    let map = expression("lookup", &[text(1, "m"), number(2, 1), number(3, 0)]);
+    assert_eq!(fate(&[payload(2, 2, 2), map]), "passes");
+}
+
+#[test]
+fn chains_of_services_are_not_counted() {
+    let mut ruleset = input().ruleset;
+    for count in 0..=CHAINS {
+        let told = [text(1, "nat"), text(3, &format!("KUBE-SVC-{count}"))];
+        ruleset.take(&message(NEW_CHAIN, IP, &told)).expect("passed over");
+    }
+    assert_eq!(ruleset.chains.len(), 1);
+    // A table that is named as the pod network's own and drops what it does not know is none.
+    let hook = attribute(4, &[number(1, 1), number(2, 0)].concat());
+    let told = [text(1, "calico"), text(3, "INPUT"), hook, number(5, 0), text(7, "filter")];
+    ruleset.take(&message(NEW_CHAIN, IP, &told)).expect("a chain");
+    assert!(matches!(ruleset.fate(&to_kubelet()), Fate::Refused { .. }));
+}
+
+#[test]
+fn the_generation_is_told() {
+    let mut ruleset = Ruleset::default();
+    assert_eq!(ruleset.generation(), None);
+    ruleset.take(&message(NEW_GENERATION, 0, &[number(1, 7)])).expect("one");
+    assert_eq!(ruleset.generation(), Some(7));
 }

@@ -12,7 +12,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use crate::nftables::{ASKED, RULES_ASKED, Ruleset};
+use crate::nftables::{ASKED, GENERATION_ASKED, RULES_ASKED, Ruleset};
 
 /// What the answer says in the place of rules, for evidence.
 pub(super) const PLACE: &str = "netlink:nf_tables";
@@ -47,6 +47,8 @@ const EVERY_FAMILY: u8 = 0;
 
 /// `NLM_F_REQUEST | NLM_F_DUMP`, and what is said of a list that changed meanwhile.
 const LIST: u16 = 0x1 | 0x300;
+/// `NLM_F_REQUEST | NLM_F_ACK`: of what is no list, whose end would be told.
+const ONE: u16 = 0x1 | 0x4;
 const CHANGED: u16 = 0x10;
 
 /// `NLMSG_ERROR` and `NLMSG_DONE`.
@@ -87,8 +89,10 @@ fn attempt(begun: Instant) -> Result<Option<Ruleset>, String> {
             if begun.elapsed() > LIMIT {
                 return Err(format!("the rules were not told within {} s", LIMIT.as_secs()));
             }
-            let length =
-                recv(kernel.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC).map_err(told)?;
+            let length = match recv(kernel.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC) {
+                Err(Errno::EINTR) => continue,
+                length => length.map_err(told)?,
+            };
             let bytes =
                 buffer.get(..length).ok_or("netlink: a message is longer than it may be")?;
             left_bytes = left_bytes
@@ -102,6 +106,9 @@ fn attempt(begun: Instant) -> Result<Option<Ruleset>, String> {
             }
         }
     };
+    // Each list is whole, and what changed between two of them only this tells.
+    ask(&mut ruleset, GENERATION_ASKED, EVERY_FAMILY, "")?;
+    let generation = ruleset.generation();
     for kind in ASKED {
         if !ask(&mut ruleset, kind, EVERY_FAMILY, "")? {
             return Ok(None);
@@ -114,14 +121,17 @@ fn attempt(begun: Instant) -> Result<Option<Ruleset>, String> {
             return Ok(None);
         }
     }
-    Ok(Some(ruleset))
+    ask(&mut ruleset, GENERATION_ASKED, EVERY_FAMILY, "")?;
+    Ok((ruleset.generation() == generation).then_some(ruleset))
 }
 
-/// The question for a list, of that family, and of one table where it is named.
+/// The question for a list, of that family, and of one table where it is named; or for the
+/// generation, which is none.
 fn question(kind: u16, number: u32, family: u8, table: &str) -> Vec<u8> {
     let mut question = vec![0; ASKED_BYTES];
     question[4..6].copy_from_slice(&kind.to_ne_bytes());
-    question[6..8].copy_from_slice(&LIST.to_ne_bytes());
+    let flags = if kind == GENERATION_ASKED { ONE } else { LIST };
+    question[6..8].copy_from_slice(&flags.to_ne_bytes());
     question[8..12].copy_from_slice(&number.to_ne_bytes());
     question[HEAD_BYTES] = family;
     if !table.is_empty() {

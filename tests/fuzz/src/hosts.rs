@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch};
 use nodeward_agent::host::{Host, HostRoot, Kept};
-use nodeward_agent::nftables::{Direction, Fate, Packet, Ruleset, TCP, UDP};
+use nodeward_agent::nftables::{Direction, Fate, Packet, Ruleset, Stage, TCP, UDP};
 use nodeward_agent::probe::{Probes, Recording};
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, HttpAnswer};
@@ -168,7 +168,8 @@ pub(crate) fn packet_filter(mut bytes: &[u8]) -> bool {
     }
     let address = |octets: [u8; 4]| Some(octets.into());
     for direction in [Direction::In, Direction::Out] {
-        for (is_first, protocol) in [(true, TCP), (false, TCP), (true, UDP)] {
+        for (stage, protocol) in [(Stage::First, TCP), (Stage::Answer, TCP), (Stage::First, UDP)] {
+            let is_first = stage == Stage::First;
             let packet = Packet {
                 direction,
                 is_ipv6: false,
@@ -178,7 +179,8 @@ pub(crate) fn packet_filter(mut bytes: &[u8]) -> bool {
                 destination: address([168, 63, 129, 16]),
                 source_port: None,
                 destination_port: Some(10250),
-                is_first,
+                stage,
+                is_tracked: true,
                 is_roots: is_first,
             };
             let fate = ruleset.fate(&packet);
