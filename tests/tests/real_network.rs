@@ -307,6 +307,9 @@ mod real_nftables {
             ("OUTPUT -d 198.51.100.0/24 -j DROP", &[ApiServer]),
             ("INPUT -s 198.51.100.7 -p tcp --sport 443 -j DROP", &[ApiServer]),
             ("OUTPUT -p udp --dport 53 -j DROP", &[Nameservers]),
+            // What follows the first packet of a connection.
+            ("OUTPUT -d 198.51.100.7 -m conntrack --ctstate ESTABLISHED -j DROP", &[ApiServer]),
+            ("INPUT -p tcp --dport 10250 -m conntrack ! --ctstate NEW -j DROP", &[Kubelet]),
             ("OUTPUT -d 169.254.169.254 -j DROP", &[Metadata]),
             ("OUTPUT -d 168.63.129.16 -p tcp --dport 32526 -j DROP", &[HostAgent]),
             (
@@ -343,6 +346,109 @@ mod real_nftables {
         node.run("iptables-nft -F INPUT");
         let all = refused(&node.look_inside());
         assert_eq!(all, Traffic::ALL, "without a rule that lets answers in");
+    }
+
+    #[test]
+    fn the_state_of_a_connection_counts_where_the_kernel_follows_it() {
+        let mut node = node();
+        node.run("iptables-nft -A INPUT -p tcp --dport 10250 -m conntrack --ctstate NEW -j ACCEPT");
+        node.run("iptables-nft -A INPUT -p tcp --dport 10250 -j DROP");
+        assert_eq!(refused(&node.look_inside()), [Traffic::Kubelet], "its second packet");
+        node.run("iptables-nft -F INPUT");
+        node.run("iptables-nft -A INPUT -p tcp --dport 10250 -m conntrack --ctstate NEW -j DROP");
+        assert_eq!(refused(&node.look_inside()), [Traffic::Kubelet]);
+        node.run("iptables-nft -t raw -A PREROUTING -p tcp --dport 10250 -j NOTRACK");
+        let fate = fates(&node.look_inside())[&Traffic::Kubelet].clone();
+        assert!(matches!(fate, Fate::Undecided { .. }), "{fate:?}");
+        node.run("iptables-nft -t raw -F PREROUTING");
+        node.run("iptables-nft -t raw -A PREROUTING -p tcp --dport 10250 -j CT --zone 3");
+        let fate = fates(&node.look_inside())[&Traffic::Kubelet].clone();
+        assert!(matches!(fate, Fate::Undecided { .. }), "{fate:?}");
+    }
+
+    /// What is written against scans: packets without a flag.
+    #[test]
+    fn flags_and_ports_that_no_packet_of_the_node_has_refuse_nothing() {
+        let mut node = node();
+        for rule in [
+            "INPUT -p tcp --tcp-flags ALL NONE -j DROP",
+            "INPUT -p tcp --tcp-flags ALL ALL -j DROP",
+            "INPUT -p tcp --tcp-flags SYN,FIN SYN,FIN -j DROP",
+            "INPUT -p tcp ! --syn -m conntrack --ctstate NEW -j DROP",
+            "OUTPUT -p tcp --sport 1024:2048 -j DROP",
+        ] {
+            node.run(&format!("iptables-nft -A {rule}"));
+            let network = node.look_inside();
+            for (traffic, fate) in fates(&network) {
+                assert_eq!(fate, Fate::Passes, "{traffic}: {rule}");
+            }
+        }
+        // Which port the kernel will give is not known.
+        node.run("iptables-nft -A OUTPUT -p tcp --sport 50000 -j DROP");
+        let fate = fates(&node.look_inside())[&Traffic::ApiServer].clone();
+        assert!(matches!(fate, Fate::Undecided { .. }), "{fate:?}");
+    }
+
+    #[test]
+    fn packets_take_the_way_that_the_routes_tell() {
+        let mut node = node();
+        node.run("ip link add uplink1 type veth peer name outside1");
+        node.run("ip link set outside1 up");
+        node.run("ip link set uplink1 up");
+        node.run("ip address add 203.0.113.2/24 dev uplink1");
+        node.run("ip route add 198.51.100.7 via 203.0.113.1");
+        node.run("iptables-nft -A OUTPUT -o uplink0 -d 198.51.100.7 -j DROP");
+        assert_eq!(fates(&node.look_inside())[&Traffic::ApiServer], Fate::Passes);
+        node.run("iptables-nft -A OUTPUT -o uplink1 -j DROP");
+        assert_eq!(refused(&node.look_inside()), [Traffic::ApiServer]);
+        // Rules of routing may lead some of it elsewhere.
+        node.run("ip route add 10.0.0.0/8 via 192.0.2.1 table 77");
+        let fate = fates(&node.look_inside())[&Traffic::ApiServer].clone();
+        assert!(matches!(fate, Fate::Undecided { .. }), "{fate:?}");
+    }
+
+    #[test]
+    fn what_goes_to_an_address_of_its_own_goes_by_the_loopback() {
+        let mut node = node();
+        let file = node.folder.path().join("etc/resolv.conf");
+        std::fs::write(&file, "nameserver 192.0.2.2\n").expect("written");
+        node.run("iptables-nft -A OUTPUT -o uplink0 -p udp --dport 53 -j DROP");
+        assert_eq!(refused(&node.look_inside()), []);
+        node.run("iptables-nft -A INPUT -p udp --dport 53 -j DROP");
+        assert_eq!(refused(&node.look_inside()), [Traffic::Nameservers]);
+        node.run("iptables-nft -F INPUT");
+        // Without a nameserver, resolv.conf(5) says, the machine itself is asked.
+        std::fs::remove_file(&file).expect("removed");
+        node.run("iptables-nft -A INPUT -i lo -p udp --dport 53 -j DROP");
+        assert_eq!(refused(&node.look_inside()), [Traffic::Nameservers]);
+    }
+
+    #[test]
+    fn ipv6_is_followed_where_the_node_has_it() {
+        let mut node = node();
+        node.run("ip6tables-nft -A INPUT -p tcp --dport 10248:10250 -j DROP");
+        assert_eq!(fates(&node.look_inside())[&Traffic::Kubelet], Fate::Passes);
+        node.run("ip -6 address add 2001:db8::2/64 dev uplink0 nodad");
+        node.run("ip -6 route add default via 2001:db8::1 dev uplink0");
+        // By which of both the kubelet is asked is not known.
+        let told = fates(&node.look_inside());
+        for traffic in [Traffic::Kubelet, Traffic::Loopback] {
+            assert!(matches!(told[&traffic], Fate::Undecided { .. }), "{told:?}");
+        }
+        node.run("ip route del default");
+        assert_eq!(refused(&node.look_inside()), [Traffic::Kubelet]);
+    }
+
+    #[test]
+    fn rules_of_bridges_are_not_followed_and_may_drop() {
+        let mut node = node();
+        node.run("ebtables-nft -A INPUT -p IPv4 -j CONTINUE");
+        assert_eq!(fates(&node.look_inside())[&Traffic::Kubelet], Fate::Passes);
+        node.run("ebtables-nft -A INPUT -p IPv4 -j DROP");
+        let told = fates(&node.look_inside());
+        let Fate::Undecided { chain, .. } = &told[&Traffic::Kubelet] else { panic!("{told:?}") };
+        assert_eq!(chain, "bridge filter INPUT");
+        assert_eq!(told[&Traffic::Loopback], Fate::Passes);
     }
 
     /// kube-proxy writes rules for every service, by which nothing of the node is refused: more

@@ -372,8 +372,9 @@ pub(super) const QUESTIONS: &[Question] = &[
             "Rules of nf_tables the kernel tells to whoever may also change them (CAP_NET_ADMIN), \
              a right that of the profiles `privileged` alone has: they are looked at where the \
              operator asks for them (`--packet-filter`). Of rules of the older filter only their tables are \
-             told; sets and maps, rules of bridges and of single devices, and what eBPF programs \
-             drop, are not looked into.",
+             told; sets and maps, and what eBPF programs drop, are not looked into. Of rules of \
+             bridges and of single devices it is told that there are some that may drop, not which \
+             packets. Addresses that rules rewrite are followed as they were.",
         ),
     },
     Question {
