@@ -538,11 +538,11 @@ fn before_connections_are_followed_and_where_they_are_not_their_state_is_unknown
         target("CT", &notrack),
         target("CT", &zone),
     ] {
-        assert!(with_rule(&[untracks.clone()]).starts_with("undecided"));
+        assert!(with_rule(std::slice::from_ref(&untracks)).starts_with("undecided"));
         // Of other packets it does not matter.
         assert!(with_rule(&with(port(53), untracks)).starts_with("refused"));
     }
-    // Nor of answers alone, which then belong to no connection.
+    // Of answers alone it does: the connection is then never established.
     let answers = [payload(2, 0, 2), is(&10250_u16.to_be_bytes()), expression("notrack", &[])];
     assert!(with_rule(&answers).starts_with("undecided"));
     for tracks in [target("CT", &neither), expression("ct", &[number(2, 3), number(4, 1)])] {
@@ -566,7 +566,7 @@ fn chains_that_see_frames_may_drop_what_passes_elsewhere() {
         (NETDEV, 1, to_kubelet(), false),
         (1, 5, to_kubelet(), true),
         (BRIDGE, 1, to_kubelet(), true),
-        (BRIDGE, 1, loopback.clone(), false),
+        (BRIDGE, 1, loopback, false),
     ] {
         let made = |policy| Made::default().hooked(family, "filter", "AT", (hook, 0), policy);
         let expected = if is_in { "undecided by" } else { "passes" };
