@@ -229,7 +229,7 @@ async fn what_is_no_list_declares_nothing_gone() {
 async fn events_are_asked_for_once_nodes_are_known() {
     let (folder, server) = (folder(), ApiServer::start());
     server.put(node("a", "True"));
-    server.break_path(NODES, Fault::Slow(Duration::from_millis(700)), 1);
+    server.break_path(NODES, Fault::Slow(Duration::from_secs(3)), 1);
     let watched = watched(&folder, &server).await;
     until("pods", || (lists(&server, PODS) > 0).then_some(())).await;
     assert_eq!(lists(&server, EVENTS), 0);
