@@ -68,6 +68,23 @@ pub struct Host {
 }
 
 impl Host {
+    /// A node with that root and those endpoints, and nothing else that could be told: no token,
+    /// nothing looked at that has to be asked for, no rules for logs, nothing read yet.
+    #[must_use]
+    pub fn new(root: HostRoot, probes: crate::probe::Probes) -> Self {
+        Self {
+            root,
+            probes,
+            containerd_socket: String::new(),
+            kubelet_token_file: None,
+            beyond: Beyond::default(),
+            asks_packet_filter: false,
+            packages: Kept::default(),
+            remembered: Default::default(),
+            log: crate::collect::LogWatch::default(),
+        }
+    }
+
     /// What time it is on the node: where a recording answers, when it was made.
     #[must_use]
     pub fn now(&self) -> Option<Timestamp> {
@@ -123,17 +140,10 @@ mod tests {
         let mut recording = Recording::default();
         recording.modified.insert("/a".to_owned(), Timestamp::UNIX_EPOCH);
         recording.modified.insert("/gone".to_owned(), Timestamp::UNIX_EPOCH);
-        let mut host = Host {
-            root: HostRoot::open(folder.path()).expect("a directory"),
-            probes: Probes::Recorded(Box::new(recording)),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: crate::collect::LogWatch::default(),
-        };
+        let mut host = Host::new(
+            HostRoot::open(folder.path()).expect("a directory"),
+            Probes::Recorded(Box::new(recording)),
+        );
         assert_eq!(host.modified("/a"), Ok(Timestamp::UNIX_EPOCH));
         assert_eq!(host.modified("/b"), Err(HostError::TimeNotKept { path: "/b".to_owned() }));
         assert_eq!(host.modified("/gone"), Err(HostError::Missing { path: "/gone".to_owned() }));

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::collect::{LogWatch, Rounds};
 use crate::config::{Config, ConfigError};
 use crate::frame;
-use crate::host::{Host, HostError, HostRoot, Kept};
+use crate::host::{Host, HostError, HostRoot};
 use crate::measure::Meter;
 use crate::npd::{self, NpdError};
 use crate::probe::{Probes, Recording, RecordingError};
@@ -79,15 +79,12 @@ pub fn host(config: &Config) -> Result<Host, ServiceError> {
         None => LogWatch::default(),
     };
     Ok(Host {
-        root,
-        probes,
         containerd_socket: config.containerd_socket().to_owned(),
         kubelet_token_file: config.kubelet_token_file.clone(),
         beyond: config.beyond()?,
         asks_packet_filter: config.packet_filter,
-        packages: Kept::default(),
-        remembered: Default::default(),
         log,
+        ..Host::new(root, probes)
     })
 }
 

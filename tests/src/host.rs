@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch, Observation, Rounds};
-use nodeward_agent::host::{Beyond, Host, HostRoot, Kept};
+use nodeward_agent::host::{Beyond, Host, HostRoot};
 use nodeward_agent::npd::{self, Imported};
 use nodeward_agent::probe::{Probes, Recording};
 use nodeward_domain::egress::{Endpoint, endpoints};
@@ -129,15 +129,14 @@ impl HostCopy {
     #[must_use]
     pub fn host(&self) -> Host {
         Host {
-            root: HostRoot::open(self.path()).expect("a directory"),
-            probes: Probes::Recorded(Box::new(self.recording.clone())),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-            kubelet_token_file: None,
             beyond: self.egress.clone().map_or_else(Beyond::default, Beyond::asking),
             asks_packet_filter: self.asks_packet_filter || self.recording.packet_filter.is_some(),
-            packages: Kept::default(),
-            remembered: Default::default(),
             log: LogWatch::with(self.imported.clone()),
+            ..Host::new(
+                HostRoot::open(self.path()).expect("a directory"),
+                Probes::Recorded(Box::new(self.recording.clone())),
+            )
         }
     }
 

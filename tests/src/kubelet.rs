@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch, Observation};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::collect::{COLLECTORS, Collector, Observation};
+use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -194,15 +194,11 @@ impl Kubelet {
             COLLECTORS.into_iter().partition(is_kubelet);
         let mut observed = self.host.round_of(others, Duration::from_secs(60)).await;
         let host = Host {
-            root: HostRoot::open(self.host.path()).expect("a directory"),
-            probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
-            containerd_socket: String::new(),
             kubelet_token_file: self.token.clone(),
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(self.host.path()).expect("a directory"),
+                Probes::Live { runtime: tokio::runtime::Handle::current() },
+            )
         };
         let collect = kubelet[0].collect;
         let collected = tokio::task::spawn_blocking(move || collect(&host)).await.expect("ends");

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use nodeward_agent::collect::{
-    COLLECTOR_LIMIT, COLLECTORS, Collector, LogWatch, Observation, Rounds,
-};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Observation, Rounds};
+use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::{CONFIRMATIONS, settle};
@@ -52,15 +50,11 @@ impl Looking {
 
     fn at_component(socket: &Path, component: Component) -> Self {
         let host = Host {
-            root: HostRoot::open(Path::new("/")).expect("the root"),
-            probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: socket.display().to_string(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(Path::new("/")).expect("the root"),
+                Probes::Live { runtime: tokio::runtime::Handle::current() },
+            )
         };
         let is_it = |one: &Collector| one.component == component;
         let only = COLLECTORS.into_iter().filter(is_it).collect();

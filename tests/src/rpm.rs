@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use nodeward_agent::collect::{COLLECTORS, Collected, LogWatch};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::collect::{COLLECTORS, Collected};
+use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
 use nodeward_domain::facts::{ComponentState, Package, Packages};
@@ -215,17 +215,10 @@ impl Default for RpmRoot {
 /// When the folder is not there.
 #[must_use]
 pub fn collect(root: &Path) -> Collected {
-    let host = Host {
-        root: HostRoot::open(root).expect("a folder"),
-        probes: Probes::Off("there is no machine".to_owned()),
-        containerd_socket: String::new(),
-        kubelet_token_file: None,
-        beyond: Default::default(),
-        asks_packet_filter: false,
-        packages: Kept::default(),
-        remembered: Default::default(),
-        log: LogWatch::default(),
-    };
+    let host = Host::new(
+        HostRoot::open(root).expect("a folder"),
+        Probes::Off("there is no machine".to_owned()),
+    );
     let mut collectors = COLLECTORS.into_iter();
     let packages = collectors.find(|one| one.component == Component::Packages);
     (packages.expect("a collector").collect)(&host)

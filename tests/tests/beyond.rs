@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nodeward_agent::collect::{COLLECTORS, Collected, LogWatch};
-use nodeward_agent::host::{Beyond, Host, HostRoot, Kept};
+use nodeward_agent::collect::{COLLECTORS, Collected};
+use nodeward_agent::host::{Beyond, Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::check::{Outcome, judge_node, settle};
 use nodeward_domain::component::Component;
@@ -110,18 +110,14 @@ impl Node {
     /// What the agent works with on it.
     fn host(&self, egress: &[String]) -> Host {
         Host {
-            root: HostRoot::open(self.copy.path()).expect("a directory"),
-            probes: Probes::Off("no runtime yet".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
             beyond: match egress {
                 [] => Beyond::default(),
                 named => Beyond::asking(endpoints(named).expect("endpoints")),
             },
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(self.copy.path()).expect("a directory"),
+                Probes::Off("no runtime yet".to_owned()),
+            )
         }
     }
 

@@ -472,7 +472,7 @@ mod real_journal {
     use std::time::Instant;
 
     use nodeward_agent::collect::{COLLECTORS, LogWatch};
-    use nodeward_agent::host::{self, Host, HostRoot};
+    use nodeward_agent::host::{Host, HostRoot};
     use nodeward_agent::journal::{self, Entry, Header, JournalFile, Step};
     use nodeward_agent::npd;
     use nodeward_agent::probe::Probes;
@@ -767,15 +767,12 @@ mod real_journal {
         });
         std::fs::write(folder.path().join("z.json"), missing.to_string()).expect("written");
         let (host, asked) = noting(Host {
-            root: HostRoot::open(&machine.root()).expect("a directory"),
-            probes: Probes::Off("a machine of the test".to_owned()),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-            kubelet_token_file: None,
-            packages: host::Kept::default(),
-            remembered: Default::default(),
-            beyond: Default::default(),
-            asks_packet_filter: false,
             log: LogWatch::with(npd::read(folder.path()).expect("good rules")),
+            ..Host::new(
+                HostRoot::open(&machine.root()).expect("a directory"),
+                Probes::Off("a machine of the test".to_owned()),
+            )
         });
         let log = look(&host);
         let volatile = format!("/run/log/journal/{id}");

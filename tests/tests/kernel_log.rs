@@ -12,7 +12,7 @@ mod real_kmsg {
     use std::sync::Arc;
 
     use nodeward_agent::collect::{COLLECTORS, LogWatch};
-    use nodeward_agent::host::{Host, HostRoot, Kept};
+    use nodeward_agent::host::{Host, HostRoot};
     use nodeward_agent::npd;
     use nodeward_agent::probe::Probes;
     use nodeward_domain::component::Component;
@@ -45,16 +45,11 @@ mod real_kmsg {
         });
         std::fs::write(folder.path().join("a.json"), rules.to_string()).expect("written");
         let root = HostRoot::open(Path::new("/")).expect("this machine");
+        let probes = Probes::of(&root, tokio::runtime::Handle::current());
         let host = Host {
-            probes: Probes::of(&root, tokio::runtime::Handle::current()),
-            root,
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
             log: LogWatch::with(npd::read(folder.path()).expect("good rules")),
+            ..Host::new(root, probes)
         };
         // What was there before.
         let before = look(&host);

@@ -7,8 +7,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, LogWatch, Rounds};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Collector, Rounds};
+use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::component::Component;
 use nodeward_tests::capture::Capture;
@@ -69,17 +69,10 @@ impl Node {
         let is_proxy = |one: &Collector| one.component == Component::KubeProxy;
         let others = COLLECTORS.into_iter().filter(|one| !is_proxy(one)).collect();
         let mut seen = self.copy.round_of(others, COLLECTOR_LIMIT).await;
-        let host = Host {
-            root: HostRoot::open(self.copy.path()).expect("a directory"),
-            probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
-        };
+        let host = Host::new(
+            HostRoot::open(self.copy.path()).expect("a directory"),
+            Probes::Live { runtime: tokio::runtime::Handle::current() },
+        );
         let only = COLLECTORS.into_iter().filter(is_proxy).collect();
         seen.extend(Rounds::with(Arc::new(host), only, COLLECTOR_LIMIT).run().await);
         Judged::of(Component::KubeProxy, &seen)

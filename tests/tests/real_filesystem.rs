@@ -8,8 +8,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nodeward_agent::collect::{COLLECTORS, Collected, Collector, LogWatch};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::collect::{COLLECTORS, Collected, Collector};
+use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::answer::{About, NodeAnswer};
 use nodeward_domain::check::settle;
@@ -48,15 +48,11 @@ impl Mounted {
     /// What one round of the agent sees.
     fn seen(&self) -> (Arc<Filesystem>, Collected) {
         let host = Host {
-            root: HostRoot::open(Path::new("/")).expect("the root"),
-            probes: Probes::Live { runtime: self.runtime.handle().clone() },
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(Path::new("/")).expect("the root"),
+                Probes::Live { runtime: self.runtime.handle().clone() },
+            )
         };
         let is_it = |one: &Collector| one.component == Component::Filesystem;
         let collector = COLLECTORS.into_iter().find(is_it).expect("one");

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::sched::{CloneFlags, setns};
-use nodeward_agent::collect::{COLLECTORS, LogWatch};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::collect::COLLECTORS;
+use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::probe::Probes;
 use nodeward_domain::check::{Outcome, judge_node};
 use nodeward_domain::component::Component;
@@ -90,15 +90,8 @@ impl Node {
     fn look_with(&self, probes: Probes) -> Arc<Network> {
         let root = format!("/proc/{}/root{}", self.shell.id(), self.folder.path().display());
         let host = Host {
-            root: HostRoot::open(root.as_ref()).expect("its root"),
-            probes,
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
             asks_packet_filter: true,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(HostRoot::open(root.as_ref()).expect("its root"), probes)
         };
         let mut collectors = COLLECTORS.into_iter();
         let network = collectors.find(|one| one.component == Component::Network).expect("one");

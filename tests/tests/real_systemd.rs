@@ -7,8 +7,8 @@ mod real_systemd {
     use std::time::{Duration, Instant};
 
     use jiff::Timestamp;
-    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, LogWatch, Observation, Rounds};
-    use nodeward_agent::host::{Host, HostRoot, Kept};
+    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Observation, Rounds};
+    use nodeward_agent::host::{Host, HostRoot};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::answer::{About, NodeAnswer};
     use nodeward_domain::component::Component;
@@ -118,15 +118,11 @@ mod real_systemd {
 
     fn host(machine: &Machine) -> Host {
         Host {
-            root: HostRoot::open(&machine.root()).expect("the machine's root"),
-            probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(&machine.root()).expect("the machine's root"),
+                Probes::Live { runtime: tokio::runtime::Handle::current() },
+            )
         }
     }
 

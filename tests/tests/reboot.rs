@@ -6,8 +6,8 @@ mod real_systemd {
     use std::sync::Arc;
     use std::time::Instant;
 
-    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, LogWatch, Rounds};
-    use nodeward_agent::host::{Host, HostRoot, Kept};
+    use nodeward_agent::collect::{COLLECTOR_LIMIT, COLLECTORS, Rounds};
+    use nodeward_agent::host::{Host, HostRoot};
     use nodeward_agent::probe::Probes;
     use nodeward_domain::component::Component;
     use nodeward_domain::facts::{ComponentState, OutdatedProcess, Reboot};
@@ -21,15 +21,11 @@ mod real_systemd {
     /// What one round of the agent sees of the machine.
     async fn seen(machine: &Machine) -> Arc<Reboot> {
         let host = Host {
-            root: HostRoot::open(&machine.root()).expect("the machine's root"),
-            probes: Probes::Live { runtime: tokio::runtime::Handle::current() },
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(&machine.root()).expect("the machine's root"),
+                Probes::Live { runtime: tokio::runtime::Handle::current() },
+            )
         };
         let only = COLLECTORS.into_iter().filter(|one| one.component == Component::Reboot);
         let seen = Rounds::with(Arc::new(host), only.collect(), COLLECTOR_LIMIT).run().await;

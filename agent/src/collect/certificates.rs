@@ -254,7 +254,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::host::Kept;
+
     use crate::probe::Probes;
 
     /// An authority of nobody's, in PEM.
@@ -286,17 +286,10 @@ AOQ9AvisSCoMcB0+VviT493pVTIoWvwviLrktBmtZN1g
         for (path, target) in links {
             symlink(target, inside(path)).expect("made");
         }
-        let host = Host {
-            root: HostRoot::open(root.path()).expect("a directory"),
-            probes: Probes::Off("a copy".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: crate::collect::LogWatch::default(),
-        };
+        let host = Host::new(
+            HostRoot::open(root.path()).expect("a directory"),
+            Probes::Off("a copy".to_owned()),
+        );
         match collect(&host).state {
             ComponentState::Certificates(State::Present(seen)) => (*seen).clone(),
             other => panic!("{other:?}"),

@@ -81,8 +81,8 @@ fn first(host: &Host, names: &mut Vec<String>) -> Result<Option<CniConfiguration
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::LogWatch;
-    use crate::host::{HostRoot, Kept};
+
+    use crate::host::HostRoot;
     use crate::probe::Probes;
 
     /// What is seen of a host with these files in the folder.
@@ -95,17 +95,10 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             std::fs::write(path, text).expect("written");
         }
-        read(&Host {
-            root: HostRoot::open(root.path()).expect("a directory"),
-            probes: Probes::Off("a copy".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
-        })
+        read(&Host::new(
+            HostRoot::open(root.path()).expect("a directory"),
+            Probes::Off("a copy".to_owned()),
+        ))
     }
 
     fn present(files: &[(&str, &str)]) -> Arc<Cni> {

@@ -69,7 +69,7 @@ fn number(host: &Host, path: &str) -> Result<u64, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{HostRoot, Kept};
+    use crate::host::HostRoot;
     use crate::probe::Probes;
 
     fn seen(files: &[(&str, &str)]) -> (Result<State<Conntrack>, HostError>, Option<u64>) {
@@ -79,17 +79,10 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             std::fs::write(path, text).expect("written");
         }
-        let host = Host {
-            root: HostRoot::open(root.path()).expect("a directory"),
-            probes: Probes::Off("a copy".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: crate::collect::LogWatch::default(),
-        };
+        let host = Host::new(
+            HostRoot::open(root.path()).expect("a directory"),
+            Probes::Off("a copy".to_owned()),
+        );
         let mut measured = Measurements::default();
         (read(&host, &mut measured), measured.conntrack_entries)
     }

@@ -191,22 +191,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::collect::LogWatch;
-    use crate::host::Kept;
+
     use crate::probe::Probes;
 
     fn host(root: &Path) -> Host {
-        Host {
-            root: HostRoot::open(root).expect("a directory"),
-            probes: Probes::Off("a copy".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
-        }
+        Host::new(HostRoot::open(root).expect("a directory"), Probes::Off("a copy".to_owned()))
     }
 
     /// An interface below a root: name, flags, state and MTU.

@@ -185,7 +185,7 @@ fn live_patch(root: &HostRoot) -> Result<Option<LivePatch>, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Kept;
+
     use crate::probe::Probes;
 
     /// What is seen of a host with these files.
@@ -196,17 +196,10 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             std::fs::write(path, text).expect("written");
         }
-        let host = Host {
-            root: HostRoot::open(folder.path()).expect("a directory"),
-            probes: Probes::Off("a copy".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: crate::collect::LogWatch::default(),
-        };
+        let host = Host::new(
+            HostRoot::open(folder.path()).expect("a directory"),
+            Probes::Off("a copy".to_owned()),
+        );
         match read(&host).expect("readable") {
             State::Present(channel) => channel,
             other => panic!("{other:?}"),

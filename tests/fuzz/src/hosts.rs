@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use nodeward_agent::collect::{COLLECTORS, Collector, LogWatch};
-use nodeward_agent::host::{Host, HostRoot, Kept};
+use nodeward_agent::collect::{COLLECTORS, Collector};
+use nodeward_agent::host::{Host, HostRoot};
 use nodeward_agent::nftables::{Direction, Fate, Packet, Ruleset, Stage, TCP, UDP};
 use nodeward_agent::probe::{Probes, Recording};
 use nodeward_domain::component::Component;
@@ -49,15 +49,11 @@ impl Copy {
 
     fn host(&self, recording: Recording) -> Host {
         Host {
-            root: HostRoot::open(self.folder.path()).expect("a folder"),
-            probes: Probes::Recorded(Box::new(recording)),
             containerd_socket: "/run/containerd/containerd.sock".to_owned(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(self.folder.path()).expect("a folder"),
+                Probes::Recorded(Box::new(recording)),
+            )
         }
     }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::*;
-use crate::host::{HostRoot, Kept};
+use crate::host::HostRoot;
 use crate::probe::Probes;
 use crate::reads::Asked;
 
@@ -18,17 +18,10 @@ fn told(files: &[(&str, &str)], also: impl FnOnce(&Path)) -> (Files, Vec<String>
     }
     also(folder.path());
     let asked = Asked::noting();
-    let host = Host {
-        root: HostRoot::open(folder.path()).expect("a directory").noting(asked.clone()),
-        probes: Probes::Recorded(Box::default()),
-        containerd_socket: String::new(),
-        kubelet_token_file: None,
-        packages: Kept::default(),
-        remembered: Default::default(),
-        beyond: Default::default(),
-        asks_packet_filter: false,
-        log: crate::collect::LogWatch::default(),
-    };
+    let host = Host::new(
+        HostRoot::open(folder.path()).expect("a directory").noting(asked.clone()),
+        Probes::Recorded(Box::default()),
+    );
     let ComponentState::Files(State::Present(files)) = collect(&host).state else {
         panic!("files are there")
     };

@@ -7,7 +7,6 @@ use nodeward_domain::facts::kernel_log::LogClass;
 use tempfile::TempDir;
 
 use super::*;
-use crate::host::Kept;
 use crate::npd;
 use crate::probe::{Probes, Recording};
 
@@ -55,15 +54,11 @@ impl Root {
             }
         };
         Host {
-            root: HostRoot::open(self.0.path()).expect("a directory"),
-            probes: Probes::Off("a copy".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
             log,
+            ..Host::new(
+                HostRoot::open(self.0.path()).expect("a directory"),
+                Probes::Off("a copy".to_owned()),
+            )
         }
     }
 }

@@ -311,8 +311,7 @@ mod tests {
 
     use super::super::routes::{HEAD, OWN};
     use super::*;
-    use crate::collect::LogWatch;
-    use crate::host::Kept;
+
     use crate::probe::Probes;
 
     /// The packets of nameservers, of a node with these files.
@@ -345,15 +344,11 @@ mod tests {
 
     fn host(root: &Path) -> Host {
         Host {
-            root: HostRoot::open(root).expect("a directory"),
-            probes: Probes::Off("a copy".to_owned()),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
             asks_packet_filter: true,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: LogWatch::default(),
+            ..Host::new(
+                HostRoot::open(root).expect("a directory"),
+                Probes::Off("a copy".to_owned()),
+            )
         }
     }
 

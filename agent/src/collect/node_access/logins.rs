@@ -195,7 +195,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::host::Kept;
+
     use crate::probe::{Probes, Recording};
 
     /// A record as the kernel's machine writes it.
@@ -224,17 +224,7 @@ mod tests {
     }
 
     fn host(root: &Path, recording: Recording) -> Host {
-        Host {
-            root: HostRoot::open(root).expect("a directory"),
-            probes: Probes::Recorded(Box::new(recording)),
-            containerd_socket: String::new(),
-            kubelet_token_file: None,
-            beyond: Default::default(),
-            asks_packet_filter: false,
-            packages: Kept::default(),
-            remembered: Default::default(),
-            log: crate::collect::LogWatch::default(),
-        }
+        Host::new(HostRoot::open(root).expect("a directory"), Probes::Recorded(Box::new(recording)))
     }
 
     #[test]
