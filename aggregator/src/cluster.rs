@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 pub use convert::Unreadable;
 
 use crate::fleet::Fleet;
+use crate::kubernetes::is_of_credential;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use ask::Asker;
@@ -162,7 +163,7 @@ impl Watch {
         let client = match kube::Client::try_from(config.clone()) {
             Ok(client) => Some(client),
             // A program that fails now may not fail the next time, and stops nothing else.
-            Err(error) if ask::is_of_credential(&error) => {
+            Err(error) if is_of_credential(&error) => {
                 let (cluster, why) = (&source.cluster, ask::causes_of(&error));
                 tracing::error!(cluster, why, "the cluster is not watched yet");
                 None

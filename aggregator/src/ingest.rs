@@ -68,14 +68,14 @@ impl Ingest {
         self.without_told(peer, &mut report);
         let place = self.fleet.visit(peer);
         let _turn = place.turn.lock().await;
-        place.admits(peer, shown, Timestamp::now()).map_err(|superseded| {
+        let received_at = Timestamp::now();
+        place.admits(peer, shown, received_at).map_err(|superseded| {
             let (cluster, node, uid) = (&peer.cluster, &peer.node, &peer.uid);
             tracing::warn!(cluster, node, uid, why = %superseded, "a report is refused");
             Status::failed_precondition(format!("node {node} {superseded}"))
         })?;
         // What needs no commit rests on what was committed.
         self.store.intact().map_err(|error| unavailable(&error))?;
-        let received_at = Timestamp::now();
         let turn = place.with_life(&peer.uid, |node| node.turn(&report)).unwrap_or(Turn::Next);
         match turn {
             Turn::Before(why) | Turn::Contradicts(why) => {

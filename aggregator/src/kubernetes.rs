@@ -237,17 +237,28 @@ fn is_missing(status: &Status) -> bool {
 
 /// Why nothing was answered: what is ours to mend is not taken for a server that is away.
 fn without_answer(error: &kube::Error) -> KubernetesError {
-    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    for cause in std::iter::successors(first, |one| one.source()) {
-        if is_of_tls(cause) {
-            return KubernetesError::Untrusted;
-        }
-        let of_kube = cause.downcast_ref::<kube::Error>();
-        if cause.is::<kube::client::AuthError>() || matches!(of_kube, Some(kube::Error::Auth(_))) {
-            return KubernetesError::Credential;
-        }
+    if is_of_credential(error) {
+        return KubernetesError::Credential;
     }
-    KubernetesError::Away
+    match causes(error).any(is_of_tls) {
+        true => KubernetesError::Untrusted,
+        false => KubernetesError::Away,
+    }
+}
+
+/// An error, and what it comes from.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |one| one.source())
+}
+
+/// Whether what makes the credential that we show, or what it made, is to blame.
+pub(crate) fn is_of_credential(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|one| {
+        let of_kube = one.downcast_ref::<kube::Error>();
+        one.is::<kube::client::AuthError>() || matches!(of_kube, Some(kube::Error::Auth(_)))
+    })
 }
 
 /// Whether TLS was refused, by us or by whoever answers. What stands in an error of I/O, and

@@ -256,6 +256,13 @@ async fn a_pod_that_cannot_be_read_is_not_well() {
     server.put(odd.clone());
     until("an odd pod", || told("the pod kube-proxy-a cannot be read")).await;
     server.put(pod("kube-system", "kube-proxy-a", "a", "kube-proxy"));
+    until("a pod that is well", || told("present")).await;
+    // It does not say where it runs; it ran there.
+    let mut placeless = odd.clone();
+    placeless["spec"] = json!("not an object");
+    server.put(placeless);
+    until("a pod without a place", || told("the pod kube-proxy-a cannot be read")).await;
+    server.put(pod("kube-system", "kube-proxy-a", "a", "kube-proxy"));
     until("a pod that is well again", || told("present")).await;
     // It may go as it is.
     server.put(odd);
@@ -704,6 +711,12 @@ async fn an_odd_node_costs_itself_alone() {
     heard(&watched, "a", "present", "Ready").await;
     let mut odd = node("a", "True");
     odd["status"]["nodeInfo"] = json!("not an object");
+    server.put(odd);
+    heard(&watched, "a", "unavailable", "it is not of its kind").await;
+    server.put(node("a", "True"));
+    heard(&watched, "a", "present", "Ready").await;
+    let mut odd = node("a", "True");
+    odd["spec"] = json!("not an object");
     server.put(odd);
     heard(&watched, "a", "unavailable", "it is not of its kind").await;
     server.put(node("a", "True"));

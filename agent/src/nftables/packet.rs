@@ -64,7 +64,7 @@ pub struct Packet {
     pub stage: Stage,
     /// The state of its connection is what such packets have; false where that is not known.
     pub is_tracked: bool,
-    /// It is sent by a program of root's; none where that is not known.
+    /// It is sent by a program of root's; false where that is not known.
     pub is_roots: bool,
 }
 

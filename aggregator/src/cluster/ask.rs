@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::wire;
+use crate::kubernetes::is_of_credential;
 
 /// The longest page of a list, and the longest line of a watch.
 const PAGE_BYTES: usize = 128 << 20;
@@ -288,13 +289,4 @@ pub(super) fn causes_of(error: &(dyn std::error::Error + 'static)) -> String {
         return "the credential of the kubeconfig could not be had".to_owned();
     }
     super::convert::bounded(nodeward_feeds::causes::with_causes(error), 512)
-}
-
-/// Whether the program that makes a kubeconfig's credential, or what it made, is to blame.
-pub(super) fn is_of_credential(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |one| one.source());
-    causes.into_iter().any(|one| {
-        let of_kube = one.downcast_ref::<kube::Error>();
-        one.is::<kube::client::AuthError>() || matches!(of_kube, Some(kube::Error::Auth(_)))
-    })
 }

@@ -1,7 +1,8 @@
 //! Follows one kind of object in one cluster: a list in pages, then a watch from where the
 //! list stood, for ever. A watch that ends goes on from its last change or bookmark; one that
 //! the API server has forgotten (410) begins with a list again. What fails is tried again
-//! after a delay that doubles and is drawn at random, or after as long as the server asks for.
+//! after a delay that doubles and is drawn at random, or after as long as the server asks for
+//! where that is longer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +68,10 @@ impl Kind {
             match serde_json::from_str(raw.get()) {
                 Ok(read) => object(Box::new(read)),
                 Err(error) => {
-                    let named = serde_json::from_str(raw.get()).unwrap_or_default();
-                    Object::Unreadable { kind, named: Box::new(named), why: error.to_string() }
+                    let named: wire::Named = serde_json::from_str(raw.get()).unwrap_or_default();
+                    let placed: wire::Placed = serde_json::from_str(raw.get()).unwrap_or_default();
+                    let (named, node) = (Box::new(named.metadata), placed.spec.node_name);
+                    Object::Unreadable { kind, named, node, why: error.to_string() }
                 }
             }
         }
@@ -91,7 +94,9 @@ pub(super) enum Object {
     /// One that is not of its kind.
     Unreadable {
         kind: Kind,
-        named: Box<wire::Named>,
+        named: Box<wire::NamedMetadata>,
+        /// Where it runs, of a pod and as far as it says so.
+        node: String,
         why: String,
     },
 }

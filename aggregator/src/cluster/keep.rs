@@ -206,16 +206,16 @@ impl Keeper {
                     self.with_events(&name, now);
                 }
             }
-            Object::Unreadable { kind, named, why } => {
+            Object::Unreadable { kind, named, node, why } => {
                 let why = Unreadable::Shape(why);
                 if kind == Kind::Nodes {
-                    return self.unreadable(&named.metadata.name, &why);
+                    return self.unreadable(&named.name, &why);
                 }
                 let (cluster, resource) = (&self.cluster, kind.word());
-                let object = &named.metadata.name;
+                let object = &named.name;
                 tracing::warn!(cluster, resource, object, %why, "an object cannot be read");
                 if kind == Kind::Pods {
-                    let changed = self.pods.unreadable(*named);
+                    let changed = self.pods.unreadable(*named, &node);
                     self.new_pods.extend(changed);
                 }
             }
@@ -280,7 +280,7 @@ impl Keeper {
             Object::Event(_) => {}
             // Who is gone stands there all the same.
             Object::Unreadable { kind, named, .. } => {
-                let wire::NamedMetadata { name, uid, .. } = &named.metadata;
+                let wire::NamedMetadata { name, uid, .. } = &*named;
                 match kind {
                     Kind::Nodes => self.node_gone(name, uid),
                     Kind::Pods => self.new_pods.extend(self.pods.gone(uid)),

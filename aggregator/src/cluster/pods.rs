@@ -155,21 +155,22 @@ impl Pods {
 
     /// A pod is there and cannot be read: what was told of it before does not hold any more.
     /// Names the node of whose own pods nothing is known while that is so.
-    pub(super) fn unreadable(&mut self, named: wire::Named) -> Option<String> {
-        let wire::Named { metadata, spec } = named;
-        let id = pod_id(&metadata.uid)?;
+    pub(super) fn unreadable(&mut self, named: wire::NamedMetadata, node: &str) -> Option<String> {
+        let id = pod_id(&named.uid)?;
         let known = self.pods.get_mut(&id);
         let was_system = known.as_ref().is_some_and(|pod| pod.system.is_some());
+        let before = known.as_ref().and_then(|pod| pod.node.as_ref().map(Text::to_string));
         if let Some(pod) = known {
             pod.round = self.round;
         }
         // Whether it is our agent's its labels would tell.
-        let may_be_system = [SYSTEM, &self.agent_namespace].contains(&metadata.namespace.as_str());
+        let may_be_system = [SYSTEM, &self.agent_namespace].contains(&named.namespace.as_str());
         if !was_system && !may_be_system {
             return None;
         }
-        let node = node_name(&spec.node_name)?;
-        let name = bounded(metadata.name, NAME_BYTES);
+        // A pod stays on the node that it was put on.
+        let node = node_name(node).or(before)?;
+        let name = bounded(named.name, NAME_BYTES);
         let (of_node, round) = (node.clone(), self.round);
         self.unreadable.insert(id, Unreadable { name, node: of_node, round });
         Some(node)

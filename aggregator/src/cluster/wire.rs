@@ -41,20 +41,26 @@ pub(super) struct Change<'a> {
     pub object: &'a RawValue,
 }
 
-/// What says who an object is, and at which change it stands; of a pod also where it runs.
+/// What says who an object is, and at which change it stands.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Named {
     #[serde(deserialize_with = "or_default")]
     pub metadata: NamedMetadata,
-    #[serde(deserialize_with = "or_default")]
-    pub spec: NamedSpec,
 }
 
-/// See [`Named`].
+/// Where a pod runs. Read by itself: one whose `spec` is odd still has a name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Placed {
+    #[serde(deserialize_with = "or_default")]
+    pub spec: PlacedSpec,
+}
+
+/// See [`Placed`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct NamedSpec {
+pub(super) struct PlacedSpec {
     #[serde(deserialize_with = "or_default")]
     pub node_name: String,
 }
